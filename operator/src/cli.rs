@@ -1,0 +1,177 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use feedfleet_model::{PipeName, RunId};
+use feedfleet_telemetry::LogFormat;
+use std::path::PathBuf;
+
+/// Crawls partners' product catalogues into one table, and loads only what changed.
+#[derive(Debug, Parser)]
+#[command(name = "feedfleet", version, propagate_version = true)]
+pub struct Cli {
+    /// The folder of fleet.toml and pipes/
+    #[arg(long, global = true, env = "FEEDFLEET_CONFIG", default_value = ".", value_name = "DIR")]
+    pub config: PathBuf,
+    /// What to log to standard error: error, warn, info, debug, or directives such as `feedfleet_worker=debug`
+    #[arg(long, global = true, env = "FEEDFLEET_LOG", default_value = "warn", value_name = "LEVEL")]
+    pub log: String,
+    /// How to log
+    #[arg(long, global = true, env = "FEEDFLEET_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogChoice,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Log formats by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogChoice {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl From<LogChoice> for LogFormat {
+    fn from(choice: LogChoice) -> Self {
+        match choice {
+            LogChoice::Text => LogFormat::Text,
+            LogChoice::Json => LogFormat::Json,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole fleet on this machine, against a bundled sample shop
+    Demo(DemoArgs),
+    /// Run scheduler and local workers, from fleet.toml
+    Up,
+    /// Run a scheduler alone
+    Scheduler,
+    /// Run a worker alone
+    Worker(WorkerArgs),
+    /// Run one pipe now
+    Run(RunArgs),
+    /// Look at pipes
+    #[command(subcommand)]
+    Pipes(PipesCommand),
+    /// Look at runs
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Look at the fleet
+    #[command(subcommand)]
+    Fleet(FleetCommand),
+    /// Query products, images and runs with SQL
+    Sql(SqlArgs),
+}
+
+/// `feedfleet demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where to keep the demo's configuration, table and pictures; an earlier demo there is replaced
+    #[arg(long, default_value = "feedfleet-demo", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Which sample shop to make
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `feedfleet worker`
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Stop when this process has gone
+    #[arg(long, hide = true, value_name = "PID")]
+    pub parent: Option<i32>,
+}
+
+/// `feedfleet run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipe
+    pub pipe: PipeName,
+    /// Wait until the run has ended; the exit code says whether it went well
+    #[arg(long)]
+    pub wait: bool,
+    /// Read the raw snapshot of this run instead of the source
+    #[arg(long, value_name = "RUN")]
+    pub replay: Option<RunId>,
+    /// Print the run's report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `feedfleet pipes`
+#[derive(Debug, Subcommand)]
+pub enum PipesCommand {
+    /// List the pipes
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration of all pipes, or of one
+    Check {
+        /// The pipe
+        pipe: Option<PipeName>,
+    },
+    /// Fetch a few records and show them as mapped rows; writes nothing
+    Preview {
+        /// The pipe
+        pipe: PipeName,
+        /// How many records
+        #[arg(long, short = 'n', default_value_t = 5)]
+        records: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `feedfleet runs`
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List runs, newest first
+    List {
+        /// Of this pipe alone
+        pipe: Option<PipeName>,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run's report
+    Show {
+        /// The pipe
+        pipe: PipeName,
+        /// The run; its newest when left out
+        run: Option<RunId>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `feedfleet fleet`
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Show queues and workers
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `feedfleet sql`
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The query, over the tables products, images and runs
+    pub query: String,
+    /// How to print the result
+    #[arg(long, default_value = "table", value_parser = ["table", "csv", "json"])]
+    pub format: String,
+}

@@ -1,0 +1,149 @@
+//! `feedfleet fleet status`.
+
+use crate::context::Context;
+use crate::view;
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use feedfleet_model::{keys, text};
+use feedfleet_objects::Objects;
+use feedfleet_objects::reports::from_json;
+use feedfleet_queue::{Counts, Queue};
+use feedfleet_scheduler::FleetStatus;
+use feedfleet_worker::status::{BEACON, WorkerStatus};
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The fleet, as queues, scheduler and workers tell it.
+#[derive(Debug, Serialize)]
+pub struct FleetView {
+    /// When it was looked at.
+    pub at: DateTime<Utc>,
+    /// The queues.
+    pub queues: Vec<QueueView>,
+    /// What the scheduler last told; none when none runs.
+    pub scheduler: Option<FleetStatus>,
+    /// Workers that have told of themselves lately.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// One queue.
+#[derive(Debug, Serialize)]
+pub struct QueueView {
+    /// Its name.
+    pub name: &'static str,
+    /// Messages that wait.
+    pub visible: u64,
+    /// Messages in hand.
+    pub in_flight: u64,
+    /// Groups with a message that could be received.
+    pub runnable_groups: u64,
+    /// Age of the oldest message in seconds.
+    pub oldest_age_secs: Option<u64>,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+impl QueueView {
+    fn of(name: &'static str, counts: &Counts) -> Self {
+        Self {
+            name,
+            visible: counts.visible,
+            in_flight: counts.in_flight,
+            runnable_groups: counts.runnable_groups,
+            oldest_age_secs: counts.oldest_age.map(|age| age.as_secs()),
+            dead: counts.dead,
+        }
+    }
+}
+
+/// Looks at the fleet.
+pub async fn look(
+    objects: &Arc<dyn Objects>,
+    crawl: &dyn Queue,
+    image: &dyn Queue,
+    now: DateTime<Utc>,
+) -> Result<FleetView> {
+    let queues = vec![
+        QueueView::of("crawl", &crawl.counts().await?),
+        QueueView::of("image", &image.counts().await?),
+    ];
+    let fresh = |at: DateTime<Utc>, limit: Duration| {
+        (now - at).to_std().is_ok_and(|age| age <= limit) || at > now
+    };
+    let key = keys::fleet_status();
+    let scheduler = match objects.get(&key).await? {
+        Some(object) => from_json::<FleetStatus>(&key, &object.bytes).ok(),
+        None => None,
+    };
+    let scheduler = scheduler.filter(|s| fresh(s.at, BEACON * 12));
+    let mut workers = Vec::new();
+    for entry in objects.list(&format!("{}/", keys::WORKERS), None, 10_000).await? {
+        if let Some(object) = objects.get(&entry.key).await?
+            && let Ok(status) = from_json::<WorkerStatus>(&entry.key, &object.bytes)
+            && fresh(status.at, BEACON * 3)
+        {
+            workers.push(status);
+        }
+    }
+    Ok(FleetView { at: now, queues, scheduler, workers })
+}
+
+/// Prints the fleet's status.
+pub async fn status(folder: &Path, json: bool) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let queues = context.queues()?;
+    let now = context.clock.now();
+    let view =
+        look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
+    if json { view::print_json(&view)? } else { view::print(view.to_string().trim_end()) }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl fmt::Display for FleetView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut queues =
+            view::table(&["queue", "waiting", "in hand", "runnable groups", "oldest", "dead"]);
+        for queue in &self.queues {
+            let oldest = queue.oldest_age_secs.map(Duration::from_secs).map(text::duration);
+            queues.add_row(vec![
+                queue.name.into(),
+                view::number(queue.visible),
+                view::number(queue.in_flight),
+                view::number(queue.runnable_groups),
+                oldest.unwrap_or_default().into(),
+                view::number(queue.dead),
+            ]);
+        }
+        writeln!(f, "{queues}\n")?;
+        match &self.scheduler {
+            None => writeln!(f, "no scheduler has told of itself in the last minute")?,
+            Some(s) => writeln!(
+                f,
+                "scheduler {} wants {} workers (of {} to {}), told {}",
+                s.scheduler_pid,
+                s.desired,
+                s.bounds.0,
+                s.bounds.1,
+                view::distance(self.at, s.at)
+            )?,
+        }
+        if self.workers.is_empty() {
+            return writeln!(f, "no worker is running");
+        }
+        let mut workers = view::table(&["worker", "running since", "memory", "busy with"]);
+        for worker in &self.workers {
+            let busy: Vec<_> = worker.busy.iter().map(|g| text::printable(g)).collect();
+            workers.add_row(vec![
+                worker.worker.clone().into(),
+                view::distance(self.at, worker.started_at).into(),
+                view::bytes(worker.memory_bytes),
+                busy.join(", ").into(),
+            ]);
+        }
+        writeln!(f, "{workers}")
+    }
+}

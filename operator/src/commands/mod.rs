@@ -1,0 +1,39 @@
+//! One file a command.
+
+mod fleet;
+mod pipes;
+mod preview;
+mod roles;
+pub mod run;
+mod runs;
+mod sql;
+mod status_page;
+
+use crate::cli::{Cli, Command, FleetCommand, PipesCommand, RunsCommand};
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Does what the command line asks for.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let folder = cli.config.as_path();
+    match cli.command {
+        Command::Demo(args) => crate::demo::run(&args).await,
+        Command::Up => roles::up(folder, &cli.log).await,
+        Command::Scheduler => roles::scheduler(folder).await,
+        Command::Worker(args) => roles::worker(folder, args.parent).await,
+        Command::Run(args) => run::run(folder, &args).await,
+        Command::Pipes(PipesCommand::List { json }) => pipes::list(folder, json).await,
+        Command::Pipes(PipesCommand::Check { pipe }) => pipes::check(folder, pipe.as_ref()),
+        Command::Pipes(PipesCommand::Preview { pipe, records, json }) => {
+            preview::preview(folder, &pipe, records, json).await
+        }
+        Command::Runs(RunsCommand::List { pipe, limit, json }) => {
+            runs::list(folder, pipe.as_ref(), limit, json).await
+        }
+        Command::Runs(RunsCommand::Show { pipe, run, json }) => {
+            runs::show(folder, &pipe, run, json).await
+        }
+        Command::Fleet(FleetCommand::Status { json }) => fleet::status(folder, json).await,
+        Command::Sql(args) => sql::sql(folder, &args),
+    }
+}

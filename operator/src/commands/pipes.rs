@@ -1,0 +1,144 @@
+//! `feedfleet pipes list` and `check`.
+
+use crate::context::Context;
+use crate::view;
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use feedfleet_config::Pipe;
+use feedfleet_feed::Settings;
+use feedfleet_model::PipeName;
+use feedfleet_model::report::RunState;
+use serde::Serialize;
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Serialize)]
+struct PipeView {
+    pipe: PipeName,
+    location: String,
+    format: String,
+    schedule: Option<String>,
+    timezone: Option<String>,
+    next_run: Option<DateTime<Utc>>,
+    last_run: Option<DateTime<Utc>>,
+    last_state: Option<RunState>,
+    live: Option<u64>,
+}
+
+/// Lists the pipes: configuration from their files, the last run from its report.
+pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let reports = context.reports()?;
+    let now = context.clock.now();
+    let mut pipes = Vec::new();
+    for pipe in &context.config.pipes {
+        let last = match reports.last_of(&pipe.name).await {
+            Ok(last) => last,
+            Err(e) => {
+                eprintln!("{}: {e}", pipe.name);
+                None
+            }
+        };
+        pipes.push(PipeView {
+            pipe: pipe.name.clone(),
+            location: pipe.source.location.display(),
+            format: pipe.source.format.name().to_owned(),
+            schedule: pipe.schedule.as_ref().map(|s| s.cron.clone()),
+            timezone: pipe.schedule.as_ref().map(|s| s.timezone.to_string()),
+            next_run: pipe.next_run_after(now),
+            last_run: last.as_ref().map(|r| r.scheduled_at()),
+            last_state: last.as_ref().map(|r| r.state),
+            live: last.as_ref().map(|r| r.counts.live),
+        });
+    }
+    for mistake in context.mistakes.iter() {
+        eprintln!("{mistake}");
+    }
+    if json {
+        view::print_json(&pipes)?;
+    } else {
+        view::print(rendered(&pipes, now));
+    }
+    Ok(if context.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
+    let mut table = view::table(&[
+        "pipe", "format", "schedule", "next run", "last run", "state", "products", "source",
+    ]);
+    for pipe in pipes {
+        let schedule = match (&pipe.schedule, &pipe.timezone) {
+            (Some(cron), Some(zone)) => format!("{cron} ({zone})"),
+            _ => "when asked".to_owned(),
+        };
+        let moment = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| view::distance(now, at));
+        table.add_row(vec![
+            pipe.pipe.to_string().into(),
+            pipe.format.clone().into(),
+            schedule.into(),
+            moment(pipe.next_run).into(),
+            moment(pipe.last_run).into(),
+            pipe.last_state.map_or("", RunState::word).into(),
+            pipe.live.map_or_else(|| "".into(), view::number),
+            pipe.location.clone().into(),
+        ]);
+    }
+    table
+}
+
+/// Checks the configuration of all pipes, or of one; every mistake is printed.
+pub fn check(folder: &Path, only: Option<&PipeName>) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let concerns = |file: &Path| {
+        only.is_none_or(|name| file.file_stem().is_some_and(|stem| stem == name.as_str()))
+    };
+    let mut mistakes = 0;
+    for mistake in context.mistakes.iter().filter(|m| concerns(&m.file)) {
+        view::print(mistake);
+        mistakes += 1;
+    }
+    let mut sound = 0;
+    for pipe in context.config.pipes.iter().filter(|p| only.is_none_or(|name| p.name == *name)) {
+        match check_reading(pipe) {
+            Ok(()) => {
+                view::print(format!("{}: ok", pipe.file.display()));
+                sound += 1;
+            }
+            Err(e) => {
+                view::print(format!("{}: {e}", pipe.file.display()));
+                mistakes += 1;
+            }
+        }
+    }
+    if let Some(name) = only
+        && sound + mistakes == 0
+    {
+        bail!("{}", no_such_pipe(&context, name));
+    }
+    if mistakes > 0 {
+        view::print(format!("{sound} pipes are sound; {mistakes} mistakes"));
+        return Ok(ExitCode::FAILURE);
+    }
+    view::print(format!("{sound} pipes, no mistakes"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_reading(pipe: &Pipe) -> Result<()> {
+    Settings::of(pipe)?;
+    if let feedfleet_config::Location::File(path) = &pipe.source.location
+        && !path.is_file()
+    {
+        bail!("there is no file {}; correct url under [source]", path.display());
+    }
+    Ok(())
+}
+
+/// What to say of a pipe that is not there.
+pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
+    let names: Vec<&str> = context.config.pipes.iter().map(|p| p.name.as_str()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!(
+        "there is no pipe '{name}': expected a file {}; pipes here: {known}",
+        context.config.folder.join("pipes").join(format!("{name}.toml")).display()
+    )
+}

@@ -1,0 +1,88 @@
+//! `feedfleet up`, `scheduler` and `worker`: the processes that stay.
+
+use super::status_page;
+use crate::context::Context;
+use crate::shutdown;
+use crate::view;
+use anyhow::{Context as _, Result};
+use feedfleet_scheduler::LocalFleet;
+use feedfleet_telemetry::budget;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Scheduler, local fleet and status page, until a signal.
+pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let listen = context.config.fleet.console.listen;
+    let page = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+        format!(
+            "could not listen on {listen}; another `feedfleet up` may be running: stop it, or set listen \
+             under [console] in fleet.toml to another port"
+        )
+    })?;
+    let shutdown = shutdown::on_signal()?;
+    let deps = context.scheduler()?;
+    for mistake in context.mistakes.iter() {
+        eprintln!("{mistake}");
+    }
+    greet(&context, listen);
+    let fleet = local_fleet(&context, log)?;
+    let status = tokio::spawn(status_page::serve(page, deps.clone(), shutdown.clone()));
+    feedfleet_scheduler::run(deps, Some(fleet), shutdown).await;
+    status.await.ok();
+    view::print("stopped; work in hand has been handed back");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn greet(context: &Context, listen: std::net::SocketAddr) {
+    let fleet = &context.config.fleet;
+    let workers = &fleet.workers;
+    view::print(format!("catalog   {}", fleet.catalog.path.display()));
+    view::print(format!("objects   {}", fleet.objects.path.display()));
+    view::print(format!("workers   {} to {}", workers.min, workers.max));
+    view::print(format!("status    http://{listen}/"));
+    let now = context.clock.now();
+    for pipe in &context.config.pipes {
+        let next = match pipe.next_run_after(now) {
+            Some(next) => format!("{} ({})", view::moment(next), view::distance(now, next)),
+            None => "when asked: feedfleet run".to_owned(),
+        };
+        view::print(format!("pipe      {:24} next run {next}", pipe.name));
+    }
+    view::print("Ctrl-C stops in good order; a second one stops at once.");
+}
+
+/// A fleet of this binary's workers.
+pub fn local_fleet(context: &Context, log: &str) -> Result<LocalFleet> {
+    let program = std::env::current_exe().context("could not find this program's own file")?;
+    Ok(LocalFleet::new(program, worker_arguments(&context.config.folder, log), None))
+}
+
+/// The command line of a worker.
+pub fn worker_arguments(folder: &Path, log: &str) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--config".into(), folder.into()];
+    arguments.extend(["--log".into(), log.into(), "worker".into()]);
+    arguments
+}
+
+/// A scheduler without a fleet of its own.
+pub async fn scheduler(folder: &Path) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let shutdown = shutdown::on_signal()?;
+    feedfleet_scheduler::run(context.scheduler()?, None, shutdown).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A worker.
+pub async fn worker(folder: &Path, parent: Option<i32>) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let shutdown = shutdown::on_signal()?;
+    if let Some(parent) = parent {
+        shutdown::with_parent(parent, shutdown.clone());
+    }
+    let memory = context.config.fleet.workers.memory_bytes;
+    budget::set_limit(usize::try_from(memory).unwrap_or(usize::MAX));
+    feedfleet_worker::run(context.worker()?, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}

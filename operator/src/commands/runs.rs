@@ -1,0 +1,178 @@
+//! `feedfleet runs list` and `show`.
+
+use crate::context::Context;
+use crate::view;
+use anyhow::{Result, bail};
+use feedfleet_model::report::RefusalCount;
+use feedfleet_model::{PipeName, RunId, RunKey, RunReport, text};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Lists runs, newest first. One report that cannot be read does not hide the others.
+pub async fn list(folder: &Path, pipe: Option<&PipeName>, limit: usize, json: bool) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let reports = context.reports()?;
+    let mut runs = match pipe {
+        Some(pipe) => reports.runs_of(pipe).await?,
+        None => reports.all_runs().await?,
+    };
+    runs.sort_by_key(|key| std::cmp::Reverse(key.run));
+    let mut found = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for key in runs.into_iter().take(limit) {
+        match reports.load(&key).await {
+            Ok(report) => found.extend(report),
+            Err(e) => {
+                eprintln!("{e}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    if json {
+        view::print_json(&found)?;
+        return Ok(code);
+    }
+    if found.is_empty() {
+        view::print("no runs yet; begin one with: feedfleet run PIPE --wait");
+        return Ok(code);
+    }
+    let mut table = view::table(&[
+        "pipe", "run", "scheduled", "state", "seen", "new", "changed", "removed", "held", "refused",
+        "seconds", "reason",
+    ]);
+    for report in &found {
+        let counts = &report.counts;
+        let reason = report.reason.as_ref().map(|r| text::shorten(&r.to_string(), 60).into_owned());
+        table.add_row(vec![
+            report.key.pipe.to_string().into(),
+            report.key.run.to_string().into(),
+            view::moment(report.scheduled_at()).into(),
+            report.state.word().into(),
+            view::number(counts.seen),
+            view::number(counts.new),
+            view::number(counts.changed),
+            view::number(counts.removed),
+            view::number(counts.held),
+            view::number(counts.refused),
+            view::seconds(report.total_seconds()),
+            text::printable(&reason.unwrap_or_default()).into_owned().into(),
+        ]);
+    }
+    view::print(table);
+    Ok(code)
+}
+
+/// Shows one run's report.
+pub async fn show(folder: &Path, pipe: &PipeName, run: Option<RunId>, json: bool) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let reports = context.reports()?;
+    let report = match run {
+        Some(run) => reports.load(&RunKey { pipe: pipe.clone(), run }).await?,
+        None => reports.last_of(pipe).await?,
+    };
+    let Some(report) = report else {
+        match run {
+            Some(run) => bail!("run {run} of '{pipe}' has no report; see: feedfleet runs list {pipe}"),
+            None => bail!("'{pipe}' has no runs yet; begin one with: feedfleet run {pipe} --wait"),
+        }
+    };
+    if json { view::print_json(&report)? } else { print_report(&report) }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A report for people.
+pub fn print_report(report: &RunReport) {
+    let line = |name: &str, value: String| view::print(format!("{name:14} {value}"));
+    line("run", report.key.to_string());
+    line("state", report.state.word().to_owned());
+    if let Some(reason) = &report.reason {
+        line("reason", text::printable(&reason.to_string()).into_owned());
+    }
+    line("scheduled", view::moment(report.scheduled_at()));
+    if let Some(at) = report.finished_at {
+        line("finished", view::moment(at));
+    }
+    let source = &report.source;
+    if !source.location.is_empty() {
+        line("source", text::printable(&source.location).into_owned());
+    }
+    if let Some(from) = &source.replayed_from {
+        line("replayed from", from.clone());
+    }
+    if source.not_modified {
+        line("answer", "nothing has changed since the last complete run".to_owned());
+    }
+    if let Some(text) = &source.completeness {
+        line("completeness", text::printable(text).into_owned());
+    }
+    if let (Some(encoding), Some(compression)) = (&source.encoding, &source.compression) {
+        line("reading", format!("encoding {encoding}, compression {compression}"));
+    }
+    if let Some(raw) = &source.raw_key {
+        line("raw snapshot", raw.clone());
+    }
+    let counts = &report.counts;
+    let number = text::count;
+    line(
+        "records",
+        format!(
+            "{} seen: {} new, {} changed, {} unchanged, {} refused, {} duplicates",
+            number(counts.seen),
+            number(counts.new),
+            number(counts.changed),
+            number(counts.unchanged),
+            number(counts.refused),
+            number(counts.duplicates)
+        ),
+    );
+    line(
+        "products",
+        format!(
+            "{} live; {} removed, {} held",
+            number(counts.live),
+            number(counts.removed),
+            number(counts.held)
+        ),
+    );
+    line("images", format!("{} queued", number(counts.images_queued)));
+    line(
+        "bytes",
+        format!(
+            "{} fetched, {} decoded, {} written",
+            text::bytes(report.bytes.fetched),
+            text::bytes(report.bytes.decoded),
+            text::bytes(report.bytes.written)
+        ),
+    );
+    let phases: Vec<_> = report.seconds.iter().map(|(name, s)| format!("{name} {s:.2}")).collect();
+    line("seconds", format!("{:.2} ({})", report.total_seconds(), phases.join(", ")));
+    line("peak memory", text::bytes(report.peak_memory_bytes));
+    if let Some(version) = report.table_version {
+        line("table version", version.to_string());
+    }
+    for (place, attempt) in report.attempts.iter().enumerate() {
+        let end = match &attempt.end {
+            Some(end) => format!("{} at {}", end.outcome, view::moment(end.at)),
+            None => "no end noted".to_owned(),
+        };
+        let started = view::moment(attempt.started_at);
+        line("attempt", format!("{}: {} from {started}: {end}", place + 1, attempt.worker));
+        if let Some(reason) = attempt.end.as_ref().and_then(|e| e.reason.as_ref()) {
+            line("", text::printable(&reason.to_string()).into_owned());
+        }
+    }
+    refusals("refused", &report.refusals);
+    refusals("emptied", &report.warnings);
+}
+
+fn refusals(what: &str, counts: &[RefusalCount]) {
+    for count in counts {
+        view::print(format!("{what:14} {} × {}", text::count(count.count), count.reason));
+        for sample in &count.samples {
+            let field = sample.field.as_deref().unwrap_or_default();
+            let value = sample.value.as_deref().map(|v| format!(" = '{v}'")).unwrap_or_default();
+            let text = format!("{}: {field}{value}: {}", sample.position, sample.message);
+            view::print(format!("{:14}   {}", "", text::printable(&text)));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `feedfleet sql` hands over to `feedfleet-query`, as git does to its external commands: DataFusion takes
+//! longer to build than all the rest, and no crawl needs it.
+
+use crate::cli::SqlArgs;
+use crate::context::Context;
+use anyhow::{Context as _, Result};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const PROGRAM: &str = "feedfleet-query";
+
+/// Becomes `feedfleet-query`.
+pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let fleet = &context.config.fleet;
+    let error = Command::new(program())
+        .args(["sql", &args.query, "--format", &args.format, "--catalog"])
+        .arg(&fleet.catalog.path)
+        .arg("--objects")
+        .arg(&fleet.objects.path)
+        .exec();
+    // `exec` only returns when it failed.
+    if error.kind() == std::io::ErrorKind::NotFound {
+        anyhow::bail!(
+            "{PROGRAM} is not beside this program nor on the PATH; build it once (about half an hour on two \
+             cores) with: cargo build --release -p {PROGRAM}"
+        );
+    }
+    Err(error).with_context(|| format!("could not start {PROGRAM}"))
+}
+
+/// Beside this program, else by the PATH.
+fn program() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))
+}

@@ -1,0 +1,132 @@
+//! What the commands work with, opened from the configuration.
+
+use anyhow::{Context as _, Result, bail};
+use feedfleet_catalog::Catalog;
+use feedfleet_config::{Config, ConfigErrors, Environment, ProcessEnvironment, QueueBackend};
+use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate};
+use feedfleet_model::{Clock, SystemClock};
+use feedfleet_objects::{FolderObjects, Objects, Reports};
+use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
+use feedfleet_worker::Queues;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The queue moves a message to its dead letters by itself only after so many receives beyond the limit:
+/// interruptions cost a receive too, and the worker's own dead letters carry a reason.
+const RECEIVE_SLACK: u32 = 20;
+
+/// Everything that a command may need.
+pub struct Context {
+    /// The configuration; pipes with mistakes are not in it.
+    pub config: Config,
+    /// The mistakes.
+    pub mistakes: ConfigErrors,
+    /// What `${NAME}` stands for.
+    pub environment: Arc<dyn Environment + Send + Sync>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Context {
+    /// Loads the configuration.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let environment: Arc<dyn Environment + Send + Sync> = Arc::new(ProcessEnvironment);
+        let (config, mistakes) = feedfleet_config::load_lenient(folder, environment.as_ref())?;
+        Ok(Self { config, mistakes, environment, clock: Arc::new(SystemClock) })
+    }
+
+    /// As [`Context::load`], for commands that make no sense where nothing is configured.
+    pub fn load_existing(folder: &Path) -> Result<Self> {
+        let context = Self::load(folder)?;
+        let config = &context.config;
+        if config.fleet_file.is_none() && config.pipes.is_empty() && context.mistakes.is_empty() {
+            bail!(
+                "there is neither a fleet.toml nor a pipe in {}; go to the folder that has them, name it \
+                 with --config, or begin with a pipes/NAME.toml (docs/configuration.md)",
+                config.folder.display()
+            );
+        }
+        Ok(context)
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> Result<Arc<dyn Objects>> {
+        Ok(Arc::new(FolderObjects::open(&self.config.fleet.objects.path)?))
+    }
+
+    /// The run reports.
+    pub fn reports(&self) -> Result<Reports> {
+        Ok(Reports::new(self.objects()?))
+    }
+
+    /// The tables.
+    pub fn catalog(&self) -> Result<Catalog> {
+        Ok(Catalog::open(&self.config.fleet.catalog.path)?)
+    }
+
+    /// Both queues.
+    pub fn queues(&self) -> Result<Queues> {
+        let fleet = &self.config.fleet;
+        let QueueBackend::Sqlite { path } = &fleet.queue.backend;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("could not create the queue's folder {}", folder.display()))?;
+        }
+        let open = |name: &str| -> Result<Arc<dyn Queue>> {
+            let options = SqliteQueueOptions::new(fleet.leases.max_receives + RECEIVE_SLACK);
+            Ok(Arc::new(SqliteQueue::open(path, name, options)?))
+        };
+        Ok(Queues { crawl: open("crawl")?, image: open("image")? })
+    }
+
+    /// The HTTP client, behind the guard.
+    pub fn http(&self) -> Result<Client> {
+        let http = &self.config.fleet.http;
+        let mut policy = GuardPolicy::default();
+        for network in &http.allow_private {
+            policy.allow_private.push(network.parse()?);
+        }
+        let mut options = ClientOptions::new(http.user_agent.clone());
+        options.policy = policy;
+        Ok(Client::new(options)?)
+    }
+
+    /// What a worker works with.
+    pub fn worker(&self) -> Result<feedfleet_worker::Deps> {
+        let fleet = self.config.fleet.clone();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let concurrency = NonZeroUsize::new(fleet.hosts.concurrency).unwrap_or(NonZeroUsize::MIN);
+        Ok(feedfleet_worker::Deps {
+            worker: format!("{host}/{}", std::process::id()),
+            config_folder: self.config.folder.clone(),
+            environment: self.environment.clone(),
+            queues: self.queues()?,
+            objects: self.objects()?,
+            catalog: self.catalog()?,
+            http: self.http()?,
+            gate: Arc::new(HostGate::new(concurrency)),
+            decode_slots: Arc::new(Semaphore::new(cores)),
+            clock: self.clock.clone(),
+            fleet: Arc::new(fleet),
+        })
+    }
+
+    /// What a scheduler works with.
+    pub fn scheduler(&self) -> Result<feedfleet_scheduler::Deps> {
+        let queues = self.queues()?;
+        Ok(feedfleet_scheduler::Deps {
+            config_folder: self.config.folder.clone(),
+            environment: self.environment.clone(),
+            fleet: Arc::new(self.config.fleet.clone()),
+            crawl: queues.crawl,
+            image: queues.image,
+            objects: self.objects()?,
+            catalog: self.catalog()?,
+            clock: self.clock.clone(),
+            complaints: Arc::default(),
+        })
+    }
+}

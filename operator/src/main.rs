@@ -1,0 +1,37 @@
+//! `feedfleet`: every role and every command, in one binary. Nothing is decided here.
+
+mod cli;
+mod commands;
+mod context;
+mod demo;
+mod shutdown;
+mod view;
+
+use clap::Parser;
+use feedfleet_telemetry::budget::Budget;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: Budget = Budget;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    feedfleet_telemetry::init(&cli.log, cli.log_format.into());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("feedfleet: could not start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(commands::run(cli));
+    // Blocking reads of a source that hangs must not keep a finished process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match result {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("feedfleet: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! How things look on a terminal.
+
+use chrono::{DateTime, Utc};
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use feedfleet_model::text;
+use serde::Serialize;
+use std::io::Write;
+use std::time::Duration;
+
+/// A table with these headings. Text that came from outside must go through [`text::printable`] first.
+pub fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headings.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
+    table
+}
+
+/// A number's cell, to the right.
+pub fn number(n: u64) -> Cell {
+    Cell::new(text::count(n)).set_alignment(CellAlignment::Right)
+}
+
+/// Seconds with one digit.
+pub fn seconds(secs: f64) -> Cell {
+    Cell::new(format!("{secs:.1}")).set_alignment(CellAlignment::Right)
+}
+
+/// A size.
+pub fn bytes(n: u64) -> Cell {
+    Cell::new(text::bytes(n)).set_alignment(CellAlignment::Right)
+}
+
+/// A moment, to the second.
+pub fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// How long ago something was, or how long it will be.
+pub fn distance(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let span = |d: chrono::TimeDelta| text::duration(Duration::from_secs(d.num_seconds().unsigned_abs()));
+    if at >= now { format!("in {}", span(at - now)) } else { format!("{} ago", span(now - at)) }
+}
+
+/// Prints a line; a reader that has gone away ends the program quietly.
+pub fn print(line: impl std::fmt::Display) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Prints JSON, for people and programs.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(serde_json::to_string_pretty(value)?);
+    Ok(())
+}

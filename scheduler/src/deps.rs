@@ -1,0 +1,48 @@
+//! What the scheduler works with.
+
+use feedfleet_catalog::Catalog;
+use feedfleet_config::{Environment, Fleet};
+use feedfleet_model::Clock;
+use feedfleet_objects::{Objects, Reports};
+use feedfleet_queue::Queue;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everything the scheduler works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where `fleet.toml` and `pipes/` are; read anew at every tick.
+    pub config_folder: PathBuf,
+    /// What `${NAME}` in the configuration stands for.
+    pub environment: Arc<dyn Environment + Send + Sync>,
+    /// The fleet's settings, as they were when the scheduler began.
+    pub fleet: Arc<Fleet>,
+    /// Crawl jobs.
+    pub crawl: Arc<dyn Queue>,
+    /// Image jobs.
+    pub image: Arc<dyn Queue>,
+    /// Everything that is not the table.
+    pub objects: Arc<dyn Objects>,
+    /// The tables.
+    pub catalog: Catalog,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Complaints made already.
+    pub complaints: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Deps {
+    /// The run reports.
+    pub fn reports(&self) -> Reports {
+        Reports::new(self.objects.clone())
+    }
+
+    /// Logs a mistake in the configuration, once and not at every tick.
+    pub(crate) fn complain(&self, text: &str) {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if complaints.insert(text.to_owned()) {
+            tracing::error!("{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Issuing a run: its report is created by a conditional put, then its message is sent. Whoever loses the
+//! put sends nothing.
+
+use feedfleet_catalog::{Catalog, CatalogError, feed_app_id};
+use feedfleet_model::report::{RunState, Trigger};
+use feedfleet_model::{Clock, CrawlJob, Job, PipeName, RunId, RunKey, RunReport};
+use feedfleet_objects::{ReportError, Reports};
+use feedfleet_queue::{NewMessage, Queue, QueueError};
+
+/// Why a run could not be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The reports failed.
+    #[error(transparent)]
+    Reports(#[from] ReportError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The table failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// An earlier run of the pipe has not ended.
+    #[error("run {run} of the pipe is {} and must end first", .state.word())]
+    Unfinished {
+        /// That run.
+        run: RunKey,
+        /// Where it stands.
+        state: RunState,
+    },
+}
+
+/// Creates a run's report and sends its message. False: the run existed already.
+pub async fn issue(
+    reports: &Reports,
+    queue: &dyn Queue,
+    clock: &dyn Clock,
+    report: RunReport,
+) -> Result<bool, IssueError> {
+    if !reports.create(&report).await? {
+        return Ok(false);
+    }
+    send(reports, queue, clock, &report.key).await?;
+    Ok(true)
+}
+
+/// Sends the message of a run that has a report. Each sending is numbered, so that deduplication lets it
+/// pass; that the run happens once is not the queue's promise but the table's fence.
+pub async fn send(
+    reports: &Reports,
+    queue: &dyn Queue,
+    clock: &dyn Clock,
+    key: &RunKey,
+) -> Result<(), IssueError> {
+    let now = clock.now();
+    let report = reports
+        .update(key, |report| {
+            report.sendings += 1;
+            report.sent_at = Some(now);
+            report.updated_at = now;
+        })
+        .await?;
+    let job = Job::Crawl(CrawlJob {
+        pipe: key.pipe.clone(),
+        run: key.run,
+        attempt: report.sendings,
+    });
+    let message =
+        NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() };
+    queue.send(&[message]).await?;
+    tracing::info!(run = %key, sending = report.sendings, "run sent");
+    Ok(())
+}
+
+/// Issues a run that an operator asks for. `replay`: the run whose raw snapshot is to be read instead of
+/// the source.
+pub async fn issue_now(
+    reports: &Reports,
+    queue: &dyn Queue,
+    catalog: &Catalog,
+    clock: &dyn Clock,
+    pipe: &PipeName,
+    replay: Option<RunId>,
+) -> Result<RunKey, IssueError> {
+    let last = reports.last_of(pipe).await?;
+    if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
+        return Err(IssueError::Unfinished { run: last.key.clone(), state: last.state });
+    }
+    let committed = match catalog.products().snapshot()? {
+        Some(snapshot) => snapshot.fence(&feed_app_id(pipe))?.map(RunId),
+        None => None,
+    };
+    let mut last_issued = last.map(|report| report.key.run);
+    loop {
+        let now = clock.now();
+        let run = RunId::manual(now.timestamp(), committed, last_issued);
+        let key = RunKey { pipe: pipe.clone(), run };
+        let mut report = RunReport::new(key.clone(), Trigger::Operator, now);
+        report.source.replayed_from = replay.map(|run| {
+            feedfleet_model::keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string()
+        });
+        if issue(reports, queue, clock, report).await? {
+            return Ok(key);
+        }
+        last_issued = Some(run);
+    }
+}

@@ -1,0 +1,105 @@
+//! The scheduler: puts due runs on the queue, decides how many workers there should be, folds image
+//! receipts, and keeps the tables in shape.
+//!
+//! Each duty is a reconciler: it looks at what is, compares it with what should be, and does what is
+//! missing. It has no memory of its own, so two schedulers at once do no harm, and one that was down
+//! catches up.
+
+mod deps;
+mod due;
+pub mod fleet;
+mod fold;
+pub mod issue;
+mod rescue;
+pub mod scaling;
+mod upkeep;
+
+pub use deps::Deps;
+pub use fleet::{FleetStatus, LocalFleet};
+pub use fold::fold_receipts;
+
+use chrono::{DateTime, Utc};
+use feedfleet_config::Config;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between looks at the tables' shape.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Between foldings of image receipts.
+const FOLD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Works until `shutdown`; then stops the fleet in good order and returns.
+pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: CancellationToken) {
+    let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
+    let upkeep = every(UPKEEP_INTERVAL, &shutdown, || upkeep::keep_in_shape(&deps));
+    let ticking = async {
+        let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
+        while ticker.next(&shutdown).await {
+            let config = load_config(&deps);
+            if let Some(config) = &config {
+                due::send_due_runs(&deps, config).await;
+            }
+            rescue::resend_lost_runs(&deps).await;
+            if let Some(fleet) = &mut fleet {
+                fleet.reconcile(&deps).await;
+            }
+        }
+    };
+    tokio::join!(ticking, folding, upkeep);
+    if let Some(fleet) = fleet {
+        fleet.stop(&deps).await;
+        // The workers' last receipts.
+        fold::fold_receipts(&deps).await;
+    }
+}
+
+/// The configuration as it is now: pipes may come, go and change while the fleet runs. A broken pipe is
+/// reported and left out; a broken `fleet.toml` stops nothing that runs.
+fn load_config(deps: &Deps) -> Option<Config> {
+    match feedfleet_config::load_lenient(&deps.config_folder, deps.environment.as_ref()) {
+        Ok((config, errors)) => {
+            for error in errors.iter() {
+                deps.complain(&error.to_string());
+            }
+            Some(config)
+        }
+        Err(errors) => {
+            deps.complain(&errors.to_string());
+            None
+        }
+    }
+}
+
+async fn every<F: Future<Output = ()>>(
+    interval: Duration,
+    shutdown: &CancellationToken,
+    mut duty: impl FnMut() -> F,
+) {
+    let mut ticker = Ticker::new(interval);
+    while ticker.next(shutdown).await {
+        duty().await;
+    }
+}
+
+struct Ticker(tokio::time::Interval);
+
+impl Ticker {
+    fn new(interval: Duration) -> Self {
+        let mut interval = tokio::time::interval(interval);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self(interval)
+    }
+
+    /// Waits for the next tick; false when it is time to stop.
+    async fn next(&mut self, shutdown: &CancellationToken) -> bool {
+        tokio::select! {
+            _ = self.0.tick() => !shutdown.is_cancelled(),
+            () = shutdown.cancelled() => false,
+        }
+    }
+}
+
+/// Seconds since `then`, not negative.
+fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> Duration {
+    (now - then).to_std().unwrap_or_default()
+}

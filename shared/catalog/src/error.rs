@@ -1,0 +1,60 @@
+//! Why the catalog failed.
+
+use std::path::Path;
+
+/// A failure of the catalog: what was tried, on what, and what the library or system said.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} '{subject}': {source}")]
+pub struct CatalogError {
+    /// What was tried.
+    pub action: &'static str,
+    /// The table or file.
+    pub subject: String,
+    /// What was said.
+    pub source: Cause,
+}
+
+/// Who said it.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The Delta log.
+    #[error(transparent)]
+    Delta(#[from] delta_kernel::KernelError),
+    /// A data file.
+    #[error(transparent)]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// Columns in memory.
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The table is not one that this build can use.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl CatalogError {
+    /// Whether the same work may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        !matches!(self.source, Cause::Unusable(_))
+    }
+}
+
+/// Adds what was tried, and on what, to a library's error.
+pub(crate) trait Context<T> {
+    fn context(self, action: &'static str, subject: &str) -> Result<T, CatalogError>;
+
+    fn at(self, action: &'static str, path: &Path) -> Result<T, CatalogError>
+    where
+        Self: Sized,
+    {
+        self.context(action, &path.display().to_string())
+    }
+}
+
+impl<T, E: Into<Cause>> Context<T> for Result<T, E> {
+    fn context(self, action: &'static str, subject: &str) -> Result<T, CatalogError> {
+        self.map_err(|e| CatalogError { action, subject: subject.to_owned(), source: e.into() })
+    }
+}

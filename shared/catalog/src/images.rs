@@ -1,0 +1,173 @@
+//! The `images` table: what is known of every mirrored picture, folded from the workers' receipts.
+
+use crate::commit::{Change, CommitOutcome, Fence};
+use crate::encode::list_builder;
+use crate::error::{CatalogError, Cause, Context};
+use crate::read::for_each_batch;
+use crate::stage::Parts;
+use crate::table::{DataFile, Snapshot, Table};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::TimestampMicrosecondType;
+use feedfleet_model::PipeName;
+use feedfleet_model::image::ImageEntry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Where the current entry of a picture lies, and when it was made.
+type Current = HashMap<String, (usize, u64, i64)>;
+
+/// Folds entries of one pipe into the table: of several for a key, the newest stays. Folding the same
+/// entries twice changes nothing. The number of entries that became current.
+pub fn fold(table: &Table, pipe: &PipeName, entries: &[ImageEntry]) -> Result<usize, CatalogError> {
+    const ROUNDS: usize = 10;
+    for _ in 0..ROUNDS {
+        let snapshot = table.ensure()?;
+        let base = snapshot.files(Some(pipe))?;
+        let newest = newest(entries);
+        let current = current(&snapshot, &base, &newest)?;
+        let mut dead: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut fresh = Vec::new();
+        for (key, entry) in newest {
+            match current.get(key) {
+                Some((_, _, at)) if *at >= entry.checked_at.timestamp_micros() => continue,
+                Some(&(file, row, _)) => {
+                    dead.entry(base[file].path.clone()).or_default().push(row);
+                }
+                None => {}
+            }
+            fresh.push(entry);
+        }
+        if fresh.is_empty() {
+            return Ok(0);
+        }
+        let whole = |f: &DataFile| {
+            dead.get(&f.path).is_some_and(|rows| f.dead_rows() + rows.len() as u64 >= f.rows)
+        };
+        let drops: BTreeSet<String> =
+            base.iter().filter(|f| whole(f)).map(|f| f.path.clone()).collect();
+        dead.retain(|path, _| !drops.contains(path));
+        let app_id = format!("{pipe}/images");
+        let run = snapshot.fence(&app_id)?.unwrap_or(0) + 1;
+        let change = Change {
+            pipe: pipe.clone(),
+            base,
+            adds: write(table, pipe, run, &fresh)?,
+            dead,
+            drops,
+            fence: Fence { app_id, run },
+            metrics: vec![("entries", fresh.len() as u64)],
+            data_change: true,
+        };
+        if matches!(table.commit(&change)?, CommitOutcome::Committed { .. }) {
+            return Ok(fresh.len());
+        }
+    }
+    Err(CatalogError {
+        action: "fold image receipts into",
+        subject: table.url().to_string(),
+        source: Cause::Unusable("somebody else folds them too".into()),
+    })
+}
+
+fn newest(entries: &[ImageEntry]) -> BTreeMap<&str, &ImageEntry> {
+    let mut newest: BTreeMap<&str, &ImageEntry> = BTreeMap::new();
+    for entry in entries {
+        let place = newest.entry(&entry.key).or_insert(entry);
+        if place.checked_at < entry.checked_at {
+            *place = entry;
+        }
+    }
+    newest
+}
+
+fn current(
+    snapshot: &Snapshot,
+    files: &[DataFile],
+    wanted: &BTreeMap<&str, &ImageEntry>,
+) -> Result<Current, CatalogError> {
+    let mut current = Current::new();
+    for (place, file) in files.iter().enumerate() {
+        for_each_batch(snapshot, file, Some(&["key", "checked_at"]), |rows| {
+            let keys = rows.batch.column_by_name("key").and_then(|c| c.as_string_opt::<i32>());
+            let times = rows
+                .batch
+                .column_by_name("checked_at")
+                .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+            let (Some(keys), Some(times)) = (keys, times) else { return Ok(()) };
+            for row in rows.live().filter(|&row| keys.is_valid(row)) {
+                if wanted.contains_key(keys.value(row)) {
+                    let at = (place, rows.first_row + row as u64, times.value(row));
+                    current.insert(keys.value(row).to_owned(), at);
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(current)
+}
+
+fn write(
+    table: &Table,
+    pipe: &PipeName,
+    run: i64,
+    entries: &[&ImageEntry],
+) -> Result<Vec<crate::writer::NewFile>, CatalogError> {
+    let text = |value: fn(&ImageEntry) -> Option<&str>| -> ArrayRef {
+        let mut b = StringBuilder::new();
+        entries.iter().for_each(|e| b.append_option(value(e)));
+        Arc::new(b.finish())
+    };
+    let long = |value: fn(&ImageEntry) -> Option<i64>| -> ArrayRef {
+        let mut b = Int64Builder::new();
+        entries.iter().for_each(|e| b.append_option(value(e)));
+        Arc::new(b.finish())
+    };
+    let int = |value: fn(&ImageEntry) -> Option<i32>| -> ArrayRef {
+        let mut b = Int32Builder::new();
+        entries.iter().for_each(|e| b.append_option(value(e)));
+        Arc::new(b.finish())
+    };
+    let mut retry = BooleanBuilder::new();
+    let mut renditions = list_builder();
+    let mut checked = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+    for entry in entries {
+        retry.append_value(entry.retry);
+        entry.renditions.iter().for_each(|r| renditions.values().append_value(r));
+        renditions.append(true);
+        checked.append_value(entry.checked_at.timestamp_micros());
+    }
+    // In the order of `TableSpec::images`.
+    let columns: Vec<ArrayRef> = vec![
+        text(|e| Some(&e.key)),
+        text(|e| Some(&e.url)),
+        long(|e| Some(e.run.0)),
+        text(|e| Some(e.status.word())),
+        text(|e| e.error.as_deref()),
+        Arc::new(retry.finish()),
+        text(|e| e.etag.as_deref()),
+        text(|e| e.last_modified.as_deref()),
+        text(|e| e.hash.as_deref()),
+        long(|e| e.size_bytes),
+        text(|e| e.format.as_deref()),
+        int(|e| e.width),
+        int(|e| e.height),
+        Arc::new(renditions.finish()),
+        Arc::new(checked.finish()),
+    ];
+    let schema = table.spec().file_schema()?;
+    let batch = RecordBatch::try_new(schema.clone(), columns)
+        .context("encode image entries of", pipe.as_str())?;
+    let mut parts = Parts {
+        table: table.clone(),
+        pipe: pipe.clone(),
+        label: format!("images-{run}"),
+        schema,
+        current: None,
+        files: Vec::new(),
+    };
+    parts.write(&batch)?;
+    parts.finish()
+}

@@ -1,0 +1,36 @@
+//! Configuration: `fleet.toml` says where things are and how much of the machine they may use, and
+//! one `pipes/NAME.toml` a partner says what to read and when. Both are checked whole when they are
+//! loaded; a mistake is reported with its file, line and what was expected.
+
+#![deny(missing_docs)]
+
+mod cron;
+mod document;
+mod environment;
+mod error;
+mod expand;
+mod fingerprint;
+mod fleet;
+mod load;
+mod location;
+mod pipe;
+mod read;
+mod secret;
+mod suggest;
+mod table;
+mod units;
+mod value;
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use error::{ConfigError, ConfigErrors};
+pub use fingerprint::MAPPING_VERSION;
+pub use fleet::{
+    Catalog, Console, Fleet, Hosts, Http, Keep, Leases, Objects, Queue, QueueBackend, Scheduler,
+    Workers,
+};
+pub use load::{Config, load, load_lenient, load_pipe, parse_fleet, parse_pipe};
+pub use pipe::{
+    Compression, Format, From, Guard, Images, Location, Lookup, MapEntry, Pipe, Rendition,
+    RenditionFormat, Schedule, Source, SourceLimits, Target, Transform,
+};
+pub use secret::Secret;

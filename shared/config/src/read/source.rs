@@ -1,0 +1,239 @@
+//! Reads `[source]`.
+
+use super::{currency, place};
+use crate::pipe::{Compression, Format, Source, SourceLimits};
+use crate::secret::Secret;
+use crate::suggest::one_of;
+use crate::table::Table;
+use crate::value::Value;
+use std::time::Duration;
+
+const FORMATS: [(&str, Format); 9] = [
+    ("google-xml", Format::GoogleXml),
+    ("google-tsv", Format::GoogleTsv),
+    ("naver-ep", Format::NaverEp),
+    ("naver-ep-summary", Format::NaverEpSummary),
+    ("csv", Format::Csv),
+    ("tsv", Format::Tsv),
+    ("json", Format::Json),
+    ("jsonl", Format::JsonLines),
+    ("xml", Format::Xml),
+];
+
+const COMPRESSIONS: [(&str, Compression); 5] = [
+    ("auto", Compression::Auto),
+    ("none", Compression::None),
+    ("gzip", Compression::Gzip),
+    ("zstd", Compression::Zstd),
+    ("zip", Compression::Zip),
+];
+
+const DEFAULT_LIMITS: SourceLimits = SourceLimits {
+    max_bytes: 10 << 30,
+    max_inflated_bytes: 50 << 30,
+    max_record_bytes: 8 << 20,
+    max_time: Duration::from_secs(2 * 3_600),
+};
+const LONGEST_FETCH: Duration = Duration::from_secs(24 * 3_600);
+
+/// What `[map]` says of the product's id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mapped {
+    /// There is no `[map]`.
+    Nothing,
+    /// It maps other columns.
+    OtherThanId,
+    /// It maps the id.
+    Id,
+}
+
+/// Reads the section; none when it lacks what it can't do without.
+pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
+    if let Some(kind) = table.take("kind") {
+        check_kind(&kind);
+    }
+    let names = FORMATS.map(|(name, _)| name);
+    let url = table.required("url", "expected an https:// address or a file's path");
+    let format_value = table.required("format", &one_of(None, &names));
+    let headers = table.section("headers", Vec::new(), |t, _| headers(t));
+    let compression = table.read("compression", Compression::Auto, |v| {
+        v.text()?.choose("a compression", &COMPRESSIONS)
+    });
+    let encoding = table.take("encoding").and_then(|v| v.word());
+    let delimiter = table.take("delimiter");
+    let quoting = table.take("quoting");
+    let item = table.take("item");
+    let items = table.take("items");
+    let key = table.read("key", Vec::new(), |v| v.words());
+    let group = table.take("group").and_then(|v| v.word());
+    let currency = table.take("currency").and_then(|v| currency(&v));
+    let changes_only = table.take("changes_only");
+    let limits = table.section("limits", DEFAULT_LIMITS, limits);
+
+    let location = url.and_then(|v| place::source(&v));
+    let format_value = format_value?;
+    let format = format_value.text()?.choose("a format", &FORMATS)?;
+    check_map(&format_value, format, mapped, !key.is_empty());
+    only_for(&delimiter, format, is_delimited(format), "csv, tsv and the text presets");
+    only_for(&quoting, format, is_delimited(format), "csv, tsv and the text presets");
+    let is_xml = matches!(format, Format::Xml | Format::GoogleXml);
+    only_for(&item, format, is_xml, "xml and google-xml");
+    only_for(&items, format, format == Format::Json, "json");
+    if format == Format::Xml && item.is_none() {
+        table.mistake("format 'xml' needs item", "expected item = the element that is one product");
+    }
+    Some(Source {
+        location: location?,
+        headers,
+        format,
+        compression,
+        encoding: encoding.map(|label| label.trim().to_ascii_lowercase()),
+        delimiter: delimiter.and_then(|v| one_byte(&v)),
+        quoting: quoting.and_then(|v| v.flag()),
+        item: item.and_then(|v| local_name(&v)),
+        items: items.and_then(|v| pointer(&v)),
+        key,
+        group,
+        currency,
+        changes_only: only_changes(changes_only, format),
+        limits,
+    })
+}
+
+fn check_kind(kind: &Value<'_>) {
+    if let Some(text) = kind.text() {
+        if text.value == "site" {
+            kind.refuse("site sources are not in this release", "expected feed");
+        } else {
+            text.choose("a kind of source", &[("feed", ())]);
+        }
+    }
+}
+
+/// Without a preset, somebody has to say which field is the product's id.
+fn check_map(value: &Value<'_>, format: Format, mapped: Mapped, has_key: bool) {
+    let is_preset = matches!(
+        format,
+        Format::GoogleXml | Format::GoogleTsv | Format::NaverEp | Format::NaverEpSummary
+    );
+    if is_preset {
+        return;
+    }
+    let name = name_of(format);
+    match mapped {
+        Mapped::Nothing => {
+            value.refuse(format!("format '{name}' needs a [map]"), "expected one with at least id");
+        }
+        Mapped::OtherThanId if !has_key => {
+            let message = format!("format '{name}' needs to know what a product's id is");
+            value.refuse(message, "expected id in [map], or key in [source]");
+        }
+        Mapped::OtherThanId | Mapped::Id => {}
+    }
+}
+
+fn only_for(value: &Option<Value<'_>>, format: Format, fits: bool, formats: &str) {
+    if let Some(value) = value
+        && !fits
+    {
+        let message = format!("{} has no use with format '{}'", value.name(), name_of(format));
+        value.refuse_key(message, format!("expected it with {formats} only"));
+    }
+}
+
+fn is_delimited(format: Format) -> bool {
+    matches!(
+        format,
+        Format::Csv | Format::Tsv | Format::GoogleTsv | Format::NaverEp | Format::NaverEpSummary
+    )
+}
+
+fn name_of(format: Format) -> &'static str {
+    FORMATS.iter().find(|(_, other)| *other == format).map_or("?", |(name, _)| *name)
+}
+
+fn headers(table: &mut Table<'_>) -> Vec<(String, Secret)> {
+    let mut headers = Vec::new();
+    for entry in table.entries() {
+        entry.document().hide(entry.span());
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if entry.key().is_empty() || !entry.key().bytes().all(token) {
+            entry.refuse_key("this is not a header's name", "expected letters, digits and '-'");
+        }
+        let Some(text) = entry.text() else {
+            continue;
+        };
+        // A line break would begin another header.
+        if text.value.chars().any(|c| c.is_control() && c != '\t') {
+            let message =
+                format!("{} holds a line break or another control character", entry.name());
+            entry.refuse(message, "expected one line");
+        }
+        headers.push((entry.key().to_owned(), Secret::new(text.value)));
+    }
+    headers
+}
+
+fn limits(table: &mut Table<'_>, default: SourceLimits) -> SourceLimits {
+    let record_bytes = default.max_record_bytes;
+    SourceLimits {
+        max_bytes: table.read("max_bytes", default.max_bytes, |v| v.size(1)),
+        max_inflated_bytes: table
+            .read("max_inflated_bytes", default.max_inflated_bytes, |v| v.size(1)),
+        max_record_bytes: table
+            .read("max_record_bytes", record_bytes, |v| usize::try_from(v.size(1)?).ok()),
+        max_time: table.read("max_time", default.max_time, |v| {
+            v.duration(Duration::from_secs(1), LONGEST_FETCH)
+        }),
+    }
+}
+
+fn one_byte(value: &Value<'_>) -> Option<u8> {
+    let text = value.plain()?;
+    if text == "tab" {
+        return Some(b'\t');
+    }
+    match text.as_bytes() {
+        [byte]
+            if *byte == b'\t'
+                || (byte.is_ascii_punctuation() && *byte != b'"')
+                || *byte == b' ' =>
+        {
+            Some(*byte)
+        }
+        _ => value
+            .text()?
+            .refuse("a delimiter", "expected 'tab', or one character such as ',' or '|'"),
+    }
+}
+
+fn local_name(value: &Value<'_>) -> Option<String> {
+    let name = value.word()?;
+    if name.contains([':', '/', '<', '>', ' ']) {
+        return value.text()?.refuse("an element's local name", "expected the name without prefix");
+    }
+    Some(name)
+}
+
+fn pointer(value: &Value<'_>) -> Option<String> {
+    let pointer = value.plain()?;
+    if pointer.is_empty() || pointer.starts_with('/') {
+        return Some(pointer);
+    }
+    value.text()?.refuse("a JSON pointer", "expected a path such as '/data/products'")
+}
+
+fn only_changes(value: Option<Value<'_>>, format: Format) -> bool {
+    let implied = format == Format::NaverEpSummary;
+    let Some(value) = value else {
+        return implied;
+    };
+    let changes_only = value.flag().unwrap_or(implied);
+    if implied && !changes_only {
+        value.refuse(
+            "format 'naver-ep-summary' always names changes only",
+            "expected true or nothing",
+        );
+    }
+    changes_only
+}

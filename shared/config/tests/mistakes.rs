@@ -1,0 +1,358 @@
+//! Every mistake has a message that says where it is, what it is and what was expected.
+
+use feedfleet_config::{ConfigErrors, parse_fleet, parse_pipe};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn environment() -> BTreeMap<String, String> {
+    BTreeMap::from([("SECRET".to_owned(), "hunter2".to_owned())])
+}
+
+fn pipe_errors(text: &str) -> ConfigErrors {
+    let name = "acme".parse().expect("a pipe's name");
+    match parse_pipe(&name, text, Path::new("/conf"), &environment()) {
+        Ok(_) => panic!("this was taken for right:\n{text}"),
+        Err(errors) => errors,
+    }
+}
+
+/// A pipe that is right but for `root`, on line 1, and `rest`, from line 5 on.
+fn around(root: &str, rest: &str) -> String {
+    format!("{root}\n[source]\nurl = 'f.xml'\nformat = 'google-xml'\n{rest}\n")
+}
+
+/// The errors, each without its excerpt.
+fn heads(errors: &ConfigErrors) -> Vec<String> {
+    let head = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    errors.iter().map(|error| head(error.to_string())).collect()
+}
+
+fn assert_pipe(text: &str, expected: &str) {
+    assert_eq!(heads(&pipe_errors(text)), [format!("pipes/acme.toml:{expected}")], "{text}");
+}
+
+#[test]
+fn schedules() {
+    const FIELDS: &str = "expected minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday \
+                          (0-7), such as '0 2 * * *'";
+    for (root, expected) in [
+        ("schedule = '61 * * * *'", format!("1:12: '61 * * * *' is not a cron line; {FIELDS}")),
+        ("schedule = '0 0 2 * * *'", format!("1:12: '0 0 2 * * *' is not a cron line; {FIELDS}")),
+        ("schedule = '${SECRET}'", format!("1:12: '${{SECRET}}' is not a cron line; {FIELDS}")),
+    ] {
+        assert_pipe(&around(root, ""), &expected);
+    }
+    for (root, expected) in [
+        (
+            "schedule = '0 0 30 2 *'",
+            "1:12: '0 0 30 2 *' is not a time that ever comes; expected a day that the month has",
+        ),
+        (
+            "timezone = 'Asia/Soul'",
+            "1:12: 'Asia/Soul' is not a timezone; did you mean 'Asia/Seoul'?",
+        ),
+        (
+            "timezone = 'Mars'",
+            "1:12: 'Mars' is not a timezone; expected a name of the IANA database, such as \
+             'Europe/Berlin'",
+        ),
+        (
+            "window = '5 minutes'",
+            "1:10: '5 minutes' is not a duration; expected a whole number with ms, s, m, h or d, such \
+             as '90s'",
+        ),
+        ("window = '2d'", "1:10: window is '2d'; expected 0s to 1d"),
+        ("window = 5", "1:10: window is a whole number; expected a text"),
+        (
+            "scedule = '0 2 * * *'",
+            "1:1: unknown field 'scedule'; did you mean 'schedule'? Expected one of timezone, \
+             schedule, window, source, map, guard, images",
+        ),
+    ] {
+        assert_pipe(&around(root, ""), expected);
+    }
+}
+
+#[test]
+fn sources() {
+    const FORMATS: &str =
+        "google-xml, google-tsv, naver-ep, naver-ep-summary, csv, tsv, json, jsonl, xml";
+    for (text, expected) in [
+        (
+            "[source]\nurl = 'f.xml'",
+            format!("1:1: [source] has no format; expected one of {FORMATS}"),
+        ),
+        (
+            "[source]\nurl = 'f.xml'\nformat = 'google-xlm'",
+            format!(
+                "3:10: 'google-xlm' is not a format; did you mean 'google-xml'? Expected one of \
+                 {FORMATS}"
+            ),
+        ),
+    ] {
+        assert_pipe(text, &expected);
+    }
+    for (text, expected) in [
+        ("", "1:1: the file has no source; expected a table with url and format"),
+        ("source = 1", "1:10: source is a whole number; expected a table"),
+        (
+            "[source]\nformat = 'google-xml'",
+            "1:1: [source] has no url; expected an https:// address or a file's path",
+        ),
+        (
+            "[source]\nurl = 'ftp://a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] is not a place that can be read; expected http://, https:// or a \
+             file's path",
+        ),
+        (
+            "[source]\nurl = 'https:/a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] is not an address; expected https://HOST/PATH",
+        ),
+        (
+            "[source]\nurl = 's3://bucket/f'\nformat = 'google-xml'",
+            "2:7: s3 is not in this release; use an http:// or https:// address, or a file",
+        ),
+        (
+            "[source]\nurl = 'https://me:abc@a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] holds a user or a password; use an Authorization line in \
+             [source.headers], with '${NAME}'",
+        ),
+        (
+            "[source]\nurl = '${x'\nformat = 'google-xml'",
+            "2:7: '${' without a variable's name and '}'; expected '${NAME}', or '$${' for the two \
+             characters themselves",
+        ),
+        (
+            "[source]\nkind = 'site'\nurl = 'f.xml'\nformat = 'google-xml'",
+            "2:8: site sources are not in this release; expected feed",
+        ),
+        (
+            "[source]\nurl = 'f.csv'\nformat = 'csv'",
+            "3:10: format 'csv' needs a [map]; expected one with at least id",
+        ),
+        (
+            "[source]\nurl = 'f.csv'\nformat = 'csv'\n[map]\ntitle = 't'",
+            "3:10: format 'csv' needs to know what a product's id is; expected id in [map], or key in \
+             [source]",
+        ),
+        (
+            "[source]\nurl = 'f.xml'\nformat = 'xml'\n[map]\nid = 'i'",
+            "1:1: format 'xml' needs item; expected item = the element that is one product",
+        ),
+        ("[source]\nurl = 'a'\nurl = 'b'", "3:1: duplicate key"),
+    ] {
+        assert_pipe(text, expected);
+    }
+}
+
+#[test]
+fn settings_of_a_source() {
+    for (rest, expected) in [
+        (
+            "compresion = 'gzip'",
+            "5:1: unknown field 'compresion' in [source]; did you mean 'compression'? Expected one of \
+             kind, url, format, headers, compression, encoding, delimiter, quoting, item, items, key, \
+             group, currency, changes_only, limits",
+        ),
+        (
+            "currency = 'eur'",
+            "5:12: 'eur' is not a currency; expected three capital letters, such as 'EUR'",
+        ),
+        (
+            "delimiter = ';'",
+            "5:1: delimiter in [source] has no use with format 'google-xml'; expected it with csv, tsv \
+             and the text presets only",
+        ),
+        (
+            "item = 'g:item'",
+            "5:8: 'g:item' is not an element's local name; expected the name without prefix",
+        ),
+        ("key = 1", "5:7: key in [source] is a whole number; expected a text or a list of texts"),
+        ("encoding = ''", "5:12: encoding in [source] is empty; expected a text"),
+        (
+            "[source.limits]\nmax_bytes = 'lots'",
+            "6:13: 'lots' is not a size; expected a whole number with B, KB, MB, GB, KiB, MiB or GiB, \
+             such as '2GiB'",
+        ),
+        (
+            "[source.limits]\nmax_time = '0s'",
+            "6:12: max_time in [source.limits] is '0s'; expected 1s to 1d",
+        ),
+        (
+            "[source.headers]\nAuthorization = 'Bearer ${TOKEN}'",
+            "6:25: variable TOKEN is not set in the environment",
+        ),
+        (
+            "[source.headers]\n'two words' = 'x'",
+            "6:1: this is not a header's name; expected letters, digits and '-'",
+        ),
+        (
+            "[guard]\nmax_removed = '130%'",
+            "6:15: '130%' is not a percentage; expected '0%' to '100%'",
+        ),
+    ] {
+        assert_pipe(&around("", rest), expected);
+    }
+}
+
+#[test]
+fn renditions() {
+    for (list, expected) in [
+        (
+            "[{ name = 'thumb', max = 0, format = 'webp' }]",
+            "6:39: max in [images.renditions] is 0; expected 1 to 16383",
+        ),
+        (
+            "[{ name = 'a', max = 9, format = 'png', quality = 50 }]",
+            "6:64: png has no quality; expected quality with webp and jpeg only",
+        ),
+        (
+            "[{ name = 'a', max = 9, format = 'png' }, { name = 'a', max = 5, format = 'png' }]",
+            "6:56: there are two renditions named 'a'; expected a name for each",
+        ),
+        (
+            "[{ name = 'a', max = 9, format = 'webpp' }]",
+            "6:47: 'webpp' is not a format of renditions; did you mean 'webp'? Expected one of webp, \
+             jpeg, png",
+        ),
+        (
+            "[{ name = 'A b', max = 9, format = 'png' }]",
+            "6:24: 'A b' is not a rendition's name; expected 1 to 32 of a-z, 0-9 and '-', other than \
+             'original'",
+        ),
+        (
+            "['thumb']",
+            "6:15: renditions in [images] is a text; expected a table with name, max and format",
+        ),
+    ] {
+        assert_pipe(&around("", &format!("[images]\nrenditions = {list}")), expected);
+    }
+}
+
+#[test]
+fn mappings() {
+    for (line, expected) in [
+        ("prize = 'p'", "6:1: unknown column 'prize' in [map]; did you mean 'price'?"),
+        (
+            "zzz = 'p'",
+            "6:1: unknown column 'zzz' in [map]; expected a column of the product table, 'category' or \
+             'ignore'",
+        ),
+        (
+            "run = 'x'",
+            "6:1: column 'run' in [map] is filled by Feedfleet; expected a column of the partner's data",
+        ),
+        (
+            "price = 5",
+            "6:9: price in [map] is a whole number; expected a field's name, or a table with field, \
+             fields, first_of or const",
+        ),
+        (
+            "title = { field = 't', as = 'money' }",
+            "6:29: 'money' does not fit 'title', which holds a text; expected text",
+        ),
+        (
+            "price = { field = 'p', as = 'split' }",
+            "6:29: 'split' does not fit 'price', which holds a decimal number; expected money or number",
+        ),
+        (
+            "price = { field = 'p', as = 'mony' }",
+            "6:29: 'mony' is not a transform; did you mean 'money'? Expected one of text, money, \
+             number, integer, boolean, date, category, split",
+        ),
+        (
+            "title = { field = 't', split = ',' }",
+            "6:32: 'split' does not fit 'title', which holds a text; expected text",
+        ),
+        (
+            "title = { field = 't', currency = 'EUR' }",
+            "6:24: currency in [map.title] has no use here; expected it with money only",
+        ),
+        (
+            "title = { field = 't', join = ' ' }",
+            "6:24: join in [map.title] has no use here; expected it with fields only",
+        ),
+        (
+            "title = { field = 't', default = 'x' }",
+            "6:24: default in [map.title] has no use here; expected it with lookup only",
+        ),
+        (
+            "title = { field = 'a', const = 'b' }",
+            "6:9: [map.title] takes its value from two places; expected only one of field, fields, \
+             first_of, const",
+        ),
+        (
+            "title = { const = '${SECRET}' }",
+            "6:19: const in [map.title] can't hold a variable; expected a text that may be printed",
+        ),
+        (
+            "availability_date = { field = 'd', format = '%Q' }",
+            "6:45: '%Q' is not a strftime pattern; expected one such as '%Y-%m-%d %H:%M:%S'",
+        ),
+        (
+            "price = { field = 'p', decimal = ';' }",
+            "6:34: ';' is not a decimal mark; expected one of ., ,",
+        ),
+    ] {
+        assert_pipe(&around("", &format!("[map]\n{line}")), expected);
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_file_come_together() {
+    let text = around("window = 1", "[map]\ntitle = { feild = 't' }\nprize = 'p'");
+    assert_eq!(
+        heads(&pipe_errors(&text)),
+        [
+            "pipes/acme.toml:1:10: window is a whole number; expected a text",
+            "pipes/acme.toml:6:9: [map.title] doesn't say where its value comes from; expected one of \
+             field, fields, first_of, const",
+            "pipes/acme.toml:6:11: unknown field 'feild' in [map.title]; did you mean 'field'? \
+             Expected one of field, fields, first_of, const, join, lookup, default, as, currency, \
+             decimal, minor_units, format, timezone, separator, split",
+            "pipes/acme.toml:7:1: unknown column 'prize' in [map]; did you mean 'price'?",
+        ]
+    );
+}
+
+#[test]
+fn fleets() {
+    for (text, expected) in [
+        (
+            "[workers]\nmemory = '32MiB'",
+            "2:10: memory in [workers] is '32MiB'; expected at least 64MiB",
+        ),
+        ("[workers]\nmax = 0", "2:7: max in [workers] is 0; expected 1 to 10000"),
+        (
+            "[workers]\nmin = 9",
+            "1:1: min in [workers] is 9 and max is 4; expected min to be no more than max",
+        ),
+        ("[hosts]\nconcurrency = 0", "2:15: concurrency in [hosts] is 0; expected 1 to 256"),
+        ("[queue]\nbackend = 'sqs'", "2:11: sqs is not in this release; expected sqlite"),
+        ("[catalog]\nurl = 's3://bucket/x'", "2:7: s3 is not in this release; use a folder"),
+        (
+            "[console]\nlisten = '8410'",
+            "2:10: '8410' is not an address to listen on; expected address and port, such as \
+             '127.0.0.1:8410'",
+        ),
+        (
+            "[http]\nallow_private = ['10.0.0.0/40']",
+            "2:18: '10.0.0.0/40' is not a network; expected CIDR, such as '10.0.0.0/8' or \
+             '192.168.1.7'",
+        ),
+        (
+            "[leases]\nvisibility = '1s'",
+            "2:14: visibility in [leases] is '1s'; expected 10s to 12h",
+        ),
+        (
+            "[lease]\nvisibility = '60s'",
+            "1:2: unknown field 'lease'; did you mean 'leases'? Expected one of queue, catalog, \
+             objects, workers, leases, hosts, keep, console, http, scheduler",
+        ),
+    ] {
+        match parse_fleet(text, Path::new("/conf"), &environment()) {
+            Ok(_) => panic!("this was taken for right:\n{text}"),
+            Err(errors) => assert_eq!(heads(&errors), [format!("fleet.toml:{expected}")]),
+        }
+    }
+}

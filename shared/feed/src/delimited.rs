@@ -1,0 +1,356 @@
+//! CSV, TSV and their like: a header, then a record a line or more.
+
+use crate::diagnostics::{Position, Refusal, RefusalReason};
+use crate::error::FeedError;
+use crate::fields::{Names, Record};
+use crate::header::display_name;
+use crate::records::{EndMark, Read};
+use crate::split::{Cell, Dialect, Split, split, unescape};
+use crate::window::Window;
+use memchr::memchr;
+
+/// Reads records by the header's places.
+pub(crate) struct DelimitedReader {
+    pub(crate) window: Window,
+    dialect: Dialect,
+    max_record_bytes: usize,
+    /// The field of each column; none where the feed has too many.
+    header: Vec<Option<u32>>,
+    cells: Vec<Cell>,
+    /// The line that the next record begins on.
+    line: u64,
+    record: u64,
+    cut: Option<String>,
+}
+
+/// The next record in the window, not consumed yet, its cells in `cells`.
+enum Found {
+    Record { bytes: usize, lines: u64, cells: usize },
+    Refused(Refusal),
+    End,
+}
+
+impl DelimitedReader {
+    /// Reads the header.
+    pub(crate) fn open(
+        window: Window,
+        mut dialect: Dialect,
+        max_record_bytes: usize,
+        names: &mut Names,
+    ) -> Result<Self, FeedError> {
+        let text = window.rest().as_bytes();
+        if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
+            dialect.newline = b'\r';
+        }
+        let mut reader = Self {
+            window,
+            dialect,
+            max_record_bytes,
+            header: Vec::new(),
+            cells: Vec::new(),
+            line: 1,
+            record: 0,
+            cut: None,
+        };
+        loop {
+            match reader.find()? {
+                Found::Record { bytes, lines, .. } => {
+                    let columns = reader.column_names(bytes);
+                    reader.advance(bytes, lines);
+                    if let Some(columns) = columns {
+                        reader.header = columns.iter().map(|name| names.intern(name)).collect();
+                        return Ok(reader);
+                    }
+                }
+                Found::Refused(refusal) => {
+                    return Err(FeedError::not_a_feed(format!("the header: {}", refusal.message)));
+                }
+                Found::End => return Err(FeedError::not_a_feed("the source has no header line")),
+            }
+        }
+    }
+
+    /// The names in the record of the window; none when it is blank.
+    fn column_names(&self, bytes: usize) -> Option<Vec<String>> {
+        let text = &self.window.rest()[..bytes];
+        let name = |(place, cell): (usize, &Cell)| {
+            let raw = &text[cell.start..cell.end];
+            let mut name = String::new();
+            if cell.is_escaped {
+                unescape(raw, &mut name);
+            } else {
+                name.push_str(raw);
+            }
+            display_name(&name, place)
+        };
+        let is_blank = |cell: &Cell| text[cell.start..cell.end].trim().is_empty();
+        if self.cells.iter().all(is_blank) {
+            return None;
+        }
+        let names = self.cells.iter().enumerate().map(name).collect::<Vec<_>>();
+        Some(names)
+    }
+
+    /// Fills `record` with the next record that is not blank.
+    pub(crate) fn read(&mut self, record: &mut Record) -> Result<Read, FeedError> {
+        loop {
+            let at = self.position();
+            let (bytes, lines, cells) = match self.find()? {
+                Found::Record { bytes, lines, cells } => (bytes, lines, cells),
+                Found::Refused(refusal) => return Ok(Read::Refused(refusal)),
+                Found::End => return Ok(Read::End(self.end_mark())),
+            };
+            self.fill(record, bytes);
+            if record.is_empty() && !self.has_surplus(bytes, cells) {
+                self.advance(bytes, lines);
+                continue;
+            }
+            self.record += 1;
+            let refusal = self.check(at, bytes, cells);
+            self.advance(bytes, lines);
+            return Ok(refusal.map_or(Read::Record(at), Read::Refused));
+        }
+    }
+
+    /// Where the next record is.
+    fn position(&self) -> Position {
+        Position {
+            record: self.record + 1,
+            line: Some(self.line),
+            byte: Some(self.window.position()),
+        }
+    }
+
+    fn advance(&mut self, bytes: usize, lines: u64) {
+        self.window.consume(bytes);
+        self.line += lines;
+    }
+
+    fn find(&mut self) -> Result<Found, FeedError> {
+        loop {
+            if self.window.rest().is_empty() && !self.window.fill()? {
+                return Ok(Found::End);
+            }
+            let rest = self.window.rest().as_bytes();
+            let is_ended = self.window.is_ended();
+            match split(rest, is_ended, self.dialect, &mut self.cells) {
+                Split::Record { bytes, lines, cells } if bytes <= self.max_record_bytes => {
+                    let has_line_end = rest[bytes - 1] == self.dialect.newline;
+                    if !has_line_end && self.window.cut().is_some() {
+                        // Half a record.
+                        return Ok(Found::End);
+                    }
+                    return Ok(Found::Record { bytes, lines, cells });
+                }
+                Split::More if rest.len() <= self.max_record_bytes => {
+                    self.window.grow()?;
+                }
+                Split::Unclosed if self.window.cut().is_some() => return Ok(Found::End),
+                Split::Unclosed => {
+                    let message = "a quote that opens here is never closed";
+                    self.cut.get_or_insert_with(|| format!("line {}: {message}", self.line));
+                    return self.refuse_line(RefusalReason::MalformedRecord, message.to_owned());
+                }
+                Split::Record { .. } | Split::More => {
+                    let max = self.max_record_bytes;
+                    let message = format!("longer than {max} bytes; an open quote does that");
+                    return self.refuse_line(RefusalReason::RecordTooLarge, message);
+                }
+            }
+        }
+    }
+
+    /// Refuses the record that begins here, and goes on with the next line: whatever an open quote would
+    /// swallow is read again.
+    fn refuse_line(&mut self, reason: RefusalReason, message: String) -> Result<Found, FeedError> {
+        let refusal = Refusal::new(reason, self.position(), message);
+        self.record += 1;
+        self.line += 1;
+        loop {
+            let rest = self.window.rest().as_bytes();
+            if let Some(end) = memchr(self.dialect.newline, rest) {
+                self.window.consume(end + 1);
+                break;
+            }
+            let all = rest.len();
+            self.window.consume(all);
+            if !self.window.fill()? {
+                break;
+            }
+        }
+        Ok(Found::Refused(refusal))
+    }
+
+    /// Copies the record of the window.
+    fn fill(&self, record: &mut Record, bytes: usize) {
+        let text = &self.window.rest()[..bytes];
+        let base = record.append(text);
+        for (cell, field) in self.cells.iter().zip(&self.header) {
+            let &Some(field) = field else {
+                continue;
+            };
+            if cell.is_escaped {
+                let raw = &text[cell.start..cell.end];
+                record.push_with(field, |out| unescape(raw, out));
+            } else if cell.start < cell.end {
+                record.push_span(field, base + cell.start, base + cell.end);
+            }
+        }
+    }
+
+    /// Whether the record has text in columns that the header does not have.
+    fn has_surplus(&self, bytes: usize, cells: usize) -> bool {
+        let text = &self.window.rest()[..bytes];
+        let surplus = self.cells.get(self.header.len()..).unwrap_or_default();
+        surplus.iter().any(|cell| !text[cell.start..cell.end].trim().is_empty())
+            || (cells > self.cells.len() && cells > self.header.len())
+    }
+
+    /// Compares the record of the window with the header.
+    fn check(&mut self, at: Position, bytes: usize, cells: usize) -> Option<Refusal> {
+        let columns = self.header.len();
+        let is_last = self.window.is_ended() && bytes == self.window.rest().len();
+        let has_line_end = self.window.rest().as_bytes()[bytes - 1] == self.dialect.newline;
+        let message = if self.has_surplus(bytes, cells) {
+            format!("{cells} fields where the header has {columns}")
+        } else if is_last && !has_line_end && cells < columns {
+            let message = format!("the last line has {cells} of {columns} fields and no line end");
+            self.cut.get_or_insert_with(|| message.clone());
+            message
+        } else {
+            return None;
+        };
+        Some(Refusal::new(RefusalReason::MalformedRecord, at, message))
+    }
+
+    fn end_mark(&self) -> EndMark {
+        match &self.cut {
+            Some(reason) => EndMark::Cut(reason.clone()),
+            None => EndMark::Open("delimited text has no end mark"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Bytes;
+    use crate::encoding::{EncodingHints, TextReader};
+    use feedfleet_config::Compression;
+    use std::collections::BTreeMap;
+    use std::io::Cursor;
+    use std::path::Path;
+
+    const CSV: Dialect = Dialect { delimiter: b',', quoting: true, newline: b'\n' };
+
+    fn window(text: &[u8]) -> Window {
+        let input = Box::new(Cursor::new(text.to_vec()));
+        let bytes = Bytes::open(input, Compression::None, 1 << 30).unwrap();
+        let mut window = Window::new(TextReader::open(bytes, EncodingHints::default()).unwrap());
+        window.fill().unwrap();
+        window
+    }
+
+    type Rows = Vec<BTreeMap<String, String>>;
+
+    fn read(text: &[u8], max: usize) -> (Rows, Vec<Refusal>, EndMark) {
+        let (mut names, mut record) = (Names::default(), Record::default());
+        let mut reader = DelimitedReader::open(window(text), CSV, max, &mut names).unwrap();
+        let (mut rows, mut refused) = (Vec::new(), Vec::new());
+        loop {
+            record.clear();
+            match reader.read(&mut record).unwrap() {
+                Read::Record(_) => rows.push(
+                    record
+                        .all()
+                        .map(|(field, value)| (names.name(field).to_owned(), value.to_owned()))
+                        .collect(),
+                ),
+                Read::Refused(refusal) => refused.push(refusal),
+                Read::End(end) => return (rows, refused, end),
+            }
+        }
+    }
+
+    #[test]
+    fn ragged_and_blank_rows() {
+        let text = b"\n a ,b,\n\n1,2\n,,\n1,2,,,\n1,2,,x\n  \n3\n4,5,6";
+        let (rows, refused, end) = read(text, 1000);
+        let firsts: Vec<_> = rows.iter().map(|row| row["a"].as_str()).collect();
+        assert_eq!(firsts, ["1", "1", "3", "4"]);
+        assert_eq!(rows[3]["column_3"], "6");
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].message, "4 fields where the header has 3");
+        assert_eq!((refused[0].position.line, refused[0].position.record), (Some(7), 3));
+        assert!(matches!(end, EndMark::Open(_)));
+    }
+
+    #[test]
+    fn an_open_quote_costs_its_line_only() {
+        let text = b"id,title\n1,\"open\n2,x\n3,y\n";
+        let (rows, refused, end) = read(text, 1000);
+        assert_eq!(rows.iter().map(|row| row["id"].as_str()).collect::<Vec<_>>(), ["2", "3"]);
+        assert_eq!(refused[0].position.line, Some(2));
+        assert!(matches!(end, EndMark::Cut(_)));
+        let long = [&text[..], "4,z\n".repeat(200_000).as_bytes(), b"5,\"\n"].concat();
+        let (rows, refused, _) = read(&long, 1000);
+        assert_eq!(rows.len(), 200_002);
+        assert_eq!(refused[0].reason, RefusalReason::RecordTooLarge);
+    }
+
+    #[test]
+    fn a_long_line_is_left_out() {
+        let text = [&b"id,title\n1,"[..], &vec![b'x'; 900_000], b"\n2,y\n"].concat();
+        let (rows, refused, _) = read(&text, 1000);
+        assert_eq!(rows[0]["id"], "2");
+        assert_eq!((refused.len(), refused[0].reason.name()), (1, "record-too-large"));
+    }
+
+    #[test]
+    fn a_last_line_without_its_end_shows_the_cut() {
+        let (rows, refused, end) = read(b"id,title,price\n1,a,2\n2,b", 1000);
+        assert_eq!((rows.len(), refused.len()), (1, 1));
+        assert!(matches!(end, EndMark::Cut(_)));
+    }
+
+    #[test]
+    fn carriage_returns_alone_end_lines_too() {
+        let (rows, _, _) = read(b"id,title\r1,a\r2,b\r", 1000);
+        assert_eq!(rows[1]["title"], "b");
+    }
+
+    #[test]
+    fn records_may_lie_across_chunks() {
+        let line = "1,\"a \"\"quoted\"\" title\nof two lines, 가나다\",x\n";
+        let text = ["id,title,more\n", &line.repeat(20_000)].concat();
+        let (rows, refused, _) = read(text.as_bytes(), 1000);
+        assert_eq!((rows.len(), refused.len()), (20_000, 0));
+        assert!(rows.iter().all(|row| row["title"] == "a \"quoted\" title\nof two lines, 가나다"));
+    }
+
+    /// A public set of CSV files with their answers in JSON.
+    #[test]
+    fn csv_spectrum() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum");
+        let Ok(files) = std::fs::read_dir(folder.join("csvs")) else {
+            println!("SKIPPED: no {}", folder.display());
+            return;
+        };
+        for file in files {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if name == "location_coordinates" {
+                // Its answer is of another record.
+                continue;
+            }
+            let answer = std::fs::read(folder.join(format!("json/{name}.json"))).unwrap();
+            let mut answer: Rows = serde_json::from_slice(&answer).unwrap();
+            let (mut rows, refused, _) = read(&std::fs::read(&path).unwrap(), 1 << 20);
+            for row in answer.iter_mut().chain(&mut rows) {
+                row.retain(|_, value| !value.is_empty());
+                row.values_mut().for_each(|value| *value = value.replace('\r', ""));
+            }
+            assert_eq!((rows, refused), (answer, Vec::new()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A source's bytes as UTF-8 text without control characters.
+
+use crate::bytes::Bytes;
+use crate::clean::push_clean;
+use crate::detect;
+use crate::error::FeedError;
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+const REPLACEMENT: char = '\u{fffd}';
+
+/// What is known of the encoding before the first byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EncodingHints {
+    /// The pipe's own word.
+    pub(crate) setting: Option<&'static Encoding>,
+    /// The HTTP header's.
+    pub(crate) content_type: Option<&'static Encoding>,
+    /// Whether an XML declaration may name it.
+    pub(crate) is_xml: bool,
+    /// The country the format comes from, for detection: a top-level domain in lower case.
+    pub(crate) top_level_domain: Option<&'static [u8]>,
+}
+
+/// Decodes a source.
+pub(crate) struct TextReader {
+    bytes: Bytes,
+    hints: EncodingHints,
+    label: Option<&'static Encoding>,
+    encoding: &'static Encoding,
+    /// None for UTF-8.
+    decoder: Option<Decoder>,
+    /// Whether the encoding was seen in the bytes. Until then there was only ASCII.
+    is_settled: bool,
+    chunk: Vec<u8>,
+    /// Whether `chunk` was read when the source was opened, and not decoded yet.
+    is_primed: bool,
+    /// The start of a character that the next chunk ends.
+    carry: Vec<u8>,
+    decoded: String,
+    replaced: u64,
+    removed: u64,
+}
+
+impl TextReader {
+    /// Reads the first chunk and finds out the encoding, as far as it shows there.
+    pub(crate) fn open(mut bytes: Bytes, hints: EncodingHints) -> Result<Self, FeedError> {
+        let mut chunk = Vec::new();
+        let is_primed = bytes.next_chunk(&mut chunk)?;
+        let declared = if hints.is_xml { detect::xml_declaration(&chunk) } else { None };
+        let label = hints.setting.or(declared).or(hints.content_type);
+        let mut reader = Self {
+            bytes,
+            hints,
+            label,
+            encoding: UTF_8,
+            decoder: None,
+            is_settled: false,
+            chunk,
+            is_primed,
+            carry: Vec::new(),
+            decoded: String::new(),
+            replaced: 0,
+            removed: 0,
+        };
+        if let Some((encoding, mark_bytes)) = Encoding::for_bom(&reader.chunk) {
+            reader.chunk.drain(..mark_bytes);
+            reader.settle(encoding);
+        } else if let Some(encoding) = detect::utf16_by_nuls(&reader.chunk) {
+            reader.settle(encoding);
+        } else if let Some(label) = label
+            && !label.is_ascii_compatible()
+            && label != UTF_16LE
+            && label != UTF_16BE
+        {
+            // ISO-2022-JP is made of ASCII bytes: it would never show.
+            reader.settle(label);
+        }
+        Ok(reader)
+    }
+
+    fn settle(&mut self, encoding: &'static Encoding) {
+        self.is_settled = true;
+        self.encoding = encoding;
+        if encoding != UTF_8 {
+            self.decoder = Some(encoding.new_decoder_without_bom_handling());
+        }
+    }
+
+    /// Appends the next text. False: nothing comes after it.
+    pub(crate) fn fill(&mut self, out: &mut String) -> Result<bool, FeedError> {
+        if self.is_primed {
+            self.is_primed = false;
+        } else if !self.bytes.next_chunk(&mut self.chunk)? {
+            self.finish(out);
+            return Ok(false);
+        }
+        let chunk = std::mem::take(&mut self.chunk);
+        if !self.is_settled && !chunk.is_ascii() {
+            let domain = self.hints.top_level_domain;
+            self.settle(detect::decide(&chunk, self.label, domain));
+        }
+        if self.decoder.is_some() {
+            self.decode(&chunk, false, out);
+        } else {
+            self.push_utf8(&chunk, out);
+        }
+        self.chunk = chunk;
+        Ok(true)
+    }
+
+    /// What is left when the bytes end.
+    fn finish(&mut self, out: &mut String) {
+        let is_cut = self.bytes.end().cut.is_some();
+        if !std::mem::take(&mut self.carry).is_empty() && !is_cut {
+            self.replaced += 1;
+            out.push(REPLACEMENT);
+        }
+        if self.decoder.is_some() {
+            self.decode(&[], true, out);
+            self.decoder = None;
+        }
+    }
+
+    fn push_utf8(&mut self, chunk: &[u8], out: &mut String) {
+        let joined;
+        let mut rest = chunk;
+        if !self.carry.is_empty() {
+            joined = [&std::mem::take(&mut self.carry)[..], chunk].concat();
+            rest = &joined;
+        }
+        loop {
+            let error = match std::str::from_utf8(rest) {
+                Ok(text) => {
+                    self.removed += push_clean(text, out);
+                    return;
+                }
+                Err(error) => error,
+            };
+            let (valid, broken) = rest.split_at(error.valid_up_to());
+            self.removed += push_clean(&String::from_utf8_lossy(valid), out);
+            let Some(bytes) = error.error_len() else {
+                self.carry = broken.to_vec();
+                return;
+            };
+            self.replaced += 1;
+            out.push(REPLACEMENT);
+            rest = &broken[bytes..];
+        }
+    }
+
+    fn decode(&mut self, chunk: &[u8], is_last: bool, out: &mut String) {
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        self.decoded.clear();
+        let mut rest = chunk;
+        loop {
+            let room = decoder.max_utf8_buffer_length_without_replacement(rest.len());
+            self.decoded.reserve(room.unwrap_or(rest.len()).max(16));
+            let (result, read) =
+                decoder.decode_to_string_without_replacement(rest, &mut self.decoded, is_last);
+            rest = &rest[read..];
+            match result {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => {
+                    self.replaced += 1;
+                    self.decoded.push(REPLACEMENT);
+                }
+            }
+        }
+        self.removed += push_clean(&self.decoded, out);
+    }
+
+    /// The source of the bytes.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The encoding's name; UTF-8 while only ASCII was seen.
+    pub(crate) fn encoding(&self) -> &'static str {
+        self.encoding.name()
+    }
+
+    /// The name of a label that the bytes contradict.
+    pub(crate) fn wrong_label(&self) -> Option<&'static str> {
+        self.label.filter(|label| self.is_settled && *label != self.encoding).map(Encoding::name)
+    }
+
+    /// Characters that could not be decoded.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    /// Control characters that were taken out.
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use encoding_rs::EUC_KR;
+    use feedfleet_config::Compression;
+    use std::io::{Cursor, Read};
+
+    fn reader(input: impl Read + Send + 'static, hints: EncodingHints) -> TextReader {
+        let bytes = Bytes::open(Box::new(input), Compression::Auto, 1 << 30).unwrap();
+        TextReader::open(bytes, hints).unwrap()
+    }
+
+    fn read(data: &[u8], hints: EncodingHints) -> (String, TextReader) {
+        let mut reader = reader(Cursor::new(data.to_vec()), hints);
+        let mut text = String::new();
+        while reader.fill(&mut text).unwrap() {}
+        (text, reader)
+    }
+
+    #[test]
+    fn characters_may_lie_across_chunks() {
+        // 256 KiB is no multiple of three.
+        let text = "가".repeat(300_000);
+        let (out, reader) = read(text.as_bytes(), EncodingHints::default());
+        assert!(out == text);
+        assert_eq!((reader.encoding(), reader.replaced()), ("UTF-8", 0));
+        let (legacy, _, _) = EUC_KR.encode(&text);
+        let odd = [&b"x"[..], &legacy].concat();
+        let (out, reader) = read(&odd, EncodingHints::default());
+        assert!(out[1..] == text);
+        assert_eq!(reader.encoding(), "EUC-KR");
+    }
+
+    #[test]
+    fn a_wrong_label_is_overruled_and_told() {
+        let text = "상품명,겨울 코트,여성용,무료배송 이벤트";
+        let (legacy, _, _) = EUC_KR.encode(text);
+        let hints = EncodingHints { setting: Some(UTF_8), ..EncodingHints::default() };
+        let (out, reader) = read(&legacy, hints);
+        assert_eq!((out.as_str(), reader.wrong_label()), (text, Some("UTF-8")));
+        let xml = format!("<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>{text}</a>");
+        let hints = EncodingHints { is_xml: true, ..EncodingHints::default() };
+        let (out, reader) = read(xml.as_bytes(), hints);
+        assert_eq!((out.as_str(), reader.wrong_label()), (xml.as_str(), Some("EUC-KR")));
+    }
+
+    #[test]
+    fn the_encoding_may_show_late() {
+        let (legacy, _, _) = EUC_KR.encode("겨울 코트 여성용 무료배송 이벤트 상품입니다");
+        let late = [&vec![b'a'; 600_000][..], &legacy].concat();
+        let (out, reader) = read(&late, EncodingHints::default());
+        assert!(out.ends_with("상품입니다"));
+        assert_eq!(reader.encoding(), "EUC-KR");
+    }
+
+    #[test]
+    fn marks_go_and_utf16_is_found_without_one() {
+        assert_eq!(read(b"\xef\xbb\xbfid", EncodingHints::default()).0, "id");
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        assert_eq!(read(&utf16("\u{feff}id,가"), EncodingHints::default()).0, "id,가");
+        let (out, reader) = read(&utf16("id,title\n1,가"), EncodingHints::default());
+        assert_eq!((out.as_str(), reader.encoding()), ("id,title\n1,가", "UTF-16LE"));
+    }
+
+    #[test]
+    fn what_is_lost_is_counted() {
+        let (out, reader) = read("가나다라마바사\0".as_bytes(), EncodingHints::default());
+        assert_eq!((out.as_str(), reader.removed()), ("가나다라마바사", 1));
+        let broken = [&b"\xea\xb0,"[..], "가".repeat(20).as_bytes(), b"\xea"].concat();
+        let (out, reader) = read(&broken, EncodingHints::default());
+        assert!(out.starts_with("\u{fffd},가") && out.ends_with("가\u{fffd}"));
+        assert_eq!(reader.replaced(), 2);
+    }
+}

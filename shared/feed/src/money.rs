@@ -1,0 +1,211 @@
+//! Amounts of money as feeds write them: `15.00 USD`, `1.234,50 €`, `12,000원`. What is not an amount and
+//! nothing but one is refused: a product with a wrong price is worse than a missing one.
+
+use crate::currency;
+use crate::digits::{self, DigitsError};
+
+/// An amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Money {
+    /// The amount in ten-thousandths of the currency's unit, rounded; never negative.
+    pub ten_thousandths: i64,
+    /// The ISO 4217 code that the text names; none when it names no currency, or one of several (`$`, `kr`).
+    pub currency: Option<&'static str>,
+}
+
+/// Why a text is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// There is no number.
+    #[error("there is no number in it")]
+    NoNumber,
+    /// There are several, such as a range.
+    #[error("there is more than one number in it")]
+    SeveralNumbers,
+    /// Two different currencies are named.
+    #[error("it names two currencies")]
+    TwoCurrencies,
+    /// It is below zero.
+    #[error("it is negative")]
+    Negative,
+    /// Decimal marks and thousands separators contradict each other.
+    #[error("its decimal mark can't be told")]
+    Marks,
+    /// It has more than 14 digits before the decimal mark.
+    #[error("it has too many digits")]
+    TooLarge,
+    /// Something is in it that belongs to no amount.
+    #[error("it is not an amount and nothing but an amount")]
+    OtherText,
+}
+
+/// Reads an amount. `decimal` is the decimal mark where that is known; else it is worked out, and one mark
+/// before exactly three digits separates thousands.
+///
+/// # Errors
+///
+/// A [`MoneyError`] for every text that is not one amount of zero or more.
+///
+/// ```
+/// let money = feedfleet_feed::parse_money("1.234,50 €", None).unwrap();
+/// assert_eq!((money.ten_thousandths, money.currency), (12_345_000, Some("EUR")));
+/// ```
+pub fn parse_money(text: &str, decimal: Option<char>) -> Result<Money, MoneyError> {
+    let mut number: Option<&str> = None;
+    let mut is_negative = false;
+    let mut currency: Option<&'static str> = None;
+    let mut rest = text.trim();
+    while let Some(c) = rest.chars().next() {
+        let next = &rest[c.len_utf8()..];
+        let is_mark = matches!(c, '.' | ',') && number.is_none();
+        if c.is_ascii_digit() || (is_mark && next.starts_with(|c: char| c.is_ascii_digit())) {
+            if number.is_some() {
+                return Err(MoneyError::SeveralNumbers);
+            }
+            let (found, after) = rest.split_at(digits::span(rest));
+            number = Some(found);
+            rest = after;
+            if found.ends_with(['.', ',']) {
+                // `1.198,-`
+                rest = after.strip_prefix(['-', '–', '—']).unwrap_or(after);
+            }
+        } else if c.is_whitespace() || matches!(c, '*' | ':' | '\u{200e}' | '\u{200f}') {
+            rest = next;
+        } else if matches!(c, '-' | '−') && number.is_none() {
+            is_negative = true;
+            rest = next;
+        } else {
+            let (name, after) = rest.split_at(name_span(rest));
+            let named = currency::find(name).ok_or(MoneyError::OtherText)?;
+            match (currency, named.code) {
+                (Some(one), Some(other)) if one != other => return Err(MoneyError::TwoCurrencies),
+                (None, code) => currency = code,
+                _ => {}
+            }
+            rest = after;
+        }
+    }
+    let number = number.ok_or(MoneyError::NoNumber)?;
+    let has_three_decimals = currency.is_some_and(currency::has_three_decimals);
+    let ten_thousandths =
+        digits::resolve(number, decimal, has_three_decimals).map_err(|error| match error {
+            DigitsError::Marks => MoneyError::Marks,
+            DigitsError::TooLarge => MoneyError::TooLarge,
+        })?;
+    if is_negative && ten_thousandths != 0 {
+        return Err(MoneyError::Negative);
+    }
+    Ok(Money { ten_thousandths, currency })
+}
+
+/// Bytes of what may be a currency at the start of a text: at least one character.
+fn name_span(text: &str) -> usize {
+    let mut previous = None;
+    for (place, c) in text.char_indices() {
+        let is_end = match c {
+            // `Rs.500`: the point belongs to the abbreviation.
+            '.' => !previous.is_some_and(char::is_alphabetic),
+            ',' | '-' | '−' | '*' | ':' => true,
+            c => c.is_ascii_digit() || c.is_whitespace(),
+        };
+        if is_end && place > 0 {
+            return place;
+        }
+        previous = Some(c);
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn read(text: &str) -> Result<(i64, Option<&'static str>), MoneyError> {
+        parse_money(text, None).map(|money| (money.ten_thousandths, money.currency))
+    }
+
+    #[test]
+    fn amounts_with_and_without_currency() {
+        for (text, amount, currency) in [
+            ("15.00 USD", 150_000, Some("USD")),
+            ("USD 15.00", 150_000, Some("USD")),
+            ("$15.00 USD", 150_000, Some("USD")),
+            ("$15", 150_000, None),
+            ("US$:12.99", 129_900, Some("USD")),
+            ("1.234,50 €", 12_345_000, Some("EUR")),
+            ("12,000원", 120_000_000, Some("KRW")),
+            ("₩12,000", 120_000_000, Some("KRW")),
+            ("3,500円", 35_000_000, Some("JPY")),
+            ("1 195,- kr", 11_950_000, None),
+            ("45,00 zł", 450_000, Some("PLN")),
+            ("171 900 руб.", 1_719_000_000, Some("RUB")),
+            ("423.923 KD", 4_239_230, Some("KWD")),
+            ("50007257.0", 500_072_570_000, None),
+            ("Rs.500", 5_000_000, None),
+            ("$.75", 7_500, None),
+            ("-0.00", 0, None),
+            ("0", 0, None),
+        ] {
+            assert_eq!(read(text), Ok((amount, currency)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for (text, error) in [
+            ("", MoneyError::NoNumber),
+            ("EUR", MoneyError::NoNumber),
+            ("NaN", MoneyError::OtherText),
+            ("1e5", MoneyError::OtherText),
+            ("https://shop.example/1", MoneyError::OtherText),
+            ("from 5 EUR", MoneyError::OtherText),
+            ("5 PCS", MoneyError::OtherText),
+            ("-5.00", MoneyError::Negative),
+            ("€ -5", MoneyError::Negative),
+            ("5 - 10", MoneyError::OtherText),
+            ("5 10", MoneyError::SeveralNumbers),
+            ("5 EUR USD", MoneyError::TwoCurrencies),
+            ("15.08.2017", MoneyError::Marks),
+            ("999999999999999999", MoneyError::TooLarge),
+        ] {
+            assert_eq!(read(text), Err(error), "{text}");
+        }
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        price_raw: Option<String>,
+        amount: Option<String>,
+        decimal_separator: Option<String>,
+        group: String,
+    }
+
+    /// A public set of price texts from web shops. It expects the first of several amounts, and words
+    /// around them; a feed's price column must not be read like that.
+    #[test]
+    fn price_parser_cases() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../../shared/data/price-parser/price_cases.jsonl");
+        let Ok(cases) = std::fs::read_to_string(&file) else {
+            println!("SKIPPED: no {}", file.display());
+            return;
+        };
+        let (mut right, mut all) = (0, 0);
+        for line in cases.lines() {
+            let case: Case = serde_json::from_str(line).unwrap();
+            let Some(text) = case.price_raw.filter(|_| !case.group.contains("XFAIL")) else {
+                continue;
+            };
+            let mark = case.decimal_separator.and_then(|mark| mark.chars().next());
+            let mark = mark.filter(|mark| matches!(mark, '.' | ','));
+            let amount = parse_money(&text, mark).ok().map(|money| money.ten_thousandths);
+            let expected = case.amount.map(|amount| {
+                (amount.parse::<f64>().unwrap() * 10_000.0).round() as i64
+            });
+            all += 1;
+            right += u32::from(amount == expected);
+        }
+        assert!(right * 100 >= all * 85, "{right} of {all}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Numbers that are no money, with or without a unit.
+
+use crate::digits::{self, UNIT};
+
+/// Reads a number, in ten-thousandths, rounded. `has_unit`: what stands after it is dropped. None: it is no
+/// number.
+pub(crate) fn parse_number(text: &str, decimal: Option<char>, has_unit: bool) -> Option<i64> {
+    let text = text.trim();
+    let (sign, text) = match text.strip_prefix(['-', '−']) {
+        Some(rest) => (-1, rest.trim_start()),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = text.strip_prefix(['.', ',']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (number, unit) = text.split_at(digits::span(text));
+    let unit = unit.trim();
+    // Not 1e5, and not 5-10.
+    let is_unit = unit.starts_with(|c: char| c.is_alphabetic() || matches!(c, '%' | '°' | '"'))
+        && !unit.contains(|c: char| c.is_ascii_digit());
+    if !unit.is_empty() && !(has_unit && is_unit) {
+        return None;
+    }
+    digits::resolve(number, decimal, false).ok().map(|value| sign * value)
+}
+
+/// Reads a whole number. None: it is none.
+pub(crate) fn parse_integer(text: &str, decimal: Option<char>, has_unit: bool) -> Option<i64> {
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let value = parse_number(text, decimal, has_unit)?;
+    (value % UNIT == 0).then_some(value / UNIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_units() {
+        assert_eq!(parse_number("1,5", None, false), Some(15_000));
+        assert_eq!(parse_number("-3", None, false), Some(-30_000));
+        assert_eq!(parse_number("2.5 kg", None, true), Some(25_000));
+        assert_eq!(parse_number("2.5 kg", None, false), None);
+        for text in ["", "kg", "1e5", "5-10", "NaN", "-", "1 2 kg"] {
+            assert_eq!(parse_number(text, None, true), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers() {
+        assert_eq!(parse_integer("1,234", None, false), Some(1234));
+        assert_eq!(parse_integer("7.0", None, false), Some(7));
+        assert_eq!(parse_integer("9007199254740993", None, false), Some(9_007_199_254_740_993));
+        assert_eq!(parse_integer("7.5", None, false), None);
+        assert_eq!(parse_integer("10+", None, false), None);
+    }
+}

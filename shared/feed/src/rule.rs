@@ -1,0 +1,223 @@
+//! One line of the mapping, checked and ready to be applied.
+
+use crate::error::FeedError;
+use chrono_tz::Tz;
+use feedfleet_config::{From as MapFrom, Lookup, MapEntry, Target, Transform};
+use feedfleet_model::columns::{self, Filled};
+use feedfleet_model::{ColumnId, ColumnType};
+
+/// The columns that hold addresses.
+const LINKS: [ColumnId; 7] = [
+    columns::LINK,
+    columns::MOBILE_LINK,
+    columns::ADS_REDIRECT,
+    columns::IMAGE_LINK,
+    columns::VIRTUAL_MODEL_LINK,
+    columns::ADDITIONAL_IMAGE_LINKS,
+    columns::LIFESTYLE_IMAGE_LINKS,
+];
+
+/// How a value gets into a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    /// The fields' names; none for a constant.
+    pub(crate) sources: Vec<String>,
+    pub(crate) combine: Combine,
+    pub(crate) lookup: Option<Lookup>,
+    pub(crate) action: Action,
+}
+
+/// What becomes of several sources.
+#[derive(Debug, Clone)]
+pub(crate) enum Combine {
+    /// The first that has a value.
+    First,
+    /// All that have one, with this between them.
+    Join(String),
+    /// All of them, joined by `:`; an empty one makes the whole empty.
+    Key,
+    /// This, whatever the record.
+    Constant(String),
+}
+
+/// What is done with the value.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// Nothing: the field is taken away.
+    Ignore,
+    /// It says what kind of change the record is.
+    Change,
+    Id,
+    Text(ColumnId),
+    /// A word of a known list, such as `in_stock`.
+    Word(ColumnId),
+    Link(ColumnId),
+    List { column: ColumnId, separator: Option<String>, is_links: bool },
+    Integer { column: ColumnId, decimal: Option<char>, has_unit: bool },
+    Decimal { column: ColumnId, decimal: Option<char> },
+    Boolean(ColumnId),
+    Money(MoneyRule),
+    Currency(ColumnId),
+    Time { column: ColumnId, format: Option<String>, zone: Tz },
+    Category { separator: String },
+}
+
+/// How an amount is read.
+#[derive(Debug, Clone)]
+pub(crate) struct MoneyRule {
+    pub(crate) column: ColumnId,
+    pub(crate) currency_column: Option<ColumnId>,
+    /// For amounts that name none.
+    pub(crate) currency: Option<String>,
+    pub(crate) decimal: Option<char>,
+    pub(crate) minor_units: u8,
+}
+
+impl Rule {
+    /// Checks a line of `[map]`. `currency` is the pipe's own, for amounts whose line names none.
+    pub(crate) fn compile(entry: &MapEntry, currency: Option<&str>) -> Result<Self, FeedError> {
+        let (sources, combine) = match &entry.from {
+            MapFrom::Field(name) => (vec![name.clone()], Combine::First),
+            MapFrom::FirstOf(names) => (names.clone(), Combine::First),
+            MapFrom::Fields { names, join } => (names.clone(), Combine::Join(join.clone())),
+            MapFrom::Constant(text) => (Vec::new(), Combine::Constant(text.trim().to_owned())),
+        };
+        let action = match entry.target {
+            Target::Ignore => Action::Ignore,
+            Target::Category => Action::Category { separator: separator(&entry.transform) },
+            Target::Column(column) => action(column, &entry.transform, currency)
+                .ok_or_else(|| {
+                    let name = column.column().name;
+                    let line = entry.line;
+                    FeedError::configuration(format!("[map] line {line} does not fit '{name}'"))
+                })?,
+        };
+        Ok(Self { sources, combine, lookup: entry.lookup.clone(), action })
+    }
+
+    /// The rule of a composite id.
+    pub(crate) fn key(fields: &[String]) -> Self {
+        Self { sources: fields.to_vec(), combine: Combine::Key, lookup: None, action: Action::Id }
+    }
+
+    /// The rule of a field that says what kind of change the record is.
+    pub(crate) fn change(field: &str) -> Self {
+        Self {
+            sources: vec![field.to_owned()],
+            combine: Combine::First,
+            lookup: None,
+            action: Action::Change,
+        }
+    }
+
+    /// Rules are applied in this order: what can refuse the item first, a currency of its own after the
+    /// amount that brings a default.
+    pub(crate) fn order(&self) -> u8 {
+        match &self.action {
+            Action::Change => 0,
+            Action::Id => 1,
+            Action::Money(money) if money.column == columns::PRICE => 2,
+            Action::Currency(_) => 4,
+            _ => 3,
+        }
+    }
+}
+
+fn separator(transform: &Transform) -> String {
+    match transform {
+        Transform::Category { separator } => separator.clone(),
+        _ => ">".to_owned(),
+    }
+}
+
+/// None: the column can't hold what the transform gives.
+fn action(column: ColumnId, transform: &Transform, currency: Option<&str>) -> Option<Action> {
+    let facts = column.column();
+    if facts.filled == Filled::ByFleet {
+        return None;
+    }
+    let is_links = LINKS.contains(&column);
+    let money = |own: Option<&String>, decimal, minor_units| {
+        Action::Money(MoneyRule {
+            column,
+            currency_column: ColumnId::by_name(&format!("{}_currency", facts.name)),
+            currency: own.cloned().or_else(|| currency.map(str::to_owned)),
+            decimal,
+            minor_units,
+        })
+    };
+    Some(match (transform, facts.kind) {
+        (Transform::ByColumn, ColumnType::Text) if column == columns::ID => Action::Id,
+        (Transform::ByColumn, ColumnType::Text)
+            if column == columns::AVAILABILITY || column == columns::CONDITION =>
+        {
+            Action::Word(column)
+        }
+        (Transform::ByColumn, ColumnType::Text) if is_links => Action::Link(column),
+        (Transform::ByColumn, ColumnType::Text) if is_currency(facts.name) => {
+            Action::Currency(column)
+        }
+        (Transform::ByColumn, ColumnType::Text) => Action::Text(column),
+        (Transform::ByColumn, ColumnType::TextList) => {
+            Action::List { column, separator: None, is_links }
+        }
+        (Transform::Split { separator }, ColumnType::TextList) if !separator.is_empty() => {
+            Action::List { column, separator: Some(separator.clone()), is_links }
+        }
+        (Transform::ByColumn, ColumnType::Integer) => {
+            Action::Integer { column, decimal: None, has_unit: false }
+        }
+        (Transform::Number { decimal }, ColumnType::Integer) => {
+            Action::Integer { column, decimal: *decimal, has_unit: true }
+        }
+        (Transform::Number { decimal }, ColumnType::Decimal) => {
+            Action::Decimal { column, decimal: *decimal }
+        }
+        (Transform::ByColumn, ColumnType::Decimal) => money(None, None, 0),
+        (Transform::Money { currency, decimal, minor_units }, ColumnType::Decimal) => {
+            money(currency.as_ref(), *decimal, *minor_units)
+        }
+        (Transform::ByColumn, ColumnType::Boolean) => Action::Boolean(column),
+        (Transform::ByColumn, ColumnType::Timestamp) => {
+            Action::Time { column, format: None, zone: Tz::UTC }
+        }
+        (Transform::Date { format, timezone }, ColumnType::Timestamp) => {
+            Action::Time { column, format: format.clone(), zone: *timezone }
+        }
+        _ => return None,
+    })
+}
+
+/// Whether this is the currency of an amount's column.
+fn is_currency(name: &str) -> bool {
+    let amount = name.strip_suffix("_currency").and_then(ColumnId::by_name);
+    amount.is_some_and(|column| column.column().kind == ColumnType::Decimal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::field;
+
+    #[test]
+    fn a_column_says_how_it_is_filled() {
+        let action = |column| Rule::compile(&field(column, "x"), Some("EUR")).map(|r| r.action);
+        assert!(matches!(action(columns::ID), Ok(Action::Id)));
+        assert!(matches!(action(columns::IMAGE_LINK), Ok(Action::Link(_))));
+        assert!(matches!(action(columns::PRICE_CURRENCY), Ok(Action::Currency(_))));
+        let Ok(Action::Money(money)) = action(columns::PRICE) else {
+            panic!("no money");
+        };
+        assert_eq!(money.currency.as_deref(), Some("EUR"));
+        assert_eq!(money.currency_column, Some(columns::PRICE_CURRENCY));
+        assert!(matches!(action(columns::CONTENT_HASH), Err(FeedError::Configuration { .. })));
+        assert!(matches!(action(columns::EXTRA), Err(FeedError::Configuration { .. })));
+    }
+
+    #[test]
+    fn a_transform_must_fit_its_column() {
+        let mut entry = field(columns::TITLE, "x");
+        entry.transform = Transform::Number { decimal: None };
+        assert!(Rule::compile(&entry, None).is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! Jobs: what a queue message asks for. The set is closed, so that the compiler checks every handler.
+
+use crate::ids::{PipeName, RunId, RunKey};
+use serde::{Deserialize, Serialize};
+
+/// The schema of message bodies that this build writes, and the newest that it reads.
+pub const BODY_SCHEMA: u32 = 1;
+
+/// One unit of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Job {
+    /// Crawl a pipe.
+    Crawl(CrawlJob),
+    /// Mirror a batch of images of one host.
+    Image(ImageJob),
+}
+
+/// Crawl a pipe once, under a run id that was given when its report was created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrawlJob {
+    /// The pipe.
+    pub pipe: PipeName,
+    /// The run.
+    pub run: RunId,
+    /// Which sending of the run this is, from 1; a part of the deduplication id.
+    pub attempt: u32,
+}
+
+/// Mirror images that a run found new or changed. Idempotent: an image already there costs one
+/// conditional request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageJob {
+    /// The pipe whose products show these images.
+    pub pipe: PipeName,
+    /// The run that asked for them.
+    pub run: RunId,
+    /// The host they all come from, with its port where it is not the scheme's own.
+    pub host: String,
+    /// The message group's shard: at most one worker at a time fetches from a shard of a host.
+    pub shard: u32,
+    /// Place of this batch in its run, from 0; a part of the deduplication id.
+    pub batch: u32,
+    /// The images.
+    pub items: Vec<ImageItem>,
+}
+
+/// One image to mirror.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImageItem {
+    /// Where it is.
+    pub url: String,
+}
+
+/// Why a body is no job of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableJob {
+    /// Not JSON, or not of a job's shape.
+    #[error("the message body is not a job: {0}")]
+    NotAJob(String),
+    /// Written by a newer release: it goes back to the queue for a worker that knows it.
+    #[error("the job has schema {found}, and this build reads up to {BODY_SCHEMA}")]
+    NewerSchema {
+        /// The schema that the body names.
+        found: u32,
+    },
+    /// A kind that this build does not know: it goes back to the queue.
+    #[error("this build knows no job of kind '{0}'")]
+    UnknownKind(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    schema: u32,
+    id: String,
+    #[serde(flatten)]
+    job: Job,
+}
+
+/// Only what must be understood in a body of any age.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+    kind: String,
+}
+
+const KINDS: [&str; 2] = ["crawl", "image"];
+
+impl Job {
+    /// Reads a message body.
+    pub fn from_body(body: &str) -> Result<Self, UnreadableJob> {
+        let not_a_job = |e: serde_json::Error| UnreadableJob::NotAJob(e.to_string());
+        let head: Head = serde_json::from_str(body).map_err(not_a_job)?;
+        if head.schema > BODY_SCHEMA {
+            return Err(UnreadableJob::NewerSchema { found: head.schema });
+        }
+        if !KINDS.contains(&head.kind.as_str()) {
+            return Err(UnreadableJob::UnknownKind(head.kind));
+        }
+        serde_json::from_str::<Body>(body).map(|b| b.job).map_err(not_a_job)
+    }
+
+    /// The message body that carries this job.
+    pub fn to_body(&self) -> String {
+        let body = Body { schema: BODY_SCHEMA, id: self.id(), job: self.clone() };
+        serde_json::to_string(&body).expect("a job has only strings and numbers")
+    }
+
+    /// Our own id of the job: it survives what the queue does to its message ids.
+    pub fn id(&self) -> String {
+        match self {
+            Job::Crawl(job) => format!("crawl-{}-{}", job.pipe, job.run),
+            Job::Image(job) => format!("image-{}-{}-{}", job.pipe, job.run, job.batch),
+        }
+    }
+
+    /// The run this job belongs to.
+    pub fn run_key(&self) -> RunKey {
+        let (pipe, run) = match self {
+            Job::Crawl(job) => (&job.pipe, job.run),
+            Job::Image(job) => (&job.pipe, job.run),
+        };
+        RunKey { pipe: pipe.clone(), run }
+    }
+
+    /// The message group: what must be done one at a time.
+    pub fn group(&self) -> String {
+        match self {
+            Job::Crawl(job) => job.pipe.to_string(),
+            Job::Image(job) => image_group(&job.host, job.shard),
+        }
+    }
+
+    /// The deduplication id of its message.
+    pub fn dedup_id(&self) -> String {
+        match self {
+            Job::Crawl(job) => format!("{}/{}/{}", job.pipe, job.run, job.attempt),
+            Job::Image(job) => format!("{}/{}/{}", job.pipe, job.run, job.batch),
+        }
+    }
+
+    /// The kind's name, as bodies carry it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Job::Crawl(_) => KINDS[0],
+            Job::Image(_) => KINDS[1],
+        }
+    }
+}
+
+/// A group id holds 128 characters at most; a longer host is shortened to its hash.
+fn image_group(host: &str, shard: u32) -> String {
+    let group = format!("{host}#{shard}");
+    if group.len() <= 128 && group.bytes().all(|b| b.is_ascii_graphic()) {
+        return group;
+    }
+    format!("{}#{shard}", crate::hash::hex(crate::hash::bytes_hash(host.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crawl() -> Job {
+        Job::Crawl(CrawlJob { pipe: "acme".parse().unwrap(), run: RunId(7), attempt: 1 })
+    }
+
+    #[test]
+    fn a_job_survives_its_body() {
+        assert_eq!(Job::from_body(&crawl().to_body()).unwrap(), crawl());
+        assert_eq!(crawl().dedup_id(), "acme/7/1");
+    }
+
+    #[test]
+    fn bodies_of_others_are_told_apart() {
+        let cases = [
+            ("", "not a job"),
+            ("[]", "not a job"),
+            (r#"{"schema":1,"kind":"crawl","id":"x","pipe":"../etc","run":1,"attempt":1}"#, "not a job"),
+            (r#"{"schema":2,"kind":"crawl"}"#, "schema 2"),
+            (r#"{"schema":1,"kind":"rank","id":"x"}"#, "kind 'rank'"),
+        ];
+        for (body, expected) in cases {
+            let error = Job::from_body(body).unwrap_err().to_string();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_long_host_still_makes_a_group() {
+        assert_eq!(image_group("shop.example", 3), "shop.example#3");
+        assert!(image_group(&"h".repeat(300), 3).len() <= 128);
+    }
+}

@@ -1,0 +1,325 @@
+//! A run's report: created before its message is sent, final when the run is.
+
+use crate::ids::{RunId, RunKey};
+use crate::outcome::Reason;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The schema of reports that this build writes.
+pub const REPORT_SCHEMA: u32 = 1;
+/// Samples kept of one kind of refusal.
+pub const SAMPLES_PER_REASON: usize = 5;
+
+/// What is known of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`REPORT_SCHEMA`] of the build that wrote it.
+    pub schema: u32,
+    /// The run.
+    #[serde(flatten)]
+    pub key: RunKey,
+    /// Where it stands.
+    pub state: RunState,
+    /// Who asked for it.
+    pub trigger: Trigger,
+    /// When the report was created.
+    pub created_at: DateTime<Utc>,
+    /// When its message was last sent.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// Sendings so far; the next message's `attempt`.
+    pub sendings: u32,
+    /// Last sign of life: any write of this report.
+    pub updated_at: DateTime<Utc>,
+    /// When the run became final.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Each start of the job by a worker, in order.
+    pub attempts: Vec<Attempt>,
+    /// Records by what became of them.
+    pub counts: Counts,
+    /// Bytes by where they went.
+    pub bytes: Bytes,
+    /// What was read, and the proof that it was whole.
+    pub source: SourceFacts,
+    /// Refused items by reason.
+    pub refusals: Vec<RefusalCount>,
+    /// Fields that were emptied because they could not be read, by reason.
+    pub warnings: Vec<RefusalCount>,
+    /// Seconds by phase.
+    pub seconds: BTreeMap<String, f64>,
+    /// The largest resident size of the worker during the run, in bytes.
+    pub peak_memory_bytes: u64,
+    /// The table version that holds the run.
+    pub table_version: Option<u64>,
+    /// Why it failed, or what an operator should know of a run that did not.
+    pub reason: Option<Reason>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Created; its message is, or soon will be, on the queue.
+    Queued,
+    /// A worker is at it.
+    Running,
+    /// In the table; its image jobs may not all be on their queue yet.
+    Committed,
+    /// In the table and its image jobs on their queue. Final.
+    Done,
+    /// In the table; removals wait for an operator. Final for the scheduler.
+    Held,
+    /// A newer run was in the table first. Final.
+    Superseded,
+    /// Failed for good. Final.
+    Dead,
+}
+
+impl RunState {
+    /// Whether nothing more will happen to the run by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, RunState::Done | RunState::Held | RunState::Superseded | RunState::Dead)
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunState::Queued => "queued",
+            RunState::Running => "running",
+            RunState::Committed => "committed",
+            RunState::Done => "done",
+            RunState::Held => "held",
+            RunState::Superseded => "superseded",
+            RunState::Dead => "dead",
+        }
+    }
+}
+
+/// Who asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The pipe's schedule.
+    Schedule,
+    /// An operator.
+    Operator,
+}
+
+/// One start of the job by a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The worker: host and process.
+    pub worker: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How it ended; none while it runs, or when the worker died under it.
+    pub end: Option<AttemptEnd>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptEnd {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The outcome's word: `done`, `superseded`, `retry`, `interrupted` or `dead`.
+    pub outcome: String,
+    /// Why, unless it was done.
+    pub reason: Option<Reason>,
+}
+
+/// Records by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Records read.
+    pub seen: u64,
+    /// Products that were not in the pipe.
+    pub new: u64,
+    /// Products whose content differs.
+    pub changed: u64,
+    /// Products that are as they were.
+    pub unchanged: u64,
+    /// Products taken out.
+    pub removed: u64,
+    /// Products absent from the source that stay until an operator decides.
+    pub held: u64,
+    /// Records that could not become a product.
+    pub refused: u64,
+    /// Records whose id had occurred in the same feed already.
+    pub duplicates: u64,
+    /// Live products after the run.
+    pub live: u64,
+    /// Picture addresses put on the image queue.
+    pub images_queued: u64,
+}
+
+/// Bytes by where they went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bytes {
+    /// Received from the source.
+    pub fetched: u64,
+    /// After decompression and decoding.
+    pub decoded: u64,
+    /// Written to the table: data files and deletion vectors.
+    pub written: u64,
+}
+
+/// What was read, and what it proves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceFacts {
+    /// Where it is, without secrets.
+    pub location: String,
+    /// The source answered that nothing changed since the last complete run.
+    pub not_modified: bool,
+    /// Its ETag.
+    pub etag: Option<String>,
+    /// Its Last-Modified.
+    pub last_modified: Option<String>,
+    /// Object key of the raw snapshot.
+    pub raw_key: Option<String>,
+    /// The raw snapshot this run read instead of the source.
+    pub replayed_from: Option<String>,
+    /// Encoding found.
+    pub encoding: Option<String>,
+    /// Compression found.
+    pub compression: Option<String>,
+    /// Whether the source was read to its end, and how that is known.
+    pub completeness: Option<String>,
+    /// Whether absent products may be taken as removed.
+    pub complete: bool,
+    /// The mapping that read it.
+    pub mapping: String,
+}
+
+/// How often something was refused, and examples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalCount {
+    /// The reason's name.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+    /// The first few.
+    pub samples: Vec<RefusalSample>,
+}
+
+/// One refused item or field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalSample {
+    /// Where: record number, and line or byte where they are known.
+    pub position: String,
+    /// The field at fault.
+    pub field: Option<String>,
+    /// Its value, shortened.
+    pub value: Option<String>,
+    /// What was expected.
+    pub message: String,
+}
+
+impl RunReport {
+    /// The report with which a run begins.
+    pub fn new(key: RunKey, trigger: Trigger, now: DateTime<Utc>) -> Self {
+        Self {
+            schema: REPORT_SCHEMA,
+            key,
+            state: RunState::Queued,
+            trigger,
+            created_at: now,
+            sent_at: None,
+            sendings: 0,
+            updated_at: now,
+            finished_at: None,
+            attempts: Vec::new(),
+            counts: Counts::default(),
+            bytes: Bytes::default(),
+            source: SourceFacts::default(),
+            refusals: Vec::new(),
+            warnings: Vec::new(),
+            seconds: BTreeMap::new(),
+            peak_memory_bytes: 0,
+            table_version: None,
+            reason: None,
+        }
+    }
+
+    /// The time the run stands for: its id.
+    pub fn scheduled_at(&self) -> DateTime<Utc> {
+        let RunId(secs) = self.key.run;
+        DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at)
+    }
+
+    /// Attempts that count against the limit: every one but those that were interrupted, or still run as
+    /// the last of the list when `running` says so.
+    pub fn failed_attempts(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|a| a.end.as_ref().is_none_or(|end| end.outcome == "retry"))
+            .count()
+    }
+
+    /// Seconds of all phases together.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds.values().sum()
+    }
+}
+
+/// Counts refusals by reason and keeps the first samples of each.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalTally(BTreeMap<String, RefusalCount>);
+
+impl RefusalTally {
+    /// Counts one; `sample` is made only if it will be kept.
+    pub fn add(&mut self, reason: &str, sample: impl FnOnce() -> RefusalSample) {
+        let entry = match self.0.get_mut(reason) {
+            Some(entry) => entry,
+            None => self.0.entry(reason.to_owned()).or_insert_with(|| RefusalCount {
+                reason: reason.to_owned(),
+                count: 0,
+                samples: Vec::new(),
+            }),
+        };
+        entry.count += 1;
+        if entry.samples.len() < SAMPLES_PER_REASON {
+            entry.samples.push(sample());
+        }
+    }
+
+    /// All refusals counted.
+    pub fn total(&self) -> u64 {
+        self.0.values().map(|c| c.count).sum()
+    }
+
+    /// The counts, by reason.
+    pub fn into_counts(self) -> Vec<RefusalCount> {
+        self.0.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_survives_json() {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(5) };
+        let mut report = RunReport::new(key, Trigger::Operator, Utc::now());
+        report.seconds.insert("read".into(), 1.5);
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn interrupted_attempts_do_not_count() {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(5) };
+        let mut report = RunReport::new(key, Trigger::Schedule, Utc::now());
+        let ended = |outcome: &str| Attempt {
+            worker: "w".into(),
+            started_at: Utc::now(),
+            end: Some(AttemptEnd { at: Utc::now(), outcome: outcome.into(), reason: None }),
+        };
+        report.attempts = vec![ended("interrupted"), ended("retry"), ended("interrupted")];
+        report.attempts.push(Attempt { worker: "w".into(), started_at: Utc::now(), end: None });
+        assert_eq!(report.failed_attempts(), 2);
+    }
+}

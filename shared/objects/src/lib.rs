@@ -1,0 +1,130 @@
+//! Objects: everything that is not the table. Raw feeds, run reports, pictures, receipts, dead letters.
+//!
+//! [`Objects`] is the interface and its contract; [`FolderObjects`] keeps objects as files.
+
+pub mod dead_letters;
+mod folder;
+pub mod reports;
+
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use folder::FolderObjects;
+pub use reports::{ReportError, Reports};
+
+use bytes::Bytes;
+use feedfleet_model::keys::ObjectKey;
+use std::io::{Read, Write};
+use std::time::SystemTime;
+
+/// A store of named byte strings.
+///
+/// - Keys are made by [`feedfleet_model::keys`] only.
+/// - A write is whole or absent: a reader never sees a part of it, and once a call has returned `Ok` the
+///   object survives a power cut.
+/// - [`Version`]s decide races: of several conditional writers that saw the same version, one succeeds.
+/// - Errors say which key, and whether trying again may help.
+#[async_trait::async_trait]
+pub trait Objects: Send + Sync + 'static {
+    /// The object's bytes and version; none where there is no such object.
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, ObjectError>;
+
+    /// Writes the object, whatever was there.
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<Version, ObjectError>;
+
+    /// Writes the object if its present state is `expected`; otherwise [`PutOutcome::Lost`], and nothing
+    /// is written.
+    async fn put_if(
+        &self,
+        key: &ObjectKey,
+        bytes: Bytes,
+        expected: Expected,
+    ) -> Result<PutOutcome, ObjectError>;
+
+    /// Removes the object. Removing what is not there is no error.
+    async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectError>;
+
+    /// Objects whose key begins with `prefix`, in key order, beginning after `after`; `limit` at most.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, ObjectError>;
+
+    /// Begins a large object. Nothing is visible before [`Upload::finish`]; dropping the upload discards
+    /// it. Blocking: for use on a thread of its own.
+    fn upload(&self, key: &ObjectKey) -> Result<Box<dyn Upload>, ObjectError>;
+
+    /// Opens a large object for reading from its start; none where there is no such object. Blocking.
+    fn open(&self, key: &ObjectKey) -> Result<Option<Box<dyn Read + Send>>, ObjectError>;
+
+    /// Where the store is, for people.
+    fn location(&self) -> String;
+}
+
+/// A large object on its way in.
+pub trait Upload: Write + Send {
+    /// Makes the object visible and durable; its size in bytes.
+    fn finish(self: Box<Self>) -> Result<u64, ObjectError>;
+}
+
+/// An object's content.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Its version, for a conditional write.
+    pub version: Version,
+}
+
+/// Names one state of an object. Two states of equal bytes may share a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// What a conditional write expects to find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// No object.
+    Absent,
+    /// The object in this state.
+    Version(Version),
+}
+
+/// How a conditional write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// Written.
+    Written(Version),
+    /// Something else was there.
+    Lost,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: ObjectKey,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} object '{subject}': {source}")]
+pub struct ObjectError {
+    /// What was tried.
+    pub action: &'static str,
+    /// The key, or the store's place.
+    pub subject: String,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+impl ObjectError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        !matches!(self.source.kind(), Kind::PermissionDenied | Kind::InvalidInput | Kind::Unsupported)
+    }
+}

@@ -1,0 +1,163 @@
+//! Run reports: created once by a conditional put, then updated by whoever works on the run.
+
+use crate::{Expected, ObjectError, Objects, PutOutcome, Version};
+use feedfleet_model::keys::{self, ObjectKey};
+use feedfleet_model::{PipeName, RunKey, RunReport};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// The reports of all runs.
+#[derive(Clone)]
+pub struct Reports {
+    objects: Arc<dyn Objects>,
+}
+
+/// Why a report could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The store failed.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The object is not a report that this build can read.
+    #[error("the object '{key}' cannot be read: {source}")]
+    Unreadable {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// There is no such run.
+    #[error("run {0} has no report")]
+    Absent(RunKey),
+    /// Others changed it again and again.
+    #[error("the report of run {0} is being changed by others all the time")]
+    Contended(RunKey),
+}
+
+/// Rounds in which an update may lose to others.
+const MAX_ROUNDS: usize = 50;
+
+impl Reports {
+    /// The reports in this store.
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Self { objects }
+    }
+
+    /// Creates a run's report. False: somebody else has created it.
+    pub async fn create(&self, report: &RunReport) -> Result<bool, ReportError> {
+        let key = keys::report(&report.key);
+        let outcome = self.objects.put_if(&key, to_json(report), Expected::Absent).await?;
+        Ok(outcome != PutOutcome::Lost)
+    }
+
+    /// A run's report; none where there is none.
+    pub async fn load(&self, run: &RunKey) -> Result<Option<RunReport>, ReportError> {
+        Ok(self.load_versioned(&keys::report(run)).await?.map(|(report, _)| report))
+    }
+
+    async fn load_versioned(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<(RunReport, Version)>, ReportError> {
+        let Some(object) = self.objects.get(key).await? else { return Ok(None) };
+        Ok(Some((from_json(key, &object.bytes)?, object.version)))
+    }
+
+    /// Changes a run's report: reads, applies `change`, writes, and does it again if somebody else wrote
+    /// meanwhile. `change` may be called several times.
+    pub async fn update(
+        &self,
+        run: &RunKey,
+        mut change: impl FnMut(&mut RunReport) + Send,
+    ) -> Result<RunReport, ReportError> {
+        let key = keys::report(run);
+        for _ in 0..MAX_ROUNDS {
+            let Some((mut report, seen)) = self.load_versioned(&key).await? else {
+                return Err(ReportError::Absent(run.clone()));
+            };
+            change(&mut report);
+            let expected = Expected::Version(seen);
+            if self.objects.put_if(&key, to_json(&report), expected).await? != PutOutcome::Lost {
+                return Ok(report);
+            }
+        }
+        Err(ReportError::Contended(run.clone()))
+    }
+
+    /// The runs of a pipe that have a report, oldest first.
+    pub async fn runs_of(&self, pipe: &PipeName) -> Result<Vec<RunKey>, ReportError> {
+        let listed = self.objects.list(&keys::reports_of(pipe), None, usize::MAX).await?;
+        Ok(listed.iter().filter_map(|l| keys::run_of_report(&l.key)).collect())
+    }
+
+    /// The newest report of a pipe.
+    pub async fn last_of(&self, pipe: &PipeName) -> Result<Option<RunReport>, ReportError> {
+        match self.runs_of(pipe).await?.last() {
+            Some(run) => self.load(run).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Every run that has a report, by pipe and time.
+    pub async fn all_runs(&self) -> Result<Vec<RunKey>, ReportError> {
+        let listed = self.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await?;
+        Ok(listed.iter().filter_map(|l| keys::run_of_report(&l.key)).collect())
+    }
+}
+
+/// An object of JSON, for people and programs.
+pub fn to_json<T: Serialize>(value: &T) -> bytes::Bytes {
+    serde_json::to_vec_pretty(value).expect("what is stored has string keys only").into()
+}
+
+/// Reads an object of JSON.
+pub fn from_json<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Result<T, ReportError> {
+    serde_json::from_slice(bytes)
+        .map_err(|source| ReportError::Unreadable { key: key.to_string(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FolderObjects;
+    use chrono::Utc;
+    use feedfleet_model::RunId;
+    use feedfleet_model::report::Trigger;
+
+    fn reports() -> (tempfile::TempDir, Reports) {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Arc::new(FolderObjects::open(folder.path()).unwrap());
+        (folder, Reports::new(objects))
+    }
+
+    fn report(run: i64) -> RunReport {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        RunReport::new(key, Trigger::Schedule, Utc::now())
+    }
+
+    #[tokio::test]
+    async fn a_run_is_created_once() {
+        let (_folder, reports) = reports();
+        assert!(reports.create(&report(1)).await.unwrap());
+        assert!(!reports.create(&report(1)).await.unwrap());
+        assert!(reports.create(&report(2)).await.unwrap());
+        assert_eq!(reports.last_of(&report(1).key.pipe).await.unwrap().unwrap().key.run, RunId(2));
+    }
+
+    #[tokio::test]
+    async fn concurrent_updates_are_all_in() {
+        let (_folder, reports) = reports();
+        reports.create(&report(1)).await.unwrap();
+        let updates = (0..10).map(|_| {
+            let reports = reports.clone();
+            tokio::spawn(async move {
+                reports.update(&report(1).key, |r| r.counts.seen += 1).await.unwrap();
+            })
+        });
+        for update in updates.collect::<Vec<_>>() {
+            update.await.unwrap();
+        }
+        assert_eq!(reports.load(&report(1).key).await.unwrap().unwrap().counts.seen, 10);
+    }
+}

@@ -1,0 +1,100 @@
+//! Errors inside the backend, and how they look from outside.
+
+use std::error::Error as StdError;
+
+use rusqlite::ErrorCode;
+use thiserror::Error;
+
+use crate::error::QueueError;
+
+/// Why an operation failed, before it is known which queue to name.
+#[derive(Debug, Error)]
+pub(super) enum OpError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the receipt has expired")]
+    ReceiptExpired,
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("schema version {found} is newer than {supported}")]
+    SchemaTooNew { found: i64, supported: i64 },
+    #[error("the file can't be switched to write-ahead logging; its journal mode is {0}")]
+    NoWriteAheadLog(String),
+}
+
+impl OpError {
+    /// The error a caller sees: `label` names the queue, `action` what was tried.
+    pub(super) fn about(self, label: &str, action: &'static str) -> QueueError {
+        let queue = label.to_owned();
+        match self {
+            Self::ReceiptExpired => QueueError::ReceiptExpired { queue },
+            Self::Invalid(what) => QueueError::Invalid {
+                queue,
+                what: what.to_owned(),
+            },
+            Self::SchemaTooNew { found, supported } => QueueError::SchemaTooNew {
+                queue,
+                found,
+                supported,
+            },
+            Self::Sqlite(error) => QueueError::Backend {
+                queue,
+                action,
+                retryable: is_retryable(&error),
+                source: Box::new(error),
+            },
+            error @ Self::NoWriteAheadLog(_) => QueueError::Backend {
+                queue,
+                action,
+                retryable: false,
+                source: Box::new(error),
+            },
+        }
+    }
+}
+
+/// The error of a handle whose thread can't be had.
+pub(super) fn thread_error<E>(label: &str, action: &'static str, source: E) -> QueueError
+where
+    E: StdError + Send + Sync + 'static,
+{
+    QueueError::Backend {
+        queue: label.to_owned(),
+        action,
+        source: Box::new(source),
+        retryable: false,
+    }
+}
+
+/// Busy and locked pass by themselves; a full disk passes when somebody makes room, and jobs
+/// should then go on.
+pub(super) fn is_retryable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DiskFull
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: std::os::raw::c_int) -> QueueError {
+        let error = rusqlite::ffi::Error::new(code);
+        OpError::from(rusqlite::Error::SqliteFailure(error, None)).about("crawl", "count messages")
+    }
+
+    #[test]
+    fn a_busy_or_full_database_is_worth_a_retry() {
+        assert!(sqlite(rusqlite::ffi::SQLITE_BUSY).is_retryable());
+        assert!(sqlite(rusqlite::ffi::SQLITE_FULL).is_retryable());
+        assert!(!sqlite(rusqlite::ffi::SQLITE_CORRUPT).is_retryable());
+        assert!(!sqlite(rusqlite::ffi::SQLITE_NOTADB).is_retryable());
+    }
+}

@@ -1,0 +1,91 @@
+//! The worker's process: receives while it has free slots, until it is told to stop; then drains.
+
+use crate::deps::Deps;
+use crate::executor;
+use crate::lease::Heart;
+use crate::status::StatusBoard;
+use feedfleet_queue::{Queue, Receive};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long one receive waits for a message.
+const POLL_WAIT: Duration = Duration::from_secs(2);
+/// Pause after a receive that failed.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Works until `shutdown`: then receives nothing more, asks the jobs in hand to stop, and returns when they
+/// have settled their messages.
+pub async fn run(deps: Deps, shutdown: CancellationToken) -> std::io::Result<()> {
+    let heart = Arc::new(Heart::start()?);
+    let board = Arc::new(StatusBoard::new(&deps));
+    let beacon = tokio::spawn(board.clone().publish(deps.clone(), shutdown.clone()));
+    let workers = &deps.fleet.workers;
+    let crawl = Line { queue: deps.queues.crawl.clone(), slots: workers.crawl_slots };
+    let image = Line { queue: deps.queues.image.clone(), slots: workers.image_slots };
+    tracing::info!(worker = %deps.worker, crawl_slots = crawl.slots, image_slots = image.slots, "worker started");
+    tokio::join!(
+        crawl.consume(&deps, &heart, &board, &shutdown),
+        image.consume(&deps, &heart, &board, &shutdown),
+    );
+    beacon.await.ok();
+    tracing::info!(worker = %deps.worker, "worker stopped");
+    Ok(())
+}
+
+/// One queue, and how many of its jobs the worker does at once.
+struct Line {
+    queue: Arc<dyn Queue>,
+    slots: usize,
+}
+
+impl Line {
+    async fn consume(
+        &self,
+        deps: &Deps,
+        heart: &Arc<Heart>,
+        board: &Arc<StatusBoard>,
+        shutdown: &CancellationToken,
+    ) {
+        let slots = Arc::new(Semaphore::new(self.slots));
+        let mut jobs = JoinSet::new();
+        while self.slots > 0 && !shutdown.is_cancelled() {
+            let permit = tokio::select! {
+                permit = slots.clone().acquire_owned() => permit,
+                () = shutdown.cancelled() => break,
+            };
+            let request =
+                Receive { max: 1, visibility: deps.fleet.leases.visibility, wait: POLL_WAIT };
+            let received = tokio::select! {
+                received = self.queue.receive(request) => received,
+                () = shutdown.cancelled() => break,
+            };
+            match received {
+                Ok(messages) => {
+                    if let Some(message) = messages.into_iter().next() {
+                        let (deps, heart, board) = (deps.clone(), heart.clone(), board.clone());
+                        let (queue, interrupt) = (self.queue.clone(), shutdown.clone());
+                        jobs.spawn(async move {
+                            let busy = board.busy(&message.group);
+                            executor::execute(&deps, &heart, queue, message, interrupt).await;
+                            drop(busy);
+                            drop(permit);
+                        });
+                    }
+                }
+                Err(e) => {
+                    tracing::warn!(error = %e, "could not receive");
+                    tokio::select! {
+                        () = tokio::time::sleep(FAILURE_PAUSE) => {}
+                        () = shutdown.cancelled() => break,
+                    }
+                }
+            }
+            // Ended jobs are taken out, so that the set does not grow.
+            while jobs.try_join_next().is_some() {}
+        }
+        while jobs.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,66 @@
+//! What a worker works with.
+
+use feedfleet_catalog::Catalog;
+use feedfleet_config::{Environment, Fleet, Pipe};
+use feedfleet_http::{Client, HostGate};
+use feedfleet_model::{Clock, PipeName};
+use feedfleet_objects::{DeadLetters, Objects, Reports};
+use feedfleet_queue::Queue;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Both queues.
+#[derive(Clone)]
+pub struct Queues {
+    /// One group a pipe.
+    pub crawl: Arc<dyn Queue>,
+    /// One group a shard of a host.
+    pub image: Arc<dyn Queue>,
+}
+
+/// Everything a worker works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Deps {
+    /// This worker's name: host and process.
+    pub worker: String,
+    /// Where `fleet.toml` and `pipes/` are. Pipes are read anew for every job: an edit holds from the next
+    /// run on.
+    pub config_folder: PathBuf,
+    /// What `${NAME}` in a pipe stands for.
+    pub environment: Arc<dyn Environment + Send + Sync>,
+    /// The fleet's settings.
+    pub fleet: Arc<Fleet>,
+    /// Both queues.
+    pub queues: Queues,
+    /// Everything that is not the table.
+    pub objects: Arc<dyn Objects>,
+    /// The tables.
+    pub catalog: Catalog,
+    /// The HTTP client, behind the guard.
+    pub http: Client,
+    /// Requests at once to one host.
+    pub gate: Arc<HostGate>,
+    /// Pictures being decoded at once.
+    pub decode_slots: Arc<Semaphore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Deps {
+    /// The run reports.
+    pub fn reports(&self) -> Reports {
+        Reports::new(self.objects.clone())
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.objects.clone())
+    }
+
+    /// A pipe's configuration as it is now, or what is wrong with it.
+    pub fn pipe(&self, name: &PipeName) -> Result<Pipe, String> {
+        feedfleet_config::load_pipe(&self.config_folder, name, self.environment.as_ref())
+            .map_err(|errors| errors.to_string())
+    }
+}

@@ -1,0 +1,330 @@
+//! One message, from its receipt to its settlement.
+//!
+//! ```text
+//!   received ── unreadable ───────────────────────────────────────────▶ dead letter
+//!      │    └── of a newer release ──▶ back to the queue
+//!      │    └── too many attempts died ──────────────────────────────▶ dead letter
+//!      ▼
+//!   attempt noted ── done, superseded ──▶ deleted
+//!      │          ├─ interrupted ───────▶ released at once
+//!      │          ├─ retry after ───────▶ invisible for a while; past the limit ──▶ dead letter
+//!      │          ├─ dead ─────────────────────────────────────────────▶ dead letter
+//!      │          └─ lease lost ────────▶ left alone: somebody else has it
+//!      └── worker died ──▶ delivered again when the lease runs out
+//! ```
+
+use crate::deps::Deps;
+use crate::lease::{Heart, Lease};
+use crate::{backoff, jobs};
+use chrono::{DateTime, Utc};
+use feedfleet_model::job::UnreadableJob;
+use feedfleet_model::report::{Attempt, AttemptEnd, RunState};
+use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey};
+use feedfleet_objects::{DeadLetter, ReportError};
+use feedfleet_queue::{Queue, QueueError, Received};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A job that this release does not know waits this long for a worker that does.
+const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(60);
+/// Receives that an image job may have beyond the limit: interruptions cost a receive too.
+const RECEIVE_SLACK: u32 = 10;
+/// Tries to settle a message whose queue does not answer.
+const SETTLE_TRIES: u32 = 5;
+
+/// Does the job of a message that was received from `queue`, and settles the message. `interrupt` asks the
+/// job to stop because the worker must go.
+pub async fn execute(
+    deps: &Deps,
+    heart: &Heart,
+    queue: Arc<dyn Queue>,
+    message: Received,
+    interrupt: CancellationToken,
+) {
+    let visibility = deps.fleet.leases.visibility;
+    let lease = Lease::hold(heart, queue.clone(), message.receipt.clone(), visibility);
+    let outcome = match Job::from_body(&message.body) {
+        Ok(job) => attempt(deps, &message, &job, &lease, interrupt).await,
+        Err(e @ UnreadableJob::NotAJob(_)) => {
+            Outcome::Dead(Reason::new(ReasonClass::Unreadable, e.to_string()))
+        }
+        Err(e) => {
+            let reason = Reason::new(ReasonClass::Unreadable, e.to_string());
+            Outcome::RetryAfter(UNKNOWN_JOB_DELAY, reason)
+        }
+    };
+    if lease.lost().is_cancelled() {
+        tracing::warn!(message = %message.group, "the lease was lost, the message is left alone");
+        return;
+    }
+    settle(deps, queue.as_ref(), &message, &outcome).await;
+}
+
+async fn attempt(
+    deps: &Deps,
+    message: &Received,
+    job: &Job,
+    lease: &Lease,
+    interrupt: CancellationToken,
+) -> Outcome {
+    let begun = match job {
+        Job::Crawl(crawl) => begin_crawl(deps, crawl).await,
+        Job::Image(_) => begin_image(deps, message),
+    };
+    match begun {
+        Ok(None) => {}
+        Ok(Some(outcome)) => return outcome,
+        Err(e) => return storage_failed(&e),
+    }
+    let cancel = CancellationToken::new();
+    let work = {
+        let (deps, job, cancel) = (deps.clone(), job.clone(), cancel.clone());
+        tokio::spawn(async move { jobs::run(&deps, &job, &cancel).await })
+    };
+    tokio::pin!(work);
+    let mut finished = tokio::select! {
+        result = &mut work => Some(result),
+        () = lease.lost().cancelled() => None,
+        () = interrupt.cancelled() => None,
+    };
+    if finished.is_none() {
+        cancel.cancel();
+        finished = Some(work.await);
+    }
+    let outcome = match finished {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(panic)) if panic.is_panic() => {
+            let reason = Reason::new(ReasonClass::Panicked, panic_text(panic.into_panic()));
+            Outcome::RetryAfter(backoff::after_failures(message.receive_count), reason)
+        }
+        _ => Outcome::Interrupted,
+    };
+    if lease.lost().is_cancelled() {
+        return Outcome::Interrupted;
+    }
+    match job {
+        Job::Crawl(crawl) => end_crawl(deps, crawl, outcome).await,
+        Job::Image(_) => end_image(deps, message, outcome),
+    }
+}
+
+/// Notes the attempt in the run's report. Some: there is nothing to do but this.
+async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, ReportError> {
+    let key = RunKey { pipe: job.pipe.clone(), run: job.run };
+    let reports = deps.reports();
+    let Some(report) = reports.load(&key).await? else {
+        let text = format!("run {key} has no report: it was never created, or has expired");
+        return Ok(Some(Outcome::Dead(Reason::new(ReasonClass::Unreadable, text))));
+    };
+    if report.state.is_final() {
+        return Ok(Some(match report.state {
+            RunState::Superseded => Outcome::Superseded,
+            _ => Outcome::Done,
+        }));
+    }
+    let failed = report.failed_attempts();
+    if failed >= deps.fleet.leases.max_receives as usize {
+        return Ok(Some(finish_dead(deps, &key, lost_reason(&report.attempts, failed)).await?));
+    }
+    let now = deps.clock.now();
+    reports
+        .update(&key, |report| {
+            report.attempts.push(Attempt {
+                worker: deps.worker.clone(),
+                started_at: now,
+                end: None,
+            });
+            if report.state == RunState::Queued {
+                report.state = RunState::Running;
+            }
+            report.updated_at = now;
+        })
+        .await?;
+    Ok(None)
+}
+
+fn lost_reason(attempts: &[Attempt], failed: usize) -> Reason {
+    let last = attempts.iter().rev().find_map(|a| a.end.as_ref()?.reason.clone());
+    let died = attempts.iter().filter(|a| a.end.is_none()).count();
+    match last {
+        Some(reason) if died == 0 => reason,
+        _ => {
+            let worker = attempts.last().map_or("?", |a| a.worker.as_str());
+            let text = format!(
+                "{failed} attempts failed; in {died} of them the worker died under the job (killed, aborted \
+                 or out of memory), the last on {worker}"
+            );
+            Reason::new(ReasonClass::WorkerLost, text)
+        }
+    }
+}
+
+async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
+    let key = RunKey { pipe: job.pipe.clone(), run: job.run };
+    let now = deps.clock.now();
+    let mut outcome = outcome;
+    let noted = deps
+        .reports()
+        .update(&key, |report| {
+            let reason = match &outcome {
+                Outcome::RetryAfter(_, reason) | Outcome::Dead(reason) => Some(reason.clone()),
+                _ => None,
+            };
+            let word = outcome.word().to_owned();
+            let mine = report.attempts.iter_mut().rev().find(|a| a.worker == deps.worker);
+            if let Some(mine) = mine {
+                mine.end = Some(AttemptEnd { at: now, outcome: word, reason: reason.clone() });
+            }
+            report.updated_at = now;
+            match &outcome {
+                Outcome::Superseded => {
+                    report.state = RunState::Superseded;
+                    report.finished_at = Some(now);
+                }
+                Outcome::RetryAfter(..) => report.reason = reason,
+                _ => {}
+            }
+        })
+        .await;
+    let report = match noted {
+        Ok(report) => report,
+        Err(e) => return storage_failed(&e),
+    };
+    if let Outcome::RetryAfter(_, reason) = &outcome
+        && report.failed_attempts() >= deps.fleet.leases.max_receives as usize
+    {
+        outcome = Outcome::Dead(reason.clone());
+    }
+    if let Outcome::Dead(reason) = &outcome {
+        return finish_dead(deps, &key, reason.clone()).await.unwrap_or_else(|e| storage_failed(&e));
+    }
+    outcome
+}
+
+async fn finish_dead(deps: &Deps, key: &RunKey, reason: Reason) -> Result<Outcome, ReportError> {
+    let now = deps.clock.now();
+    deps.reports()
+        .update(key, |report| {
+            report.state = RunState::Dead;
+            report.reason = Some(reason.clone());
+            report.updated_at = now;
+            report.finished_at = Some(now);
+        })
+        .await?;
+    Ok(Outcome::Dead(reason))
+}
+
+fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, ReportError> {
+    let limit = deps.fleet.leases.max_receives + RECEIVE_SLACK;
+    if message.receive_count <= limit {
+        return Ok(None);
+    }
+    let text = format!("received {} times without an end: the worker died under it", message.receive_count);
+    Ok(Some(Outcome::Dead(Reason::new(ReasonClass::WorkerLost, text))))
+}
+
+fn end_image(deps: &Deps, message: &Received, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::RetryAfter(_, reason) if message.receive_count >= deps.fleet.leases.max_receives => {
+            Outcome::Dead(reason)
+        }
+        outcome => outcome,
+    }
+}
+
+fn storage_failed(e: &ReportError) -> Outcome {
+    let reason = Reason::new(ReasonClass::Storage, e.to_string());
+    Outcome::RetryAfter(Duration::from_secs(30), reason)
+}
+
+fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    format!("the job panicked: {}", text.as_deref().unwrap_or("no message"))
+}
+
+/// Does with the message what follows from the outcome. The acknowledgement is repeated if the queue does
+/// not answer; if it never does, the message comes again and its job finds its work done.
+async fn settle(deps: &Deps, queue: &dyn Queue, message: &Received, outcome: &Outcome) {
+    log(message, outcome);
+    for round in 1..=SETTLE_TRIES {
+        match try_settle(deps, queue, message, outcome).await {
+            Ok(()) => return,
+            Err(SettleError::Queue(e)) if e.is_receipt_expired() => {
+                tracing::warn!(group = %message.group, "the lease ran out before the message was settled");
+                return;
+            }
+            Err(e) => {
+                tracing::warn!(group = %message.group, round, error = %e, "could not settle a message");
+                tokio::time::sleep(Duration::from_millis(200) * round).await;
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SettleError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Objects(#[from] ReportError),
+}
+
+async fn try_settle(
+    deps: &Deps,
+    queue: &dyn Queue,
+    message: &Received,
+    outcome: &Outcome,
+) -> Result<(), SettleError> {
+    match outcome {
+        Outcome::Done | Outcome::Superseded => queue.delete(&message.receipt).await?,
+        Outcome::Interrupted => queue.release(&message.receipt).await?,
+        Outcome::RetryAfter(delay, _) => queue.extend(&message.receipt, *delay).await?,
+        Outcome::Dead(reason) => {
+            deps.dead_letters().keep(&dead_letter(deps, message, reason)).await?;
+            queue.dead_letter(&message.receipt, &reason.to_string()).await?;
+        }
+    }
+    Ok(())
+}
+
+fn dead_letter(deps: &Deps, message: &Received, reason: &Reason) -> DeadLetter {
+    let job = Job::from_body(&message.body).ok();
+    let queue = match &job {
+        Some(Job::Image(_)) => "image",
+        _ => "crawl",
+    };
+    let message_id = || format!("message-{}", message.id.as_str());
+    DeadLetter {
+        id: job.as_ref().map_or_else(message_id, Job::id),
+        queue: queue.to_owned(),
+        group: message.group.clone(),
+        body: message.body.clone(),
+        job,
+        reason: reason.clone(),
+        worker: deps.worker.clone(),
+        receives: message.receive_count,
+        first_received_at: DateTime::<Utc>::from_timestamp_millis(message.first_received_at_ms)
+            .unwrap_or_default(),
+        died_at: deps.clock.now(),
+    }
+}
+
+fn log(message: &Received, outcome: &Outcome) {
+    let (group, receive, word) = (&message.group, message.receive_count, outcome.word());
+    match outcome {
+        Outcome::Done | Outcome::Superseded | Outcome::Interrupted => {
+            tracing::info!(%group, receive, outcome = word, "job ended");
+        }
+        Outcome::RetryAfter(delay, reason) => {
+            let wait_secs = delay.as_secs();
+            tracing::warn!(%group, receive, outcome = word, wait_secs, %reason, "job failed");
+        }
+        Outcome::Dead(reason) => {
+            tracing::error!(%group, receive, outcome = word, %reason, "job is dead");
+        }
+    }
+}

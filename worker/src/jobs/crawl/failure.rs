@@ -1,0 +1,128 @@
+//! Why a crawl did not end well, and whether trying again makes sense.
+
+use crate::backoff;
+use feedfleet_catalog::CatalogError;
+use feedfleet_feed::FeedError;
+use feedfleet_http::{FetchError, FetchErrorKind, StatusCode};
+use feedfleet_model::{Outcome, Reason, ReasonClass};
+use feedfleet_objects::{ObjectError, ReportError};
+use feedfleet_queue::QueueError;
+use std::time::Duration;
+
+/// The end of a crawl that is not its success.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Interrupted,
+    Dead(Reason),
+    Retry(Duration, Reason),
+}
+
+/// A partner's `Retry-After` is honoured up to this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+impl Failure {
+    pub fn interrupted() -> Self {
+        Failure::Interrupted
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Failure::Interrupted)
+    }
+
+    pub fn dead(class: ReasonClass, message: impl Into<String>) -> Self {
+        Failure::Dead(Reason::new(class, message))
+    }
+
+    pub fn retry(class: ReasonClass, message: impl Into<String>) -> Self {
+        Failure::Retry(backoff::after_failures(1), Reason::new(class, message))
+    }
+
+    /// What a partner's answer other than 200 and 304 means.
+    pub fn of_status(status: StatusCode, retry_after: Option<Duration>, place: &str) -> Self {
+        let text = format!("{place} answered {status}");
+        let wait = retry_after.map(|d| d.min(LONGEST_RETRY_AFTER));
+        let passing = status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::REQUEST_TIMEOUT;
+        if passing {
+            let reason = Reason::new(ReasonClass::SourceUnavailable, text);
+            return Failure::Retry(wait.unwrap_or_else(|| backoff::after_failures(1)), reason);
+        }
+        let advice = match status.as_u16() {
+            401 | 403 => "; check the pipe's credentials ([source.headers])",
+            404 | 410 => "; check the pipe's url",
+            _ => "",
+        };
+        Failure::dead(ReasonClass::SourceRefused, format!("{text}{advice}"))
+    }
+
+    pub fn into_outcome(self) -> Outcome {
+        match self {
+            Failure::Interrupted => Outcome::Interrupted,
+            Failure::Dead(reason) => Outcome::Dead(reason),
+            Failure::Retry(after, reason) => Outcome::RetryAfter(after, reason),
+        }
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(e: CatalogError) -> Self {
+        if e.is_retryable() {
+            Failure::retry(ReasonClass::Storage, e.to_string())
+        } else {
+            Failure::dead(ReasonClass::Storage, e.to_string())
+        }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(e: ReportError) -> Self {
+        Failure::retry(ReasonClass::Storage, e.to_string())
+    }
+}
+
+impl From<ObjectError> for Failure {
+    fn from(e: ObjectError) -> Self {
+        Failure::retry(ReasonClass::Storage, e.to_string())
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(e: QueueError) -> Self {
+        Failure::retry(ReasonClass::Storage, e.to_string())
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(e: FetchError) -> Self {
+        let class = match &e.kind {
+            FetchErrorKind::Refused(_) => ReasonClass::AddressRefused,
+            FetchErrorKind::TooLarge { .. } | FetchErrorKind::TooSlow { .. } => {
+                ReasonClass::LimitExceeded
+            }
+            _ => ReasonClass::SourceUnavailable,
+        };
+        if e.is_retryable() {
+            Failure::retry(class, e.to_string())
+        } else {
+            Failure::dead(class, e.to_string())
+        }
+    }
+}
+
+impl From<FeedError> for Failure {
+    fn from(e: FeedError) -> Self {
+        let class = match &e {
+            FeedError::NotAFeed { .. } => ReasonClass::NotAFeed,
+            FeedError::LimitExceeded { .. } => ReasonClass::LimitExceeded,
+            FeedError::Configuration { .. } => ReasonClass::Configuration,
+            FeedError::Io { .. } => ReasonClass::SourceUnavailable,
+            _ => ReasonClass::NotAFeed,
+        };
+        if e.is_retryable() {
+            Failure::retry(class, e.to_string())
+        } else {
+            Failure::dead(class, e.to_string())
+        }
+    }
+}

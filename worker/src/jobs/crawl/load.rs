@@ -1,0 +1,338 @@
+//! The load: one pass (or, past the memory budget, several) of the source's rows through the diff.
+
+use super::failure::Failure;
+use super::pump::{PieceError, Pumped};
+use super::source::{Facts, Incoming};
+use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally, nothing_changed, shares_needed};
+use feedfleet_catalog::{Catalog, Change, DataFile, Snapshot, feed_app_id};
+use feedfleet_config::Pipe;
+use feedfleet_feed::{
+    Change as RowChange, Completeness, Diagnostic, FeedError, FeedReader, Hints, Settings, Step,
+};
+use feedfleet_model::report::{Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts};
+use feedfleet_model::{Reason, ReasonClass, Row, RunKey, keys};
+use feedfleet_objects::Objects;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// How far a run has come, for those who watch.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    seen: AtomicU64,
+    fetched: AtomicU64,
+}
+
+impl Progress {
+    /// Records seen and bytes fetched.
+    pub fn read(&self) -> (u64, u64) {
+        (self.seen.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed))
+    }
+}
+
+/// What a load works with.
+pub(crate) struct Work {
+    pub catalog: Catalog,
+    pub objects: Arc<dyn Objects>,
+    pub snapshot: Option<Snapshot>,
+    pub key: RunKey,
+    pub pipe: Pipe,
+    pub index_bytes: usize,
+    pub progress: Arc<Progress>,
+    pub cancel: CancellationToken,
+}
+
+/// A source that has been read to its end, and what is to be committed for it.
+pub(crate) struct Loaded {
+    pub change: Change,
+    pub counts: Counts,
+    pub bytes: Bytes,
+    pub source: SourceFacts,
+    pub refusals: Vec<RefusalCount>,
+    pub warnings: Vec<RefusalCount>,
+    pub note: Option<Reason>,
+}
+
+impl Loaded {
+    /// The source said that nothing has changed.
+    pub fn not_modified(key: &RunKey, base: Vec<DataFile>) -> Self {
+        let change = nothing_changed(&key.pipe, key.run, &feed_app_id(&key.pipe), base);
+        let live: u64 = change.base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
+        let source = SourceFacts { not_modified: true, complete: true, ..SourceFacts::default() };
+        Self {
+            change,
+            counts: Counts { unchanged: live, live, ..Counts::default() },
+            bytes: Bytes::default(),
+            source,
+            refusals: Vec::new(),
+            warnings: Vec::new(),
+            note: None,
+        }
+    }
+}
+
+/// Rows between looks at the cancellation.
+const CANCEL_INTERVAL: u64 = 1024;
+
+/// Reads the whole source and works out the change.
+pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
+    let settings = Settings::of(&work.pipe)?;
+    let Incoming { reader, pump, hints, facts } = incoming;
+    let rows: u64 = match &work.snapshot {
+        Some(snapshot) => {
+            let files = snapshot.files(Some(&work.key.pipe))?;
+            files.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum()
+        }
+        None => 0,
+    };
+    let mut shares = shares_needed(rows, work.index_bytes);
+    let mut input: Box<dyn Read + Send> = Box::new(reader);
+    let mut pump = Some(pump);
+    let mut pumped = None;
+    'begin: loop {
+        let mut pass = Pass::begin(&work, &settings, &hints, shares)?;
+        loop {
+            let ended = pass.go(input);
+            // How the source itself ended says more than what the parser made of it. Once the pump has
+            // stopped, the archive is whole, and further passes read from there.
+            if let Some(pump) = pump.take() {
+                pumped = Some(stopped(pump.join(), &work.cancel)?);
+            }
+            match (ended, &pumped) {
+                (Ok(false), Some(pumped)) => return pass.finish(&settings, &facts, pumped),
+                (Err(PassError::Failed(failure)), _) => return Err(failure),
+                (Err(PassError::OverBudget), _) => {
+                    shares *= 2;
+                    tracing::info!(run = %work.key, shares, "the index is over its budget: reading in shares");
+                    input = reopen(&work, &facts)?;
+                    continue 'begin;
+                }
+                (Ok(_), _) => input = reopen(&work, &facts)?,
+            }
+        }
+    }
+}
+
+fn reopen(work: &Work, facts: &Facts) -> Result<Box<dyn Read + Send>, Failure> {
+    let key = facts.raw_key.clone().unwrap_or_else(|| keys::raw(&work.key));
+    work.objects.open(&key)?.ok_or_else(|| {
+        Failure::retry(ReasonClass::Storage, format!("the raw snapshot '{key}' has gone"))
+    })
+}
+
+/// How the source ended, unless it failed.
+fn stopped(joined: std::thread::Result<Pumped>, cancel: &CancellationToken) -> Result<Pumped, Failure> {
+    if cancel.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    let mut pumped = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    std::mem::replace(&mut pumped.archive, Ok(()))?;
+    match std::mem::replace(&mut pumped.end, Ok(())) {
+        Ok(()) => Ok(pumped),
+        Err(e @ PieceError::Truncated(_)) => Ok(Pumped { end: Err(e), ..pumped }),
+        Err(PieceError::Fetch(e)) => Err(e.into()),
+        Err(PieceError::Io(e)) => {
+            Err(Failure::retry(ReasonClass::SourceUnavailable, format!("could not read the source: {e}")))
+        }
+    }
+}
+
+enum PassError {
+    OverBudget,
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for PassError {
+    fn from(e: E) -> Self {
+        PassError::Failed(e.into())
+    }
+}
+
+/// The diff, and what has been read for it.
+struct Pass<'a> {
+    work: &'a Work,
+    settings: &'a Settings,
+    hints: &'a Hints,
+    diff: Diff,
+    seen: u64,
+    refusals: RefusalTally,
+    warnings: RefusalTally,
+    facts: SourceFacts,
+    decoded: u64,
+}
+
+impl<'a> Pass<'a> {
+    fn begin(
+        work: &'a Work,
+        settings: &'a Settings,
+        hints: &'a Hints,
+        shares: u32,
+    ) -> Result<Self, Failure> {
+        let products = work.catalog.products();
+        let snapshot = work.snapshot.as_ref();
+        let diff = Diff::begin(products, snapshot, &work.key, work.index_bytes, shares)?;
+        Ok(Self {
+            work,
+            settings,
+            hints,
+            diff,
+            seen: 0,
+            refusals: RefusalTally::default(),
+            warnings: RefusalTally::default(),
+            facts: SourceFacts::default(),
+            decoded: 0,
+        })
+    }
+
+    /// Goes through the source once. True: it must be gone through again for the next share.
+    fn go(&mut self, input: Box<dyn Read + Send>) -> Result<bool, PassError> {
+        let first = self.diff.share().nth == 0;
+        let mut reader = FeedReader::open(input, self.settings, self.hints.clone())?;
+        let mut row = Row::new();
+        let mut records = 0;
+        loop {
+            row.clear();
+            let step = match reader.next(&mut row) {
+                Ok(step) => step,
+                Err(_) if self.work.cancel.is_cancelled() => {
+                    return Err(PassError::Failed(Failure::interrupted()));
+                }
+                Err(e) => return Err(e.into()),
+            };
+            records += 1;
+            if records % CANCEL_INTERVAL == 0 {
+                if self.work.cancel.is_cancelled() {
+                    return Err(PassError::Failed(Failure::interrupted()));
+                }
+                self.work.progress.seen.store(records, Ordering::Relaxed);
+                self.work.progress.fetched.store(reader.stats().bytes_in, Ordering::Relaxed);
+            }
+            match step {
+                Step::End => break,
+                Step::Refused(refusal) => {
+                    if first {
+                        self.refusals.add(refusal.reason, || sample(&refusal));
+                    }
+                }
+                Step::Row(change) => {
+                    let pushed = match change {
+                        RowChange::Upsert => self.diff.push(&row),
+                        RowChange::Delete => self.diff.delete(row.id()),
+                    };
+                    match pushed {
+                        Ok(_) => {}
+                        Err(PushError::OverBudget(_)) => return Err(PassError::OverBudget),
+                        Err(PushError::Catalog(e)) => return Err(e.into()),
+                    }
+                }
+            }
+        }
+        if first {
+            self.seen = records - 1;
+            self.note_reading(&mut reader);
+        }
+        Ok(self.diff.end_pass(self.work.snapshot.as_ref())?)
+    }
+
+    fn note_reading(&mut self, reader: &mut FeedReader) {
+        for warning in reader.take_warnings() {
+            self.warnings.add_many(&warning.reason, warning.count, warning.samples.iter().map(sample));
+        }
+        let stats = reader.stats();
+        self.decoded = stats.bytes_decoded;
+        self.facts.encoding = Some(stats.encoding.clone());
+        self.facts.compression = Some(stats.compression.clone());
+        let (complete, text) = match reader.completeness() {
+            Completeness::Proven(what) => (true, what.to_string()),
+            Completeness::Unproven(why) => (true, why.to_string()),
+            Completeness::Truncated(why) => (false, format!("truncated: {why}")),
+        };
+        self.facts.complete = complete;
+        self.facts.completeness = Some(text);
+    }
+
+    /// Decides about the rows that the source did not mention, and ends the diff.
+    fn finish(mut self, settings: &Settings, facts: &Facts, pumped: &Pumped) -> Result<Loaded, Failure> {
+        if let Err(PieceError::Truncated(why)) = &pumped.end {
+            self.facts.complete = false;
+            self.facts.completeness = Some(format!("truncated: {why}"));
+        }
+        if !facts.marked_end && !matches!(self.facts.completeness.as_deref(), Some(t) if t.contains("closing")) {
+            self.facts.complete = false;
+            let text = "the transfer does not show where it ends (no Content-Length, no chunks)";
+            self.facts.completeness = Some(text.to_owned());
+        }
+        let (absent, note) = self.absent(settings);
+        let key = &self.work.key;
+        let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), absent)?;
+        let refused = self.refusals.total();
+        self.facts.location = self.work.pipe.source.location.display();
+        self.facts.etag = facts.etag.clone();
+        self.facts.last_modified = facts.last_modified.clone();
+        self.facts.raw_key = facts.raw_key.as_ref().map(ToString::to_string);
+        let counts = counts(&tally, self.seen, refused);
+        let written = change.adds.iter().map(|f| f.size_bytes).sum();
+        Ok(Loaded {
+            change,
+            counts,
+            bytes: Bytes { fetched: pumped.bytes, decoded: self.decoded, written },
+            source: self.facts,
+            refusals: self.refusals.into_counts(),
+            warnings: self.warnings.into_counts(),
+            note,
+        })
+    }
+
+    fn absent(&self, settings: &Settings) -> (Absent, Option<Reason>) {
+        let (absent, live) = (self.diff.absent(), self.diff.tally().live_before);
+        if settings.changes_only() {
+            return (Absent::Keep, None);
+        }
+        if absent == 0 {
+            return (Absent::Remove, None);
+        }
+        let hold = |why: String| {
+            let text = format!("{absent} of {live} products are absent from the source and are held: {why}");
+            (Absent::Hold, Some(Reason::new(ReasonClass::LimitExceeded, text)))
+        };
+        if !self.facts.complete {
+            let why = self.facts.completeness.clone().unwrap_or_default();
+            return hold(format!("the source was not whole ({why})"));
+        }
+        let share = absent as f64 / live as f64;
+        let limit = self.work.pipe.guard.max_removed;
+        if share > limit {
+            return hold(format!(
+                "{:.1} % is more than the pipe's max_removed of {:.1} %",
+                share * 100.0,
+                limit * 100.0
+            ));
+        }
+        (Absent::Remove, None)
+    }
+}
+
+fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
+    Counts {
+        seen,
+        new: tally.new,
+        changed: tally.changed,
+        unchanged: tally.unchanged,
+        removed: tally.removed,
+        held: tally.held,
+        refused,
+        duplicates: tally.duplicates,
+        live: tally.live_before + tally.new - tally.removed,
+        images_queued: 0,
+    }
+}
+
+fn sample(refusal: &Diagnostic) -> RefusalSample {
+    RefusalSample {
+        position: refusal.position.to_string(),
+        field: refusal.field.clone(),
+        value: refusal.value.clone(),
+        message: refusal.message.clone(),
+    }
+}

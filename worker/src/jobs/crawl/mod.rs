@@ -1,0 +1,334 @@
+//! The crawl job: fetch, parse, map, diff, commit; then the image jobs that follow.
+//!
+//! What must hold whatever happens in between: the commit carries the run's fence, so the run is in the
+//! table once or not at all; image jobs are derived from the commit, so a worker that finds the run
+//! committed sends the same ones again; the report is final only after that.
+
+pub(crate) mod failure;
+mod images;
+mod load;
+mod pump;
+pub(crate) mod source;
+
+use crate::deps::Deps;
+use chrono::{DateTime, Utc};
+use failure::Failure;
+use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id};
+use feedfleet_config::Pipe;
+use feedfleet_model::report::RunState;
+use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, keys};
+use feedfleet_objects::reports::{from_json, to_json};
+use feedfleet_telemetry::memory;
+use load::{Loaded, Progress};
+use serde::{Deserialize, Serialize};
+use source::{Access, Opened};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How often the report says how far the run has come.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// Times a run is worked out anew because its pipe changed under it.
+const MAX_MOVES: usize = 5;
+
+/// What a pipe's last complete run saw of its source: an unchanged source then costs one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Validators {
+    location: String,
+    mapping: String,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    run: i64,
+}
+
+/// Does a crawl job.
+pub async fn run(deps: &Deps, job: &CrawlJob, cancel: &CancellationToken) -> Outcome {
+    let key = RunKey { pipe: job.pipe.clone(), run: job.run };
+    let crawl = Crawl { deps, key, cancel, seconds: BTreeMap::new() };
+    match crawl.run().await {
+        Ok(outcome) => outcome,
+        Err(failure) => failure.into_outcome(),
+    }
+}
+
+struct Crawl<'a> {
+    deps: &'a Deps,
+    key: RunKey,
+    cancel: &'a CancellationToken,
+    seconds: BTreeMap<String, f64>,
+}
+
+impl Crawl<'_> {
+    async fn run(mut self) -> Result<Outcome, Failure> {
+        memory::reset_peak();
+        let pipe = self
+            .deps
+            .pipe(&self.key.pipe)
+            .map_err(|errors| Failure::dead(ReasonClass::Configuration, errors))?;
+        let app_id = feed_app_id(&self.key.pipe);
+        let mut moves = 0;
+        loop {
+            let snapshot = self.snapshot().await?;
+            let fence = match &snapshot {
+                Some(snapshot) => snapshot.fence(&app_id)?,
+                None => None,
+            };
+            match fence {
+                Some(run) if run == self.key.run.0 => return self.follow_up(&pipe, None).await,
+                Some(run) if run > self.key.run.0 => return Ok(Outcome::Superseded),
+                _ => {}
+            }
+            let Some(prepared) = self.prepare(&pipe, snapshot, moves > 0).await? else {
+                return Ok(Outcome::Interrupted);
+            };
+            match self.commit(prepared).await? {
+                (CommitOutcome::Committed { .. } | CommitOutcome::AlreadyIn, validators) => {
+                    return self.follow_up(&pipe, validators).await;
+                }
+                (CommitOutcome::Superseded { .. }, _) => return Ok(Outcome::Superseded),
+                (CommitOutcome::Moved, _) if moves < MAX_MOVES => moves += 1,
+                (CommitOutcome::Moved, _) => {
+                    let text = format!("the pipe changed under the run {MAX_MOVES} times");
+                    return Err(Failure::retry(ReasonClass::Storage, text));
+                }
+            }
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Option<Snapshot>, Failure> {
+        let products = self.deps.catalog.products().clone();
+        Ok(blocking(move || products.snapshot()).await??)
+    }
+
+    /// Reads the source and works out the change. None: interrupted.
+    async fn prepare(
+        &mut self,
+        pipe: &Pipe,
+        snapshot: Option<Snapshot>,
+        from_raw: bool,
+    ) -> Result<Option<Prepared>, Failure> {
+        let begun = Instant::now();
+        let mapping = pipe.mapping_fingerprint();
+        let report = self.report().await?;
+        let validators = self.validators(pipe, &mapping, &report).await?;
+        let replay = report.source.replayed_from.clone();
+        let replay = if from_raw { Some(keys::raw(&self.key).to_string()) } else { replay };
+        let access = Access {
+            http: &self.deps.http,
+            objects: self.deps.objects.as_ref(),
+            archive: Some(&self.key),
+            cancel: self.cancel,
+        };
+        let opened = source::open(access, pipe, validators.as_ref(), replay);
+        let opened = tokio::select! {
+            opened = opened => opened?,
+            () = self.cancel.cancelled() => return Ok(None),
+        };
+        self.lap("open", begun);
+        let incoming = match opened {
+            Opened::NotModified => {
+                let base = match &snapshot {
+                    Some(snapshot) => snapshot.files(Some(&self.key.pipe))?,
+                    None => Vec::new(),
+                };
+                let loaded = Loaded::not_modified(&self.key, base);
+                return Ok(Some(Prepared { loaded, validators }));
+            }
+            Opened::Body(incoming) => incoming,
+        };
+        let next = Validators {
+            location: pipe.source.location.display(),
+            mapping,
+            etag: incoming.facts.etag.clone(),
+            last_modified: incoming.facts.last_modified.clone(),
+            run: self.key.run.0,
+        };
+        let begun = Instant::now();
+        let progress = Arc::new(Progress::default());
+        let ticker = self.tell_progress(progress.clone());
+        let work = load::Work {
+            catalog: self.deps.catalog.clone(),
+            objects: self.deps.objects.clone(),
+            snapshot,
+            key: self.key.clone(),
+            pipe: pipe.clone(),
+            index_bytes: self.index_bytes(),
+            progress,
+            cancel: self.cancel.clone(),
+        };
+        let loaded = blocking(move || load::load(work, incoming)).await?;
+        drop(ticker);
+        self.lap("read", begun);
+        match loaded {
+            Err(failure) if failure.is_interrupted() => Ok(None),
+            Err(failure) => Err(failure),
+            Ok(loaded) => Ok(Some(Prepared { loaded, validators: Some(next) })),
+        }
+    }
+
+    /// Half of a crawl slot's share of the worker's memory; the rest is for decoding and encoding.
+    fn index_bytes(&self) -> usize {
+        let workers = &self.deps.fleet.workers;
+        (workers.memory_bytes as usize / workers.crawl_slots.max(1) / 2).max(1024 * 1024)
+    }
+
+    async fn report(&self) -> Result<RunReport, Failure> {
+        let report = self.deps.reports().load(&self.key).await?;
+        report.ok_or_else(|| {
+            Failure::dead(ReasonClass::Unreadable, format!("run {} has no report", self.key))
+        })
+    }
+
+    /// The last complete run's, if they were made from the same place by the same mapping.
+    async fn validators(
+        &self,
+        pipe: &Pipe,
+        mapping: &str,
+        report: &RunReport,
+    ) -> Result<Option<Validators>, Failure> {
+        let key = keys::validators(&self.key.pipe);
+        let Some(object) = self.deps.objects.get(&key).await? else { return Ok(None) };
+        // One that cannot be read is as good as none: the source is read whole.
+        let Ok(found) = from_json::<Validators>(&key, &object.bytes) else { return Ok(None) };
+        let same = found.location == pipe.source.location.display() && found.mapping == mapping;
+        Ok((same && report.source.replayed_from.is_none()).then_some(found))
+    }
+
+    /// Writes into the report what is about to be committed, then commits it.
+    async fn commit(
+        &mut self,
+        prepared: Prepared,
+    ) -> Result<(CommitOutcome, Option<Validators>), Failure> {
+        let Prepared { loaded, validators } = prepared;
+        let begun = Instant::now();
+        let now = self.deps.clock.now();
+        let complete = loaded.source.complete;
+        let (counts, source) = (loaded.counts, loaded.source.clone());
+        let (bytes, refusals, warnings) =
+            (loaded.bytes, loaded.refusals.clone(), loaded.warnings.clone());
+        let note = loaded.note.clone();
+        self.update(move |report| {
+            report.counts = counts;
+            report.bytes = bytes;
+            report.refusals = refusals.clone();
+            report.warnings = warnings.clone();
+            report.reason = note.clone();
+            let replayed_from = report.source.replayed_from.take();
+            report.source = source.clone();
+            report.source.replayed_from = replayed_from;
+            report.updated_at = now;
+        })
+        .await?;
+        if self.cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        let products = self.deps.catalog.products().clone();
+        let change = loaded.change;
+        let outcome = blocking(move || products.commit(&change)).await??;
+        self.lap("commit", begun);
+        if let CommitOutcome::Committed { version, vector_bytes } = outcome {
+            let seconds = self.seconds.clone();
+            let peak = memory::peak_resident_bytes();
+            self.update(move |report| {
+                report.state = RunState::Committed;
+                report.table_version = Some(version);
+                report.bytes.written += vector_bytes;
+                report.seconds = seconds.clone();
+                report.peak_memory_bytes = peak;
+            })
+            .await?;
+        }
+        Ok((outcome, validators.filter(|_| complete)))
+    }
+
+    /// After the commit: the image jobs, the validators, and the report's end.
+    async fn follow_up(
+        &mut self,
+        pipe: &Pipe,
+        validators: Option<Validators>,
+    ) -> Result<Outcome, Failure> {
+        let begun = Instant::now();
+        let queued = if pipe.images.mirror {
+            images::enqueue(self.deps, &self.key).await?
+        } else {
+            0
+        };
+        self.lap("images", begun);
+        let now = self.deps.clock.now();
+        let lap = self.seconds.get("images").copied().unwrap_or_default();
+        let report = self
+            .update(move |report| {
+                report.state =
+                    if report.counts.held > 0 { RunState::Held } else { RunState::Done };
+                report.counts.images_queued = queued;
+                report.seconds.insert("images".into(), lap);
+                report.finished_at = Some(now);
+                report.updated_at = now;
+            })
+            .await?;
+        if let Some(validators) = validators {
+            self.deps.objects.put(&keys::validators(&self.key.pipe), to_json(&validators)).await?;
+        }
+        tracing::info!(
+            run = %self.key, seen = report.counts.seen, new = report.counts.new,
+            changed = report.counts.changed, removed = report.counts.removed,
+            held = report.counts.held, refused = report.counts.refused, images = queued,
+            "run finished"
+        );
+        Ok(Outcome::Done)
+    }
+
+    async fn update(&self, change: impl FnMut(&mut RunReport) + Send) -> Result<RunReport, Failure> {
+        Ok(self.deps.reports().update(&self.key, change).await?)
+    }
+
+    fn lap(&mut self, phase: &str, begun: Instant) {
+        *self.seconds.entry(phase.to_owned()).or_default() += begun.elapsed().as_secs_f64();
+    }
+
+    /// Writes into the report how far the run has come, until the handle is dropped.
+    fn tell_progress(&self, progress: Arc<Progress>) -> impl Drop + use<> {
+        let (reports, key, clock) = (self.deps.reports(), self.key.clone(), self.deps.clock.clone());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stopped.cancelled() => return,
+                    () = tokio::time::sleep(PROGRESS_INTERVAL) => {}
+                }
+                let (seen, fetched) = progress.read();
+                let now: DateTime<Utc> = clock.now();
+                let written = reports
+                    .update(&key, |report| {
+                        if report.state == RunState::Running && !stopped.is_cancelled() {
+                            report.counts.seen = seen;
+                            report.bytes.fetched = fetched;
+                            report.updated_at = now;
+                        }
+                    })
+                    .await;
+                if let Err(e) = written {
+                    tracing::warn!(run = %key, error = %e, "could not write progress");
+                }
+            }
+        });
+        stop.drop_guard()
+    }
+}
+
+/// A change that is ready to be committed.
+struct Prepared {
+    loaded: Loaded,
+    validators: Option<Validators>,
+}
+
+/// Runs blocking work off the runtime's threads. A panic in it is a panic here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result),
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Failure::interrupted()),
+    }
+}

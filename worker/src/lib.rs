@@ -1,0 +1,17 @@
+//! The worker: takes jobs from the queues, keeps their leases alive, does them, and settles their messages.
+//!
+//! [`run`] is the process. [`executor`] turns one message into one [`feedfleet_model::Outcome`] and does
+//! with the message what follows from it; [`lease`] keeps it alive meanwhile; [`jobs`] has one folder a kind
+//! of job.
+
+mod backoff;
+pub mod consumer;
+pub mod deps;
+pub mod executor;
+pub mod jobs;
+pub mod lease;
+pub mod preview;
+pub mod status;
+
+pub use consumer::run;
+pub use deps::{Deps, Queues};
