@@ -126,6 +126,7 @@ impl Context {
             objects: self.objects()?,
             catalog: self.catalog()?,
             clock: self.clock.clone(),
+            issue_due_runs: true,
             complaints: Arc::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! How things look on a terminal.
 
 use chrono::{DateTime, Utc};
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use feedfleet_model::text;
 use serde::Serialize;
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(headings.iter().map(|h| Cell::new(h).add_attribute(Attribute::Bold)));
+    table.set_header(headings.iter().map(Cell::new));
     table
 }
 

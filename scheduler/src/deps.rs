@@ -28,6 +28,8 @@ pub struct Deps {
     pub catalog: Catalog,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether to issue the runs that pipes' schedules ask for; a demonstration issues its own.
+    pub issue_due_runs: bool,
     /// Complaints made already.
     pub complaints: Arc<Mutex<HashSet<String>>>,
 }

@@ -35,9 +35,10 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
-            let config = load_config(&deps);
-            if let Some(config) = &config {
-                due::send_due_runs(&deps, config).await;
+            if deps.issue_due_runs
+                && let Some(config) = load_config(&deps)
+            {
+                due::send_due_runs(&deps, &config).await;
             }
             rescue::resend_lost_runs(&deps).await;
             if let Some(fleet) = &mut fleet {

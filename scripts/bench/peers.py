@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Loads a night's feed with one of Feedfleet's peers, from the CSV file to the committed state.
 
-    peers.py PEER FEED STATE
+    peers.py load PEER FEED STATE
+    peers.py sum TABLE
 
 PEER is one of the names in PEERS below. The first feed makes STATE; each later one is compared with it:
 products that are new or differ replace what is there, products that are absent go. Column types are those
 of Feedfleet's product table, and a hash of the row's text tells whether it differs, as in Feedfleet.
 Prints one line of JSON: seconds from opening the state to its being closed and durable, peak memory, and
-the rows and the sum of prices that the table then holds.
+the rows and the sum of prices that the table then holds. `sum` prints these two of any Delta table.
 """
 
 import argparse
@@ -116,7 +117,7 @@ def polars_feed(feed):
 
 
 def delta_rs_merge(feed, state):
-    from deltalake import DeltaTable, QueryBuilder, write_deltalake
+    from deltalake import DeltaTable, write_deltalake
 
     first = not state.exists()
     began = time.monotonic()
@@ -132,9 +133,16 @@ def delta_rs_merge(feed, state):
             .execute()
         )
     seconds = time.monotonic() - began
-    query = "SELECT count(*) AS rows, CAST(sum(price) AS VARCHAR) AS price FROM products"
-    answer = QueryBuilder().register("products", DeltaTable(str(state))).execute(query).read_all()
-    return seconds, answer.column("rows").to_pylist()[0], answer.column("price").to_pylist()[0]
+    return seconds, *delta_sum(state)
+
+
+def delta_sum(table):
+    """Rows and the sum of prices of a Delta table, dead rows left out."""
+    from deltalake import DeltaTable, QueryBuilder
+
+    query = "SELECT count(*) AS rows, CAST(sum(price) AS VARCHAR) AS prices FROM products"
+    answer = QueryBuilder().register("products", DeltaTable(str(table))).execute(query).read_all()
+    return answer.column("rows").to_pylist()[0], answer.column("prices").to_pylist()[0]
 
 
 PEERS = {
@@ -146,10 +154,17 @@ PEERS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=PEERS)
-    parser.add_argument("feed", type=Path)
-    parser.add_argument("state", type=Path, help="folder that keeps the peer's table")
+    commands = parser.add_subparsers(dest="command", required=True)
+    load = commands.add_parser("load")
+    load.add_argument("peer", choices=PEERS)
+    load.add_argument("feed", type=Path)
+    load.add_argument("state", type=Path, help="folder that keeps the peer's table")
+    commands.add_parser("sum").add_argument("table", type=Path)
     given = parser.parse_args()
+    if given.command == "sum":
+        rows, prices = delta_sum(given.table)
+        print(json.dumps({"rows": rows, "prices": str(prices)}))
+        return
     seconds, rows, prices = PEERS[given.peer](given.feed.resolve(), given.state)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "rows": rows, "prices": str(prices), "peak_memory_bytes": peak}))

@@ -1,9 +1,10 @@
 //! A look at a pipe's source: the first records as they would be mapped, and what would be refused.
 //! Nothing is written.
 
+use crate::jobs::crawl::load;
 use crate::jobs::crawl::source::{self, Access, Opened};
 use feedfleet_config::Pipe;
-use feedfleet_feed::{Change, Diagnostic, FeedReader, Settings, Step};
+use feedfleet_feed::{Change, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::Client;
 use feedfleet_model::{Outcome, Reason, ReasonClass, Row};
 use feedfleet_objects::Objects;
@@ -14,9 +15,9 @@ pub struct Preview {
     /// Rows as they would reach the table, and whether the source says that they are gone.
     pub rows: Vec<(Row, Change)>,
     /// Records that would be refused.
-    pub refused: Vec<Diagnostic>,
+    pub refused: Vec<Refusal>,
     /// Fields that would be emptied.
-    pub warnings: Vec<Diagnostic>,
+    pub warnings: Vec<Refusal>,
     /// Records looked at.
     pub records: u64,
     /// The encoding found.
@@ -42,7 +43,8 @@ pub async fn preview(
     let pipe = pipe.clone();
     let work = move || {
         let settings = Settings::of(&pipe)?;
-        let mut reader = FeedReader::open(Box::new(incoming.reader), &settings, incoming.hints)?;
+        let hints = Hints { content_type: incoming.facts.content_type };
+        let mut reader = FeedReader::open(Box::new(incoming.reader), &settings, hints)?;
         let mut preview = Preview {
             rows: Vec::new(),
             refused: Vec::new(),
@@ -62,8 +64,8 @@ pub async fn preview(
             preview.records += 1;
         }
         preview.warnings = reader.take_warnings().into_iter().flat_map(|w| w.samples).collect();
-        preview.encoding = reader.stats().encoding.clone();
-        preview.compression = reader.stats().compression.clone();
+        preview.encoding = reader.stats().encoding.to_owned();
+        preview.compression = load::compression_name(&reader.stats().compression);
         Ok::<_, crate::jobs::crawl::failure::Failure>(preview)
     };
     match tokio::task::spawn_blocking(work).await {

@@ -9,6 +9,8 @@ mod runs;
 mod sql;
 mod status_page;
 
+pub use roles::worker_arguments;
+
 use crate::cli::{Cli, Command, FleetCommand, PipesCommand, RunsCommand};
 use anyhow::Result;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use super::pipes::no_such_pipe;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
-use feedfleet_feed::{Change, Diagnostic};
+use feedfleet_feed::{Change, Refusal};
 use feedfleet_model::columns::{COLUMNS, ColumnId, ColumnType};
 use feedfleet_model::{PipeName, Row, ValueRef, text};
 use feedfleet_objects::FolderObjects;
@@ -63,7 +63,7 @@ fn show(preview: &Preview) {
     ));
 }
 
-fn complaints(what: &str, diagnostics: &[Diagnostic]) {
+fn complaints(what: &str, diagnostics: &[Refusal]) {
     for d in diagnostics {
         let field = d.field.as_deref().map(|f| format!(" {}", text::printable(f))).unwrap_or_default();
         let value = d.value.as_deref().map(|v| format!(" = '{}'", text::printable(v))).unwrap_or_default();
@@ -109,10 +109,10 @@ fn number(column: ColumnId, value: i64) -> String {
 
 fn as_json(preview: &Preview) -> Value {
     let rows: Vec<Value> = preview.rows.iter().map(|(row, change)| row_json(row, *change)).collect();
-    let diagnostics = |list: &[Diagnostic]| -> Vec<Value> {
-        let one = |d: &Diagnostic| {
+    let diagnostics = |list: &[Refusal]| -> Vec<Value> {
+        let one = |d: &Refusal| {
             json!({
-                "reason": d.reason, "position": d.position.to_string(), "field": d.field,
+                "reason": d.reason.name(), "position": d.position.to_string(), "field": d.field,
                 "value": d.value, "message": d.message,
             })
         };

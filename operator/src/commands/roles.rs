@@ -27,7 +27,9 @@ pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
         eprintln!("{mistake}");
     }
     greet(&context, listen);
-    let fleet = local_fleet(&context, log)?;
+    let program = std::env::current_exe().context("could not find this program's own file")?;
+    let arguments = worker_arguments(&context.config.folder, log);
+    let fleet = LocalFleet::new(program, arguments, None);
     let status = tokio::spawn(status_page::serve(page, deps.clone(), shutdown.clone()));
     feedfleet_scheduler::run(deps, Some(fleet), shutdown).await;
     status.await.ok();
@@ -51,12 +53,6 @@ fn greet(context: &Context, listen: std::net::SocketAddr) {
         view::print(format!("pipe      {:24} next run {next}", pipe.name));
     }
     view::print("Ctrl-C stops in good order; a second one stops at once.");
-}
-
-/// A fleet of this binary's workers.
-pub fn local_fleet(context: &Context, log: &str) -> Result<LocalFleet> {
-    let program = std::env::current_exe().context("could not find this program's own file")?;
-    Ok(LocalFleet::new(program, worker_arguments(&context.config.folder, log), None))
 }
 
 /// The command line of a worker.

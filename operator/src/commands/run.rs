@@ -81,7 +81,7 @@ async fn follow(
             bar.finish_and_clear();
             return Ok(Some(report));
         }
-        bar.set_message(progress(&report));
+        bar.set_message(follow_progress(&report));
         let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
         for end in ended.iter().skip(told) {
             if let Some(reason) = &end.reason {
@@ -108,9 +108,10 @@ fn spinner() -> ProgressBar {
     bar
 }
 
-fn progress(report: &RunReport) -> String {
+/// How far a run has come.
+pub fn follow_progress(report: &RunReport) -> String {
     format!(
-        "{} {}: {} records, {}",
+        "{:18} {}: {} records, {}",
         report.key.pipe,
         report.state.word(),
         text::count(report.counts.seen),

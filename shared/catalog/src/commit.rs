@@ -135,7 +135,7 @@ impl Table {
             transaction.add_files(metadata);
         }
         let vector_bytes = self.mark_dead(snapshot, change, &context, &mut transaction)?;
-        for batch in select(snapshot.scan_files(Some(&change.pipe))?, &change.drops)
+        for batch in select(snapshot.scan_files(None)?, &change.drops)
             .context("list the files of table", subject)?
         {
             transaction.remove_files(batch);
@@ -186,7 +186,8 @@ impl Table {
         let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).at("write", &path)?;
         file.sync_all().at("sync", &path)?;
         durable::sync_folder(self.folder())?;
-        let files = snapshot.scan_files(Some(&change.pipe))?.into_iter().map(Ok);
+        // A listing with a predicate has columns that the transaction does not expect.
+        let files = snapshot.scan_files(None)?.into_iter().map(Ok);
         transaction
             .update_deletion_vectors(descriptors, files)
             .context("mark rows dead in table", subject)?;

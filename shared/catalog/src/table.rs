@@ -20,7 +20,7 @@ use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use feedfleet_model::PipeName;
 use object_store::local::LocalFileSystem;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use url::Url;
 
 /// Written into every commit.
@@ -39,19 +39,35 @@ struct Inner {
     engine: Arc<dyn Engine>,
 }
 
-/// The threads that read and write logs; one for all tables of a process.
+/// What reads and writes logs.
 #[derive(Clone)]
 pub(crate) struct LogEngine(Arc<DefaultEngine<TokioMultiThreadExecutor>>);
 
 impl LogEngine {
     pub(crate) fn new() -> Result<Self, CatalogError> {
-        let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(1), Some(4))
-            .context("start the threads of", "the catalog")?;
+        let executor = TokioMultiThreadExecutor::new(log_runtime()?.handle().clone());
         let store = Arc::new(LocalFileSystem::new());
-        let engine =
-            DefaultEngine::builder(store).with_task_executor(Arc::new(executor)).build();
+        let engine = DefaultEngine::builder(store).with_task_executor(Arc::new(executor)).build();
         Ok(Self(Arc::new(engine)))
     }
+}
+
+/// The threads that logs are read and written on: one set a process, which ends with it. A runtime that
+/// belonged to a catalog could not be dropped where other runtimes' tasks drop catalogs.
+fn log_runtime() -> Result<&'static tokio::runtime::Runtime, CatalogError> {
+    static RUNTIME: LazyLock<std::io::Result<tokio::runtime::Runtime>> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("catalog-log")
+            .enable_all()
+            .build()
+    });
+    RUNTIME.as_ref().map_err(|e| CatalogError {
+        action: "start the threads of",
+        subject: "the catalog".to_owned(),
+        source: Cause::Unusable(e.to_string()),
+    })
 }
 
 impl Table {

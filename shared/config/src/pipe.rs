@@ -119,6 +119,23 @@ pub enum Format {
     Xml,
 }
 
+impl Format {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::GoogleXml => "google-xml",
+            Format::GoogleTsv => "google-tsv",
+            Format::NaverEp => "naver-ep",
+            Format::NaverEpSummary => "naver-ep-summary",
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::Json => "json",
+            Format::JsonLines => "jsonl",
+            Format::Xml => "xml",
+        }
+    }
+}
+
 /// How a source is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {

@@ -20,11 +20,8 @@ pub(crate) fn known_word<'a>(column: ColumnId, text: &'a str, scratch: &mut Stri
     let word = text.rsplit('/').next().unwrap_or(text);
     scratch.clear();
     scratch.extend(word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase));
-    let known = if column == columns::AVAILABILITY {
-        availability(scratch)
-    } else {
-        condition(scratch)
-    };
+    let known =
+        if column == columns::AVAILABILITY { availability(scratch) } else { condition(scratch) };
     known.unwrap_or(text)
 }
 

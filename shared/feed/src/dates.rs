@@ -4,12 +4,8 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
 use chrono_tz::Tz;
 
 /// With an offset.
-const OFFSET_FORMATS: [&str; 4] = [
-    "%Y-%m-%dT%H:%M:%S%.f%z",
-    "%Y-%m-%d %H:%M:%S%.f %z",
-    "%Y-%m-%dT%H:%M%z",
-    "%Y-%m-%d %H:%M %z",
-];
+const OFFSET_FORMATS: [&str; 4] =
+    ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%d %H:%M %z"];
 /// In the pipe's zone.
 const LOCAL_FORMATS: [&str; 8] = [
     "%Y-%m-%dT%H:%M:%S%.f",
@@ -69,7 +65,8 @@ fn by_formats(
     };
     let time = local.iter().find_map(with_time).or_else(|| day.iter().find_map(with_day))?;
     // An hour that the clock skips is the one after it.
-    let skipped = || zone.from_local_datetime(&time.checked_add_signed(TimeDelta::hours(1))?).earliest();
+    let skipped =
+        || zone.from_local_datetime(&time.checked_add_signed(TimeDelta::hours(1))?).earliest();
     let time = zone.from_local_datetime(&time).earliest().or_else(skipped)?;
     Some(time.naive_utc())
 }

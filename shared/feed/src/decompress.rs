@@ -105,8 +105,10 @@ fn inflate(
             Ok(())
         }
         Compression::Zstd => {
-            let mut frames = zstd::stream::read::Decoder::new(input)
+            let frames = zstd::stream::read::Decoder::new(input)
                 .map_err(|error| sink.failure(error, "zstd"))?;
+            // The decoder takes reads of a few bytes, one after another, for a lack of progress.
+            let mut frames = BufReader::with_capacity(128 * 1024, frames);
             unpack(&mut frames, layer, sink)?;
             drain(&mut frames, sink)
         }
@@ -116,14 +118,10 @@ fn inflate(
 }
 
 /// Sends what `input` gives, undoing one more layer of compression if there is one.
-pub(crate) fn unpack(
-    input: &mut dyn Read,
-    layers: usize,
-    sink: &mut Sink,
-) -> Result<(), Failure> {
+pub(crate) fn unpack(input: &mut dyn Read, layers: usize, sink: &mut Sink) -> Result<(), Failure> {
     let mut head = [0; 4];
-    let read = read_full(input, &mut head)
-        .map_err(|error| sink.failure(error, "compressed data"))?;
+    let read =
+        read_full(input, &mut head).map_err(|error| sink.failure(error, "compressed data"))?;
     let found = sniff(&head[..read]);
     let mut whole = Cursor::new(head[..read].to_vec()).chain(input);
     match found {

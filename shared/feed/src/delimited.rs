@@ -331,7 +331,8 @@ mod tests {
     /// A public set of CSV files with their answers in JSON.
     #[test]
     fn csv_spectrum() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum");
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum");
         let Ok(files) = std::fs::read_dir(folder.join("csvs")) else {
             println!("SKIPPED: no {}", folder.display());
             return;

@@ -93,7 +93,7 @@ mod tests {
     fn korean_is_told_from_utf8_whatever_the_label() {
         let (legacy, _, _) = EUC_KR.encode(KOREAN);
         assert_eq!(decide(&legacy, None, Some(b"kr")), EUC_KR);
-        assert_eq!(decide(&legacy, Some(UTF_8), None), EUC_KR);
+        assert_eq!(decide(&legacy, Some(UTF_8), Some(b"kr")), EUC_KR);
         assert_eq!(decide(KOREAN.as_bytes(), Some(EUC_KR), None), UTF_8);
         assert_eq!(decide(&legacy, Some(EUC_KR), None), EUC_KR);
         assert_eq!(decide(b"caf\xe9", Some(WINDOWS_1252), None), WINDOWS_1252);
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn utf16_shows_by_its_nuls() {
-        let little: Vec<u8> = "id\ttitle\n1\t가".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let little: Vec<u8> =
+            "id\ttitle\n1\t가".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "id\ttitle\n1\t가".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!(utf16_by_nuls(&little), Some(UTF_16LE));
         assert_eq!(utf16_by_nuls(&big), Some(UTF_16BE));

@@ -84,6 +84,17 @@ pub struct Position {
     pub byte: Option<u64>,
 }
 
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {}", self.record)?;
+        match (self.line, self.byte) {
+            (Some(line), _) => write!(f, ", line {line}"),
+            (None, Some(byte)) => write!(f, ", byte {byte}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 /// An item that is left out, or a sample of what a [`Warning`] counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -132,10 +143,11 @@ pub(crate) struct Warnings {
 impl Warnings {
     /// Counts one. `sample` is only called while samples of the reason are still wanted.
     pub(crate) fn note(&mut self, reason: RefusalReason, sample: impl FnOnce() -> Refusal) {
-        let warning = self
-            .pending
-            .entry(reason)
-            .or_insert_with(|| Warning { reason, count: 0, samples: Vec::new() });
+        let warning = self.pending.entry(reason).or_insert_with(|| Warning {
+            reason,
+            count: 0,
+            samples: Vec::new(),
+        });
         warning.count += 1;
         let sampled = self.sampled.entry(reason).or_default();
         if *sampled < SAMPLES {
@@ -166,7 +178,7 @@ mod tests {
         }
         let taken = warnings.take();
         assert_eq!((taken[0].count, taken[0].samples.len()), (100, 1));
-        assert_eq!(warnings.take(), []);
+        assert!(warnings.take().is_empty());
     }
 
     fn note(warnings: &mut Warnings) {

@@ -34,9 +34,7 @@ pub(crate) fn span(text: &str) -> usize {
             '.' | ',' if !digit_at(next) => return next,
             '.' | ',' => {}
             c if is_group_tick(c) && digit_at(next) => {}
-            c if is_group_space(c)
-                && (next..next + 3).all(digit_at)
-                && !digit_at(next + 3) => {}
+            c if is_group_space(c) && (next..next + 3).all(digit_at) && !digit_at(next + 3) => {}
             _ => break,
         }
     }

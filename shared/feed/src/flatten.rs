@@ -29,9 +29,8 @@ pub(crate) fn flatten(
     path.clear();
     let mut out = Out { record, names, path, previous: None, depth: 0, is_too_deep: false };
     let mut parser = serde_json::Deserializer::from_str(text);
-    let parsed = Value { out: &mut out, item: None }
-        .deserialize(&mut parser)
-        .and_then(|()| parser.end());
+    let parsed =
+        Value { out: &mut out, item: None }.deserialize(&mut parser).and_then(|()| parser.end());
     let is_too_deep = out.is_too_deep;
     parsed.map_err(|error| FlattenError { is_too_deep, message: error.to_string() })
 }

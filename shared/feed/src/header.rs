@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_name_are_one() {
-        for name in ["image_link", "Image Link", " image-link", "g:image_link", "Bild [image link]"] {
+        for name in ["image_link", "Image Link", " image-link", "g:image_link", "Bild [image link]"]
+        {
             assert_eq!(plain(name), "image_link", "{name}");
         }
         // A number in brackets is an item of a list, not a translation; it stays apart from the others.

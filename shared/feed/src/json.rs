@@ -238,11 +238,7 @@ impl JsonReader {
             Some(_) => {}
         }
         self.record += 1;
-        let at = Position {
-            record: self.record,
-            line: None,
-            byte: Some(self.window.position()),
-        };
+        let at = Position { record: self.record, line: None, byte: Some(self.window.position()) };
         let bytes = match whole_value(&mut self.window, self.max_record_bytes)? {
             Whole::Bytes(bytes) => bytes,
             Whole::Cut => {
@@ -289,10 +285,7 @@ impl JsonReader {
 
 /// What becomes of an element that is no record.
 pub(crate) fn refuse(error: FlattenError, at: Position) -> Refusal {
-    let reason = if error.is_too_deep {
-        RefusalReason::TooDeep
-    } else {
-        RefusalReason::MalformedRecord
-    };
+    let reason =
+        if error.is_too_deep { RefusalReason::TooDeep } else { RefusalReason::MalformedRecord };
     Refusal::new(reason, at, error.message)
 }

@@ -2,7 +2,8 @@
 
 /// Whether this is an address that can be fetched.
 pub(crate) fn is_http(text: &str) -> bool {
-    let has = |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+    let has =
+        |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
     has("http://") || has("https://")
 }
 
@@ -22,10 +23,7 @@ pub(crate) fn push_link(text: &str, out: &mut String) -> bool {
 
 /// The addresses in a list. The separator also stands inside of addresses; only where another one begins
 /// after it does it separate.
-pub(crate) fn split_links<'a>(
-    text: &'a str,
-    separator: &'a str,
-) -> impl Iterator<Item = &'a str> {
+pub(crate) fn split_links<'a>(text: &'a str, separator: &'a str) -> impl Iterator<Item = &'a str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let whole = rest?;
@@ -53,7 +51,8 @@ mod tests {
         let mut out = String::new();
         assert!(push_link("HTTPS://a.example/x y.jpg", &mut out));
         assert_eq!(out, "HTTPS://a.example/x%20y.jpg");
-        for text in ["", "ftp://a.example", "//a.example/x", "javascript:alert(1)", "가나다라마"] {
+        for text in ["", "ftp://a.example", "//a.example/x", "javascript:alert(1)", "가나다라마"]
+        {
             assert!(!push_link(text, &mut out), "{text}");
         }
     }

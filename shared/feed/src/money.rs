@@ -200,9 +200,9 @@ mod tests {
             let mark = case.decimal_separator.and_then(|mark| mark.chars().next());
             let mark = mark.filter(|mark| matches!(mark, '.' | ','));
             let amount = parse_money(&text, mark).ok().map(|money| money.ten_thousandths);
-            let expected = case.amount.map(|amount| {
-                (amount.parse::<f64>().unwrap() * 10_000.0).round() as i64
-            });
+            let expected = case
+                .amount
+                .map(|amount| (amount.parse::<f64>().unwrap() * 10_000.0).round() as i64);
             all += 1;
             right += u32::from(amount == expected);
         }

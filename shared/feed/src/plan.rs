@@ -64,8 +64,8 @@ pub(crate) struct Plan {
     slots: Vec<Vec<Slot>>,
     /// The rules that have something to do.
     active: Vec<usize>,
-    /// By field: whether a rule takes it.
-    taken: Vec<bool>,
+    /// By field: how many rules take it.
+    taken: Vec<u32>,
     /// By field: whether it is part of the id.
     identity: Vec<bool>,
     matching: Matching,
@@ -116,7 +116,7 @@ impl Plan {
             return;
         }
         for field in self.taken.len()..names.len() {
-            self.taken.push(false);
+            self.taken.push(0);
             self.identity.push(false);
             let name = names.name(field as u32);
             for wanted in self.exact.get(name).cloned().unwrap_or_default() {
@@ -137,12 +137,12 @@ impl Plan {
         if slot.field.is_some() && !is_better {
             return;
         }
-        if let Some(old) = slot.field {
-            self.taken[old as usize] = false;
+        if let Some(old) = slot.whole_field() {
+            self.taken[old as usize] -= 1;
         }
         *slot = Slot { field: Some(field as u32), nth: wanted.nth, is_exact };
         if wanted.nth.is_none() {
-            self.taken[field] = true;
+            self.taken[field] += 1;
         }
         if matches!(self.rules[wanted.rule].action, Action::Id) {
             self.identity[field] = true;
@@ -166,7 +166,12 @@ impl Plan {
 
     /// Whether a rule takes the field.
     pub(crate) fn is_taken(&self, field: u32) -> bool {
-        self.taken.get(field as usize).copied().unwrap_or_default()
+        self.taken.get(field as usize).is_some_and(|rules| *rules > 0)
+    }
+
+    /// Whether several rules take the field.
+    pub(crate) fn is_shared(&self, field: u32) -> bool {
+        self.taken.get(field as usize).is_some_and(|rules| *rules > 1)
     }
 
     /// Whether the field is part of the id.
@@ -205,9 +210,8 @@ mod tests {
     use feedfleet_model::columns;
 
     fn plan(fields: &[&str], matching: Matching) -> Plan {
-        let rules = fields.iter().map(|name| {
-            Rule::compile(&field(columns::ID, name), None).unwrap()
-        });
+        let rules =
+            fields.iter().map(|name| Rule::compile(&field(columns::ID, name), None).unwrap());
         Plan::new(rules.collect(), matching)
     }
 

@@ -71,11 +71,7 @@ const fn same(names: &'static [&'static str]) -> PresetField {
     PresetField { names, target: names[0], fill: Fill::Column }
 }
 
-const fn field(
-    names: &'static [&'static str],
-    target: &'static str,
-    fill: Fill,
-) -> PresetField {
+const fn field(names: &'static [&'static str], target: &'static str, fill: Fill) -> PresetField {
     PresetField { names, target, fill }
 }
 

@@ -52,14 +52,31 @@ pub(crate) enum Action {
     /// A word of a known list, such as `in_stock`.
     Word(ColumnId),
     Link(ColumnId),
-    List { column: ColumnId, separator: Option<String>, is_links: bool },
-    Integer { column: ColumnId, decimal: Option<char>, has_unit: bool },
-    Decimal { column: ColumnId, decimal: Option<char> },
+    List {
+        column: ColumnId,
+        separator: Option<String>,
+        is_links: bool,
+    },
+    Integer {
+        column: ColumnId,
+        decimal: Option<char>,
+        has_unit: bool,
+    },
+    Decimal {
+        column: ColumnId,
+        decimal: Option<char>,
+    },
     Boolean(ColumnId),
     Money(MoneyRule),
     Currency(ColumnId),
-    Time { column: ColumnId, format: Option<String>, zone: Tz },
-    Category { separator: String },
+    Time {
+        column: ColumnId,
+        format: Option<String>,
+        zone: Tz,
+    },
+    Category {
+        separator: String,
+    },
 }
 
 /// How an amount is read.
@@ -85,12 +102,13 @@ impl Rule {
         let action = match entry.target {
             Target::Ignore => Action::Ignore,
             Target::Category => Action::Category { separator: separator(&entry.transform) },
-            Target::Column(column) => action(column, &entry.transform, currency)
-                .ok_or_else(|| {
+            Target::Column(column) => {
+                action(column, &entry.transform, currency).ok_or_else(|| {
                     let name = column.column().name;
                     let line = entry.line;
                     FeedError::configuration(format!("[map] line {line} does not fit '{name}'"))
-                })?,
+                })?
+            }
         };
         Ok(Self { sources, combine, lookup: entry.lookup.clone(), action })
     }

@@ -142,7 +142,11 @@ mod tests {
             let text = |cell: &Cell| {
                 let raw = &rest[cell.start..cell.end];
                 let mut out = String::new();
-                if cell.is_escaped { unescape(raw, &mut out) } else { out.push_str(raw) }
+                if cell.is_escaped {
+                    unescape(raw, &mut out)
+                } else {
+                    out.push_str(raw)
+                }
                 out.trim_end_matches('\r').to_owned()
             };
             all.push(cells.iter().map(text).collect());
@@ -160,7 +164,10 @@ mod tests {
 
     #[test]
     fn stray_quotes_stay_in_their_cell() {
-        assert_eq!(records("12\" pan,x\n\"12\" pan,y\n", CSV), [["12\" pan", "x"], ["12 pan", "y"]]);
+        assert_eq!(
+            records("12\" pan,x\n\"12\" pan,y\n", CSV),
+            [["12\" pan", "x"], ["12 pan", "y"]]
+        );
         assert_eq!(records("\"a\" ,b\n", CSV), [["a", "b"]]);
         let plain = Dialect { quoting: false, delimiter: b'\t', ..CSV };
         assert_eq!(records("\"a\tb\"\n", plain), [["\"a", "b\""]]);

@@ -2,7 +2,8 @@
 
 use crate::{Change, Completeness, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_config::{
-    Compression, Format, From as MapFrom, Location, MapEntry, Source, SourceLimits, Target, Transform,
+    Compression, Format, From as MapFrom, Location, MapEntry, Source, SourceLimits, Target,
+    Transform,
 };
 use feedfleet_model::{ColumnId, Row};
 use flate2::{Compression as Level, Crc};

@@ -165,7 +165,7 @@ impl Item {
         let mut attributes = tag.html_attributes();
         attributes.with_checks(false);
         for attribute in attributes.take(MAX_ATTRIBUTES).flatten() {
-            match attribute.key.as_ref() {
+            match attribute.key.0 {
                 "href" => address = Some(attribute.value),
                 "rel" => is_alternate = attribute.value == "alternate",
                 _ => {}
@@ -201,7 +201,7 @@ impl Item {
     pub(crate) fn close(&mut self, local: &str, to: &mut Target<'_>) {
         let open = match self.frames.last() {
             Some(frame) => &self.path[frame.path_bytes..],
-            None => &self.name,
+            None => self.name.as_str(),
         };
         let open = open.strip_prefix('/').unwrap_or(open);
         if open != local {

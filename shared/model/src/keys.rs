@@ -74,6 +74,12 @@ pub fn raw(key: &RunKey) -> ObjectKey {
     ObjectKey::of(format!("raw/{}/{}.bin", key.pipe, run_segment(key.run)))
 }
 
+/// The run whose raw snapshot has this key; none for other keys.
+pub fn run_of_raw(key: &ObjectKey) -> Option<RunKey> {
+    let (pipe, run) = key.as_str().strip_prefix("raw/")?.strip_suffix(".bin")?.split_once('/')?;
+    Some(RunKey { pipe: pipe.parse().ok()?, run: run.parse().ok()? })
+}
+
 /// Prefix of a pipe's raw snapshots.
 pub fn raw_of(pipe: &PipeName) -> String {
     format!("raw/{pipe}/")

@@ -181,6 +181,8 @@ pub struct SourceFacts {
     pub raw_key: Option<String>,
     /// The raw snapshot this run read instead of the source.
     pub replayed_from: Option<String>,
+    /// Its Content-Type, which a replay of the raw snapshot needs again.
+    pub content_type: Option<String>,
     /// Encoding found.
     pub encoding: Option<String>,
     /// Compression found.
@@ -260,7 +262,7 @@ impl RunReport {
 
     /// Seconds of all phases together.
     pub fn total_seconds(&self) -> f64 {
-        self.seconds.values().sum()
+        self.seconds.values().sum::<f64>().max(0.0)
     }
 }
 
@@ -283,6 +285,20 @@ impl RefusalTally {
         if entry.samples.len() < SAMPLES_PER_REASON {
             entry.samples.push(sample());
         }
+    }
+
+    /// Counts many of one reason, of which these are the first.
+    pub fn add_many(
+        &mut self,
+        reason: &str,
+        count: u64,
+        samples: impl IntoIterator<Item = RefusalSample>,
+    ) {
+        let new = RefusalCount { reason: reason.to_owned(), count: 0, samples: Vec::new() };
+        let entry = self.0.entry(reason.to_owned()).or_insert(new);
+        entry.count += count;
+        entry.samples.extend(samples);
+        entry.samples.truncate(SAMPLES_PER_REASON);
     }
 
     /// All refusals counted.

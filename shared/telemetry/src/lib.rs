@@ -14,10 +14,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// Directives that give every crate of Feedfleet this level.
+fn own_crates(level: &str) -> String {
+    const CRATES: [&str; 9] =
+        ["catalog", "config", "feed", "http", "objects", "query", "queue", "scheduler", "worker"];
+    CRATES.map(|name| format!("feedfleet_{name}={level}")).join(",")
+}
+
 /// Sends logs to standard error. `filter` is in the form of `tracing`'s directives, such as `info` or
 /// `feedfleet_worker=debug`; one that cannot be read is replaced by `info`. Call once a process.
 pub fn init(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A plain level is about Feedfleet; its libraries only tell of trouble.
+    let plain = filter.bytes().all(|b| b.is_ascii_alphabetic());
+    let directives = if plain { format!("error,feedfleet={filter},{}", own_crates(filter)) } else { filter.to_owned() };
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that logs have been set up already, which is as good.
     match format {

@@ -87,7 +87,7 @@ pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
         headers,
         format,
         compression,
-        encoding: encoding.map(|label| label.trim().to_ascii_lowercase()),
+        encoding: encoding.map(|label| label.trim().to_ascii_lowercase()).filter(|l| l != "auto"),
         delimiter: delimiter.and_then(|v| one_byte(&v)),
         quoting: quoting.and_then(|v| v.flag()),
         item: item.and_then(|v| local_name(&v)),
@@ -119,7 +119,7 @@ fn check_map(value: &Value<'_>, format: Format, mapped: Mapped, has_key: bool) {
     if is_preset {
         return;
     }
-    let name = name_of(format);
+    let name = format.name();
     match mapped {
         Mapped::Nothing => {
             value.refuse(format!("format '{name}' needs a [map]"), "expected one with at least id");
@@ -136,7 +136,7 @@ fn only_for(value: &Option<Value<'_>>, format: Format, fits: bool, formats: &str
     if let Some(value) = value
         && !fits
     {
-        let message = format!("{} has no use with format '{}'", value.name(), name_of(format));
+        let message = format!("{} has no use with format '{}'", value.name(), format.name());
         value.refuse_key(message, format!("expected it with {formats} only"));
     }
 }
@@ -146,10 +146,6 @@ fn is_delimited(format: Format) -> bool {
         format,
         Format::Csv | Format::Tsv | Format::GoogleTsv | Format::NaverEp | Format::NaverEpSummary
     )
-}
-
-fn name_of(format: Format) -> &'static str {
-    FORMATS.iter().find(|(_, other)| *other == format).map_or("?", |(name, _)| *name)
 }
 
 fn headers(table: &mut Table<'_>) -> Vec<(String, Secret)> {

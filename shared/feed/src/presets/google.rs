@@ -120,7 +120,13 @@ const COMPOUNDS: &[Compound] = &[
     Compound { name: "subscription_cost", parts: &["period", "period_length", "amount"] },
     Compound {
         name: "loyalty_program",
-        parts: &["program_label", "tier_label", "price", "cashback_for_future_use", "loyalty_points"],
+        parts: &[
+            "program_label",
+            "tier_label",
+            "price",
+            "cashback_for_future_use",
+            "loyalty_points",
+        ],
     },
     Compound {
         name: "certification",

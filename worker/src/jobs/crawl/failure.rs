@@ -112,17 +112,18 @@ impl From<FetchError> for Failure {
 
 impl From<FeedError> for Failure {
     fn from(e: FeedError) -> Self {
-        let class = match &e {
-            FeedError::NotAFeed { .. } => ReasonClass::NotAFeed,
-            FeedError::LimitExceeded { .. } => ReasonClass::LimitExceeded,
-            FeedError::Configuration { .. } => ReasonClass::Configuration,
-            FeedError::Io { .. } => ReasonClass::SourceUnavailable,
-            _ => ReasonClass::NotAFeed,
+        let text = match &e {
+            FeedError::Io { source } => format!("{e}: {source}"),
+            _ => e.to_string(),
         };
-        if e.is_retryable() {
-            Failure::retry(class, e.to_string())
-        } else {
-            Failure::dead(class, e.to_string())
+        match &e {
+            FeedError::NotAFeed { .. } => Failure::dead(ReasonClass::NotAFeed, text),
+            FeedError::LimitExceeded { .. } => Failure::dead(ReasonClass::LimitExceeded, text),
+            FeedError::WrongFields { .. }
+            | FeedError::Configuration { .. }
+            | FeedError::Encoding { .. } => Failure::dead(ReasonClass::Configuration, text),
+            // Cut off or damaged on its way: another transfer may be whole.
+            _ => Failure::retry(ReasonClass::SourceUnavailable, text),
         }
     }
 }

@@ -5,9 +5,9 @@ use super::pump::{PieceError, Pumped};
 use super::source::{Facts, Incoming};
 use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally, nothing_changed, shares_needed};
 use feedfleet_catalog::{Catalog, Change, DataFile, Snapshot, feed_app_id};
-use feedfleet_config::Pipe;
+use feedfleet_config::{Compression, Pipe};
 use feedfleet_feed::{
-    Change as RowChange, Completeness, Diagnostic, FeedError, FeedReader, Hints, Settings, Step,
+    Change as RowChange, Completeness, FeedReader, Hints, Refusal, Settings, Step,
 };
 use feedfleet_model::report::{Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts};
 use feedfleet_model::{Reason, ReasonClass, Row, RunKey, keys};
@@ -78,7 +78,8 @@ const CANCEL_INTERVAL: u64 = 1024;
 /// Reads the whole source and works out the change.
 pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     let settings = Settings::of(&work.pipe)?;
-    let Incoming { reader, pump, hints, facts } = incoming;
+    let Incoming { reader, pump, facts } = incoming;
+    let hints = Hints { content_type: facts.content_type.clone() };
     let rows: u64 = match &work.snapshot {
         Some(snapshot) => {
             let files = snapshot.files(Some(&work.key.pipe))?;
@@ -100,7 +101,7 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
                 pumped = Some(stopped(pump.join(), &work.cancel)?);
             }
             match (ended, &pumped) {
-                (Ok(false), Some(pumped)) => return pass.finish(&settings, &facts, pumped),
+                (Ok(false), Some(pumped)) => return pass.finish(&facts, pumped),
                 (Err(PassError::Failed(failure)), _) => return Err(failure),
                 (Err(PassError::OverBudget), _) => {
                     shares *= 2;
@@ -206,13 +207,13 @@ impl<'a> Pass<'a> {
                     return Err(PassError::Failed(Failure::interrupted()));
                 }
                 self.work.progress.seen.store(records, Ordering::Relaxed);
-                self.work.progress.fetched.store(reader.stats().bytes_in, Ordering::Relaxed);
+                self.work.progress.fetched.store(reader.stats().source_bytes, Ordering::Relaxed);
             }
             match step {
                 Step::End => break,
                 Step::Refused(refusal) => {
                     if first {
-                        self.refusals.add(refusal.reason, || sample(&refusal));
+                        self.refusals.add(refusal.reason.name(), || sample(&refusal));
                     }
                 }
                 Step::Row(change) => {
@@ -237,12 +238,12 @@ impl<'a> Pass<'a> {
 
     fn note_reading(&mut self, reader: &mut FeedReader) {
         for warning in reader.take_warnings() {
-            self.warnings.add_many(&warning.reason, warning.count, warning.samples.iter().map(sample));
+            self.warnings.add_many(warning.reason.name(), warning.count, warning.samples.iter().map(sample));
         }
         let stats = reader.stats();
-        self.decoded = stats.bytes_decoded;
-        self.facts.encoding = Some(stats.encoding.clone());
-        self.facts.compression = Some(stats.compression.clone());
+        self.decoded = stats.decoded_bytes;
+        self.facts.encoding = Some(stats.encoding.to_owned());
+        self.facts.compression = Some(compression_name(&stats.compression));
         let (complete, text) = match reader.completeness() {
             Completeness::Proven(what) => (true, what.to_string()),
             Completeness::Unproven(why) => (true, why.to_string()),
@@ -253,7 +254,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Decides about the rows that the source did not mention, and ends the diff.
-    fn finish(mut self, settings: &Settings, facts: &Facts, pumped: &Pumped) -> Result<Loaded, Failure> {
+    fn finish(mut self, facts: &Facts, pumped: &Pumped) -> Result<Loaded, Failure> {
         if let Err(PieceError::Truncated(why)) = &pumped.end {
             self.facts.complete = false;
             self.facts.completeness = Some(format!("truncated: {why}"));
@@ -263,11 +264,12 @@ impl<'a> Pass<'a> {
             let text = "the transfer does not show where it ends (no Content-Length, no chunks)";
             self.facts.completeness = Some(text.to_owned());
         }
-        let (absent, note) = self.absent(settings);
+        let (absent, note) = self.absent();
         let key = &self.work.key;
         let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), absent)?;
         let refused = self.refusals.total();
         self.facts.location = self.work.pipe.source.location.display();
+        self.facts.content_type = facts.content_type.clone();
         self.facts.etag = facts.etag.clone();
         self.facts.last_modified = facts.last_modified.clone();
         self.facts.raw_key = facts.raw_key.as_ref().map(ToString::to_string);
@@ -284,9 +286,9 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn absent(&self, settings: &Settings) -> (Absent, Option<Reason>) {
+    fn absent(&self) -> (Absent, Option<Reason>) {
         let (absent, live) = (self.diff.absent(), self.diff.tally().live_before);
-        if settings.changes_only() {
+        if self.work.pipe.source.changes_only {
             return (Absent::Keep, None);
         }
         if absent == 0 {
@@ -313,6 +315,20 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Compressions as they lay around each other.
+pub(crate) fn compression_name(found: &[Compression]) -> String {
+    let names: Vec<&str> = found
+        .iter()
+        .map(|c| match c {
+            Compression::Auto | Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+            Compression::Zip => "zip",
+        })
+        .collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" in ") }
+}
+
 fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
     Counts {
         seen,
@@ -328,7 +344,7 @@ fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
     }
 }
 
-fn sample(refusal: &Diagnostic) -> RefusalSample {
+fn sample(refusal: &Refusal) -> RefusalSample {
     RefusalSample {
         position: refusal.position.to_string(),
         field: refusal.field.clone(),

@@ -6,7 +6,7 @@
 
 pub(crate) mod failure;
 mod images;
-mod load;
+pub(crate) mod load;
 mod pump;
 pub(crate) mod source;
 
@@ -21,7 +21,7 @@ use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_telemetry::memory;
 use load::{Loaded, Progress};
 use serde::{Deserialize, Serialize};
-use source::{Access, Opened};
+use source::{Access, Opened, Replay};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ const MAX_MOVES: usize = 5;
 
 /// What a pipe's last complete run saw of its source: an unchanged source then costs one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Validators {
+pub(crate) struct Validators {
     location: String,
     mapping: String,
     etag: Option<String>,
@@ -112,8 +112,7 @@ impl Crawl<'_> {
         let mapping = pipe.mapping_fingerprint();
         let report = self.report().await?;
         let validators = self.validators(pipe, &mapping, &report).await?;
-        let replay = report.source.replayed_from.clone();
-        let replay = if from_raw { Some(keys::raw(&self.key).to_string()) } else { replay };
+        let replay = self.replay(&report, from_raw).await?;
         let access = Access {
             http: &self.deps.http,
             objects: self.deps.objects.as_ref(),
@@ -165,6 +164,23 @@ impl Crawl<'_> {
             Err(failure) => Err(failure),
             Ok(loaded) => Ok(Some(Prepared { loaded, validators: Some(next) })),
         }
+    }
+
+    /// The raw snapshot to read: the one that the run was asked to read, or, when the run is worked out
+    /// anew, its own.
+    async fn replay(&self, report: &RunReport, anew: bool) -> Result<Option<Replay>, Failure> {
+        let key = match &report.source.replayed_from {
+            Some(key) => key.clone(),
+            None if anew && report.source.raw_key.is_some() => keys::raw(&self.key).to_string(),
+            None => return Ok(None),
+        };
+        let taken_by = keys::ObjectKey::parse(&key).and_then(|key| keys::run_of_raw(&key));
+        let taken_by = match taken_by {
+            Some(run) => self.deps.reports().load(&run).await?,
+            None => None,
+        };
+        let content_type = taken_by.and_then(|report| report.source.content_type);
+        Ok(Some(Replay { key, content_type }))
     }
 
     /// Half of a crawl slot's share of the worker's memory; the rest is for decoding and encoding.

@@ -4,7 +4,6 @@ use super::Validators;
 use super::failure::Failure;
 use super::pump::{self, FetchedPieces, PieceError, PieceReader, Pieces, Pumped, ReadPieces};
 use feedfleet_config::{Location, Pipe};
-use feedfleet_feed::Hints;
 use feedfleet_http::{Client, FetchErrorKind, Limits, Request, Response, StatusCode};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{ReasonClass, RunKey};
@@ -24,6 +23,13 @@ pub(crate) struct Access<'a> {
     pub cancel: &'a CancellationToken,
 }
 
+/// A raw snapshot of an earlier run.
+pub(crate) struct Replay {
+    pub key: String,
+    /// What the source said of itself then.
+    pub content_type: Option<String>,
+}
+
 /// What a source answered.
 pub(crate) enum Opened {
     /// Nothing has changed since the last complete run.
@@ -36,13 +42,13 @@ pub(crate) enum Opened {
 pub(crate) struct Incoming {
     pub reader: PieceReader,
     pub pump: JoinHandle<Pumped>,
-    pub hints: Hints,
     pub facts: Facts,
 }
 
 /// What is known of the source before it has been read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
+    pub content_type: Option<String>,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
     pub raw_key: Option<ObjectKey>,
@@ -53,15 +59,15 @@ pub(crate) struct Facts {
 /// Chunks on their way from the connection to the pump.
 const CHUNKS_AHEAD: usize = 16;
 
-/// Opens a pipe's source. `replay`: the key of a raw snapshot to read instead.
+/// Opens a pipe's source. `replay`: a raw snapshot to read instead.
 pub(crate) async fn open(
     access: Access<'_>,
     pipe: &Pipe,
     validators: Option<&Validators>,
-    replay: Option<String>,
+    replay: Option<Replay>,
 ) -> Result<Opened, Failure> {
     if let Some(replay) = replay {
-        return open_snapshot(access, &replay);
+        return open_snapshot(access, replay);
     }
     match &pipe.source.location {
         Location::File(path) => open_file(access, path),
@@ -100,12 +106,9 @@ async fn request(
 }
 
 fn open_response(access: Access<'_>, mut response: Response) -> Result<Opened, Failure> {
-    let hints = Hints {
-        content_type: response.content_type().map(str::to_owned),
-        content_encoding: response.content_encoding().map(str::to_owned),
-        file_name: response.final_url().path_segments().and_then(|mut s| s.next_back()).map(str::to_owned),
-    };
+    let content_type = response.content_type().map(str::to_owned);
     let facts = Facts {
+        content_type,
         etag: response.etag().map(str::to_owned),
         last_modified: response.last_modified().map(str::to_owned),
         raw_key: access.archive.map(keys::raw),
@@ -133,7 +136,7 @@ fn open_response(access: Access<'_>, mut response: Response) -> Result<Opened, F
             }
         }
     });
-    begin(access, Box::new(FetchedPieces(incoming)), hints, facts)
+    begin(access, Box::new(FetchedPieces(incoming)), facts)
 }
 
 fn open_file(access: Access<'_>, path: &Path) -> Result<Opened, Failure> {
@@ -146,30 +149,29 @@ fn open_file(access: Access<'_>, path: &Path) -> Result<Opened, Failure> {
             _ => Failure::retry(ReasonClass::SourceUnavailable, text),
         }
     })?;
-    let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let hints = Hints { file_name, ..Hints::default() };
     let raw_key = access.archive.map(keys::raw);
     let facts = Facts { raw_key, marked_end: true, ..Facts::default() };
-    begin(access, Box::new(ReadPieces(Box::new(file))), hints, facts)
+    begin(access, Box::new(ReadPieces(Box::new(file))), facts)
 }
 
-fn open_snapshot(access: Access<'_>, key: &str) -> Result<Opened, Failure> {
+fn open_snapshot(access: Access<'_>, replay: Replay) -> Result<Opened, Failure> {
+    let key = replay.key.as_str();
     let absent = || {
         let text = format!("the raw snapshot '{key}' is not there: it was never taken, or has expired");
         Failure::dead(ReasonClass::SourceRefused, text)
     };
     let key = ObjectKey::parse(key).ok_or_else(absent)?;
     let reader = access.objects.open(&key)?.ok_or_else(absent)?;
-    let facts = Facts { marked_end: true, ..Facts::default() };
+    let content_type = replay.content_type;
+    let facts = Facts { content_type, marked_end: true, ..Facts::default() };
     let pieces: Box<dyn Pieces> = Box::new(ReadPieces(reader));
     let (reader, pump) = pump::start(pieces, None, access.cancel.clone());
-    Ok(Opened::Body(Incoming { reader, pump, hints: Hints::default(), facts }))
+    Ok(Opened::Body(Incoming { reader, pump, facts }))
 }
 
 fn begin(
     access: Access<'_>,
     pieces: Box<dyn Pieces>,
-    hints: Hints,
     facts: Facts,
 ) -> Result<Opened, Failure> {
     let archive = match &facts.raw_key {
@@ -177,5 +179,5 @@ fn begin(
         None => None,
     };
     let (reader, pump) = pump::start(pieces, archive, access.cancel.clone());
-    Ok(Opened::Body(Incoming { reader, pump, hints, facts }))
+    Ok(Opened::Body(Incoming { reader, pump, facts }))
 }

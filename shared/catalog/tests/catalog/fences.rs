@@ -1,0 +1,103 @@
+//! A run is in once, an older one never, and one whose pipe moved is worked out anew.
+
+use crate::support::{Night, Product, catalog, key, pipe, prepare, run, stored};
+use feedfleet_catalog::CommitOutcome;
+use feedfleet_catalog::compact::{CompactionLimits, compact};
+use feedfleet_catalog::diff::Absent;
+
+fn products(price: i64, n: usize) -> Vec<Product> {
+    (0..n)
+        .map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 })
+        .collect()
+}
+
+fn night<'a>(name: &str, run: i64, records: &'a [Product]) -> Night<'a> {
+    Night { run: key(name, run), records, absent: Absent::Remove, shares: 1 }
+}
+
+#[test]
+fn a_redelivery_changes_nothing() {
+    let (_folder, catalog) = catalog();
+    let records = products(1, 10);
+    let (change, _) = prepare(&catalog, &night("acme", 7, &records));
+    assert!(matches!(
+        catalog.products().commit(&change).unwrap(),
+        CommitOutcome::Committed { version: 1, .. }
+    ));
+    for _ in 0..3 {
+        assert_eq!(catalog.products().commit(&change).unwrap(), CommitOutcome::AlreadyIn);
+    }
+    assert_eq!(catalog.products().snapshot().unwrap().unwrap().version(), 1);
+}
+
+#[test]
+fn a_run_that_was_overtaken_commits_nothing() {
+    let (_folder, catalog) = catalog();
+    let (late, _) = prepare(&catalog, &night("acme", 7, &products(1, 10)));
+    run(&catalog, &night("acme", 8, &products(2, 10)));
+    let outcome = catalog.products().commit(&late).unwrap();
+    assert_eq!(outcome, CommitOutcome::Superseded { by: 8 });
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
+}
+
+#[test]
+fn stale_row_positions_are_noticed() {
+    let (_folder, catalog) = catalog();
+    run(&catalog, &night("acme", 1, &products(1, 10)));
+    let (newer, _) = prepare(&catalog, &night("acme", 9, &products(3, 10)));
+    run(&catalog, &night("acme", 5, &products(2, 12)));
+    assert_eq!(catalog.products().commit(&newer).unwrap(), CommitOutcome::Moved);
+    run(&catalog, &night("acme", 9, &products(3, 10)));
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 3));
+}
+
+#[test]
+fn a_compaction_that_was_overtaken_commits_nothing() {
+    let (_folder, catalog) = catalog();
+    run(&catalog, &night("acme", 1, &products(1, 10)));
+    let before = catalog.products().snapshot().unwrap().unwrap();
+    run(&catalog, &night("acme", 2, &products(2, 10)));
+    let limits = CompactionLimits { dead_share: -1.0, small_files: 0, small_bytes: u64::MAX };
+    let done = compact(catalog.products(), &before, &pipe("acme"), limits).unwrap();
+    assert_eq!(done, None);
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
+}
+
+#[test]
+fn pipes_commit_side_by_side_and_first_commits_do_not_mix() {
+    let (_folder, catalog) = catalog();
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let catalog = catalog.clone();
+            scope.spawn(move || {
+                for round in 1..=5 {
+                    let records = products(round, 20);
+                    run(&catalog, &night(&format!("pipe-{worker}"), round, &records));
+                }
+            });
+        }
+    });
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    assert_eq!(snapshot.version(), 20, "the creation, and one version a run");
+    for worker in 0..4 {
+        let rows = stored(&catalog, &format!("pipe-{worker}"));
+        assert_eq!(rows.len(), 20);
+        assert!(rows.values().all(|p| p.price == 5));
+    }
+}
+
+#[test]
+fn a_checkpointed_log_reads_the_same() {
+    let (_folder, catalog) = catalog();
+    for round in 1..=5 {
+        run(&catalog, &night("acme", round, &products(round, 10 + round as usize)));
+    }
+    let expected = stored(&catalog, "acme");
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    assert_eq!(snapshot.commits_since_checkpoint(), 5);
+    snapshot.checkpoint().unwrap();
+    assert_eq!(catalog.products().snapshot().unwrap().unwrap().commits_since_checkpoint(), 0);
+    assert_eq!(stored(&catalog, "acme"), expected);
+    run(&catalog, &night("acme", 6, &products(6, 5)));
+    assert_eq!(stored(&catalog, "acme").len(), 5);
+}

@@ -1,0 +1,326 @@
+//! Reads a feed, one mapped product after the other.
+
+use crate::bytes::Bytes;
+use crate::delimited::DelimitedReader;
+use crate::detect;
+use crate::diagnostics::{Position, Refusal, RefusalReason, Warning, Warnings};
+use crate::encoding::{EncodingHints, TextReader};
+use crate::error::FeedError;
+use crate::fields::{Names, Record};
+use crate::group::Group;
+use crate::header::plain;
+use crate::json::JsonReader;
+use crate::json_lines::JsonLinesReader;
+use crate::map::{Mapping, Scratch};
+use crate::plan::Plan;
+use crate::records::{EndMark, Read as Found, Records};
+use crate::settings::{Settings, Shape};
+use crate::window::Window;
+use crate::xml::XmlReader;
+use feedfleet_config::Compression;
+use feedfleet_model::Row;
+use std::io::Read;
+
+/// Names of fields that a message shows.
+const SHOWN_NAMES: usize = 20;
+/// Characters of a wrong body that a message shows.
+const SHOWN_CHARS: usize = 80;
+
+/// What the transport knows of the source.
+#[derive(Debug, Clone, Default)]
+pub struct Hints {
+    /// The HTTP header `Content-Type`; its charset is a hint, no more.
+    pub content_type: Option<String>,
+}
+
+/// What a call of [`FeedReader::next`] gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The row was filled.
+    Row(Change),
+    /// An item was left out; the row's content means nothing.
+    Refused(Refusal),
+    /// There are no more. [`FeedReader::completeness`] says whether that is to be believed.
+    End,
+}
+
+/// What a row asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Insert or update the product.
+    Upsert,
+    /// Remove the product; only the row's id is set.
+    Delete,
+}
+
+/// Whether all of a feed was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completeness {
+    /// Something proves it: the text says what, such as the closing tag.
+    Proven(String),
+    /// Nothing speaks against it, and nothing proves it; the text says why.
+    Unproven(String),
+    /// It was cut off; the text says what shows it. The rows that were read are good.
+    Truncated(String),
+}
+
+/// Counts of what was read so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadStats {
+    /// Items, refused ones included.
+    pub records: u64,
+    /// Items refused.
+    pub refused: u64,
+    /// Bytes as the source gave them.
+    pub source_bytes: u64,
+    /// Bytes after decompression.
+    pub decoded_bytes: u64,
+    /// The compressions found, outermost first; an inner one only once the feed has ended.
+    pub compression: Vec<Compression>,
+    /// The character encoding's WHATWG name.
+    pub encoding: &'static str,
+    /// The encoding that setting, declaration or HTTP header named, where the bytes contradict it.
+    pub wrong_encoding_label: Option<&'static str>,
+    /// Characters that could not be decoded.
+    pub replaced_characters: u64,
+    /// NUL and other control characters taken out.
+    pub control_characters: u64,
+    /// References such as `&lol;` that nobody knows; kept as written.
+    pub unknown_references: u64,
+    /// Values dropped because the feed has too many field names, or too long ones.
+    pub dropped_values: u64,
+}
+
+/// A feed being read.
+pub struct FeedReader {
+    records: Records,
+    names: Names,
+    plan: Plan,
+    group: Option<Group>,
+    record: Record,
+    scratch: Scratch,
+    warnings: Warnings,
+    record_count: u64,
+    refused_count: u64,
+    completeness: Option<Completeness>,
+}
+
+impl FeedReader {
+    /// Opens a feed: finds out compression and encoding, and reads a header if the format has one.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::NotAFeed`] when something else came, [`FeedError::WrongFields`] when the header lacks
+    /// the id, and whatever reading the first bytes may give.
+    pub fn open(
+        input: Box<dyn Read + Send>,
+        settings: &Settings,
+        hints: Hints,
+    ) -> Result<Self, FeedError> {
+        let bytes = Bytes::open(input, settings.compression, settings.max_inflated_bytes)?;
+        let encoding = EncodingHints {
+            setting: settings.encoding,
+            content_type: hints.content_type.as_deref().and_then(detect::content_type),
+            is_xml: matches!(settings.shape, Shape::Xml(_)),
+            top_level_domain: settings.preset.and_then(|preset| preset.top_level_domain),
+        };
+        let mut window = Window::new(TextReader::open(bytes, encoding)?);
+        window.fill()?;
+        check_start(&window, &settings.shape)?;
+        let mut names = Names::default();
+        let max = settings.max_record_bytes;
+        let records = match &settings.shape {
+            Shape::Delimited(dialect) => {
+                Records::Delimited(DelimitedReader::open(window, *dialect, max, &mut names)?)
+            }
+            Shape::Json { pointer } => Records::Json(JsonReader::new(window, pointer.clone(), max)),
+            Shape::JsonLines => Records::JsonLines(JsonLinesReader::new(window, max)),
+            Shape::Xml(shape) => Records::Xml(Box::new(XmlReader::new(window, shape.clone(), max))),
+        };
+        let mut reader = Self {
+            records,
+            names,
+            plan: Plan::new(settings.rules.clone(), settings.matching),
+            group: settings.group.clone().map(Group::new),
+            record: Record::default(),
+            scratch: Scratch::default(),
+            warnings: Warnings::default(),
+            record_count: 0,
+            refused_count: 0,
+            completeness: None,
+        };
+        if matches!(settings.shape, Shape::Delimited(_)) {
+            reader.check_header(settings)?;
+        }
+        Ok(reader)
+    }
+
+    /// Refuses a header without the id, and tells of other fields that the format requires.
+    fn check_header(&mut self, settings: &Settings) -> Result<(), FeedError> {
+        self.plan.grow(&self.names);
+        let missing = self.plan.missing_for_id();
+        if !missing.is_empty() {
+            return Err(FeedError::wrong_fields(format!(
+                "the id comes from {}, which the header does not have; it has {}",
+                missing.join(", "),
+                self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        if let Some(group) = &settings.group
+            && self.names.find(group).is_none()
+        {
+            let message = format!("rows are grouped by {group}, which the header does not have");
+            return Err(FeedError::wrong_fields(message));
+        }
+        let required = settings.preset.map_or(&[][..], |preset| preset.required);
+        for required in required {
+            if !self.names.iter().any(|name| plain(name) == *required) {
+                self.warnings.note(RefusalReason::MissingField, || {
+                    let message = "the format requires this field";
+                    let at = Position::default();
+                    Refusal::new(RefusalReason::MissingField, at, message).in_field(required, "")
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next item into `row`.
+    ///
+    /// # Errors
+    ///
+    /// A [`FeedError`] ends the whole feed: what was read before it must not be taken for all of it.
+    pub fn next(&mut self, row: &mut Row) -> Result<Step, FeedError> {
+        if self.completeness.is_some() {
+            return Ok(Step::End);
+        }
+        self.record.clear();
+        let at = match self.records.read(&mut self.record, &mut self.names)? {
+            Found::Record(at) => at,
+            Found::Refused(refusal) => return Ok(self.refuse(refusal)),
+            Found::End(mark) => {
+                self.end(mark)?;
+                return Ok(Step::End);
+            }
+        };
+        self.plan.grow(&self.names);
+        if let Some(group) = &mut self.group {
+            let plan = &self.plan;
+            group.fill(&mut self.record, &self.names, |field| plan.is_identity(field));
+        }
+        let mut mapping = Mapping {
+            plan: &self.plan,
+            record: &self.record,
+            names: &self.names,
+            at,
+            row,
+            warnings: &mut self.warnings,
+        };
+        match mapping.run(&mut self.scratch) {
+            Ok(change) => {
+                self.record_count += 1;
+                Ok(Step::Row(change))
+            }
+            Err(refusal) => Ok(self.refuse(refusal)),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Step {
+        self.record_count += 1;
+        self.refused_count += 1;
+        Step::Refused(refusal)
+    }
+
+    /// Reads what is behind the last record, and judges.
+    fn end(&mut self, mark: EndMark) -> Result<(), FeedError> {
+        self.records.window_mut().drain()?;
+        let end = self.records.window().source().bytes().end();
+        let cut = end.cut.clone();
+        let completeness = match (mark, cut) {
+            (EndMark::Closed(what), _) if end.others.is_empty() => Completeness::Proven(what),
+            (EndMark::Cut(reason), None) => Completeness::Truncated(reason),
+            (_, Some(reason)) => Completeness::Truncated(reason),
+            (EndMark::Open(reason), None) if end.others.is_empty() => match end.proof {
+                Some(proof) => Completeness::Proven(proof.to_owned()),
+                None => Completeness::Unproven(reason.to_owned()),
+            },
+            (EndMark::Open(_) | EndMark::Closed(_), None) => Completeness::Unproven(format!(
+                "the archive has further files: {}",
+                end.others.join(", ")
+            )),
+        };
+        if let Completeness::Truncated(reason) = &completeness
+            && self.record_count == self.refused_count
+        {
+            return Err(FeedError::Truncated { message: reason.clone() });
+        }
+        self.completeness = Some(completeness);
+        Ok(())
+    }
+
+    /// Whether all of the feed was read; before its end that is never proven.
+    pub fn completeness(&self) -> Completeness {
+        let unread = || Completeness::Unproven("it was not read to its end".to_owned());
+        self.completeness.clone().unwrap_or_else(unread)
+    }
+
+    /// Fields left empty since the last call: counts by reason, and the first few samples of the feed.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        self.warnings.take()
+    }
+
+    /// Counts of what was read so far.
+    pub fn stats(&self) -> ReadStats {
+        let text = self.records.window().source();
+        let unknown_references = match &self.records {
+            Records::Xml(reader) => reader.unknown_references(),
+            Records::Delimited(_) | Records::Json(_) | Records::JsonLines(_) => 0,
+        };
+        ReadStats {
+            records: self.record_count,
+            refused: self.refused_count,
+            source_bytes: text.bytes().source_bytes(),
+            decoded_bytes: text.bytes().decoded_bytes(),
+            compression: text.bytes().end().layers.clone(),
+            encoding: text.encoding(),
+            wrong_encoding_label: text.wrong_label(),
+            replaced_characters: text.replaced(),
+            control_characters: text.removed(),
+            unknown_references,
+            dropped_values: self.names.turned_away(),
+        }
+    }
+}
+
+/// Refuses what can't be a feed of this shape.
+fn check_start(window: &Window, shape: &Shape) -> Result<(), FeedError> {
+    let text = window.rest().trim_start();
+    let Some(first) = text.chars().next() else {
+        return match window.cut() {
+            Some(reason) => Err(FeedError::Truncated { message: reason.to_owned() }),
+            None => Err(FeedError::not_a_feed("the source sent nothing")),
+        };
+    };
+    let begins =
+        |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if begins("<!doctype html") || begins("<html") {
+        return Err(FeedError::not_a_feed("the source sent a web page"));
+    }
+    let fits = match shape {
+        Shape::Xml(_) => first == '<',
+        Shape::Json { .. } => matches!(first, '{' | '['),
+        Shape::JsonLines => first == '{',
+        Shape::Delimited(_) => first != '<',
+    };
+    if fits {
+        return Ok(());
+    }
+    let expected = match shape {
+        Shape::Xml(_) => "XML",
+        Shape::Json { .. } => "a JSON document",
+        Shape::JsonLines => "one JSON object a line",
+        Shape::Delimited(_) => "a header line",
+    };
+    let start: String = text.chars().take(SHOWN_CHARS).collect();
+    Err(FeedError::not_a_feed(format!("expected {expected}; it begins with {start:?}")))
+}
