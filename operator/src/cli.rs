@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feedfleet_model::{PipeName, RunId};
 use feedfleet_telemetry::LogFormat;
+use feedfleet_telemetry::failpoint::Failpoint;
 use std::path::PathBuf;
 
 /// Crawls partners' product catalogues into one table, and loads only what changed.
@@ -84,6 +85,9 @@ pub struct WorkerArgs {
     /// Stop when this process has gone
     #[arg(long, hide = true, value_name = "PID")]
     pub parent: Option<i32>,
+    /// Fail at a place, for tests of the fleet's faults
+    #[arg(long = "failpoint", hide = true, value_name = "NAME=ACTION")]
+    pub failpoints: Vec<Failpoint>,
 }
 
 /// `feedfleet run`

@@ -1,1 +1,40 @@
+//! What the end-to-end tests share: a fleet in a temporary folder that is driven through the real binary, a
+//! small HTTP server whose answers a test decides, and a reader of the product table.
 
+mod fleet;
+mod products;
+mod server;
+
+pub use fleet::{Fleet, Output, Running, feedfleet, free_port};
+pub use products::{Product, products};
+pub use server::{Reply, Server};
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A folder of the optional real input, `../shared/data` beside the workspace. None, and a line that says so,
+/// where it is absent; the test then ends early.
+pub fn real_data(folder: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("SKIPPED: {} is absent", path.display());
+    None
+}
+
+/// Looks every 20 ms until `check` has an answer.
+///
+/// # Panics
+///
+/// After `deadline`, naming `what` was waited for.
+pub fn eventually<T>(deadline: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = check() {
+            return answer;
+        }
+        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

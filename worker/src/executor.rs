@@ -22,6 +22,7 @@ use feedfleet_model::report::{Attempt, AttemptEnd, RunState};
 use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey};
 use feedfleet_objects::{DeadLetter, ReportError};
 use feedfleet_queue::{Queue, QueueError, Received};
+use feedfleet_telemetry::failpoint;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,7 @@ pub async fn execute(
             Outcome::RetryAfter(UNKNOWN_JOB_DELAY, reason)
         }
     };
+    failpoint::hit("job.before-settle");
     if lease.lost().is_cancelled() {
         tracing::warn!(message = %message.group, "the lease was lost, the message is left alone");
         return;
@@ -80,7 +82,10 @@ async fn attempt(
     let cancel = CancellationToken::new();
     let work = {
         let (deps, job, cancel) = (deps.clone(), job.clone(), cancel.clone());
-        tokio::spawn(async move { jobs::run(&deps, &job, &cancel).await })
+        tokio::spawn(async move {
+            failpoint::hit("job.begun");
+            jobs::run(&deps, &job, &cancel).await
+        })
     };
     tokio::pin!(work);
     let mut finished = tokio::select! {

@@ -57,7 +57,7 @@ pub async fn preview(
         while preview.rows.len() + preview.refused.len() < limit {
             row.clear();
             match reader.next(&mut row)? {
-                Step::End => break,
+                Step::End | Step::Known => break,
                 Step::Row(change) => preview.rows.push((row.clone(), change)),
                 Step::Refused(refusal) => preview.refused.push(refusal),
             }

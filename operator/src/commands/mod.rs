@@ -22,7 +22,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => crate::demo::run(&args).await,
         Command::Up => roles::up(folder, &cli.log).await,
         Command::Scheduler => roles::scheduler(folder).await,
-        Command::Worker(args) => roles::worker(folder, args.parent).await,
+        Command::Worker(args) => roles::worker(folder, args).await,
         Command::Run(args) => run::run(folder, &args).await,
         Command::Pipes(PipesCommand::List { json }) => pipes::list(folder, json).await,
         Command::Pipes(PipesCommand::Check { pipe }) => pipes::check(folder, pipe.as_ref()),

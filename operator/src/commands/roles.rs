@@ -1,12 +1,13 @@
 //! `feedfleet up`, `scheduler` and `worker`: the processes that stay.
 
 use super::status_page;
+use crate::cli::WorkerArgs;
 use crate::context::Context;
 use crate::shutdown;
 use crate::view;
 use anyhow::{Context as _, Result};
 use feedfleet_scheduler::LocalFleet;
-use feedfleet_telemetry::budget;
+use feedfleet_telemetry::{budget, failpoint};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,10 +72,11 @@ pub async fn scheduler(folder: &Path) -> Result<ExitCode> {
 }
 
 /// A worker.
-pub async fn worker(folder: &Path, parent: Option<i32>) -> Result<ExitCode> {
+pub async fn worker(folder: &Path, args: WorkerArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let shutdown = shutdown::on_signal()?;
-    if let Some(parent) = parent {
+    failpoint::set(args.failpoints);
+    if let Some(parent) = args.parent {
         shutdown::with_parent(parent, shutdown.clone());
     }
     let memory = context.config.fleet.workers.memory_bytes;

@@ -7,7 +7,7 @@
 use crate::commit::{Change, Fence};
 use crate::encode::{Lineage, RowBatch};
 use crate::error::CatalogError;
-use crate::index::{BYTES_PER_ROW, Entry, Index, Share, State, split};
+use crate::index::{BYTES_PER_ROW, Entry, Index, Share, State, UNKNOWN, split};
 use crate::stage::{Stage, Staged};
 use crate::table::{DataFile, Snapshot, Table};
 use feedfleet_model::hash::{id_hash, images_hash};
@@ -169,6 +169,17 @@ impl Diff {
         self.absent
     }
 
+    /// Takes a record of the source by its hash alone, if a live row was made of just this record and the
+    /// run has not seen that row yet. False: the record must be mapped and [pushed](Self::push).
+    pub fn recognise(&mut self, source_hash: u128) -> bool {
+        let Some(at) = self.index.find_source(split(source_hash)) else { return false };
+        if self.index.entries[at as usize].state != State::Absent {
+            return false;
+        }
+        self.set_state(at, State::Unchanged);
+        true
+    }
+
     /// Takes a row of the source.
     pub fn push(&mut self, row: &Row) -> Result<Verdict, PushError> {
         let hash = id_hash(row.id());
@@ -227,6 +238,7 @@ impl Diff {
         let at = self.index.insert(Entry {
             id,
             content,
+            source: UNKNOWN,
             file: 0,
             row: 0,
             first_seen: run,
@@ -309,6 +321,7 @@ impl Diff {
             images_run: i64::from(entry.images_run),
             images_hash: images,
             content_hash: u128::from(content[0]) << 64 | u128::from(content[1]),
+            source_hash: row.source_hash(),
         };
         self.batch.push(row, &lineage);
         if self.batch.rows() >= BATCH_ROWS || self.batch.bytes() >= BATCH_BYTES {

@@ -24,6 +24,8 @@ pub struct Lineage {
     pub images_hash: i32,
     /// Hash of what the source filled.
     pub content_hash: u128,
+    /// Hash of the record it was made of; see [`columns::SOURCE_HASH`].
+    pub source_hash: Option<u128>,
 }
 
 /// Product rows on their way into a file. The partition column is not among them.
@@ -87,6 +89,10 @@ impl RowBatch {
                 columns::RUN => builder.push_integer(lineage.run),
                 columns::IMAGES_RUN => builder.push_integer(lineage.images_run),
                 columns::IMAGES_HASH => builder.push_integer(i64::from(lineage.images_hash)),
+                columns::SOURCE_HASH => match lineage.source_hash {
+                    Some(hash) => builder.push_binary(&hash.to_be_bytes()),
+                    None => builder.push_null(),
+                },
                 columns::CONTENT_HASH => builder.push_binary(&lineage.content_hash.to_be_bytes()),
                 id => match row.get(id) {
                     ValueRef::Null => builder.push_null(),

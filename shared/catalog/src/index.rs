@@ -14,6 +14,8 @@ use hashbrown::HashTable;
 pub(crate) struct Entry {
     pub id: [u64; 2],
     pub content: [u64; 2],
+    /// Of the record that the row was made of; zero where it is not known.
+    pub source: [u64; 2],
     /// Where it lies: a place in the list of files, and the row in that file.
     pub file: u32,
     pub row: u32,
@@ -42,7 +44,7 @@ pub(crate) enum State {
 }
 
 /// Memory one row of the index needs: its entry, the hash table's share, and slack for growth.
-pub const BYTES_PER_ROW: usize = size_of::<Entry>() * 3 / 2 + 8;
+pub const BYTES_PER_ROW: usize = size_of::<Entry>() * 3 / 2 + 2 * 8;
 
 /// A share of a pipe's products, by the hash of their ids: what one pass of a diff deals with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +67,15 @@ impl Share {
 /// The index of one pipe, or of a share of it.
 pub(crate) struct Index {
     pub entries: Vec<Entry>,
+    /// By the hash of the id.
     places: HashTable<u32>,
+    /// By the hash of the record.
+    sources: HashTable<u32>,
     pub share: Share,
 }
+
+/// No record is known.
+pub(crate) const UNKNOWN: [u64; 2] = [0, 0];
 
 pub(crate) fn split(hash: u128) -> [u64; 2] {
     [(hash >> 64) as u64, hash as u64]
@@ -75,7 +83,12 @@ pub(crate) fn split(hash: u128) -> [u64; 2] {
 
 impl Index {
     pub fn empty(share: Share) -> Self {
-        Self { entries: Vec::new(), places: HashTable::new(), share }
+        Self {
+            entries: Vec::new(),
+            places: HashTable::new(),
+            sources: HashTable::new(),
+            share,
+        }
     }
 
     /// Reads the index of these files.
@@ -85,9 +98,11 @@ impl Index {
         let mut index = Self {
             entries: Vec::with_capacity(expected),
             places: HashTable::with_capacity(expected),
+            sources: HashTable::with_capacity(expected),
             share,
         };
-        const COLUMNS: [&str; 5] = ["id", "content_hash", "first_seen", "images_run", "images_hash"];
+        const COLUMNS: [&str; 6] =
+            ["id", "content_hash", "source_hash", "first_seen", "images_run", "images_hash"];
         for (place, file) in files.iter().enumerate() {
             for_each_batch(snapshot, file, Some(&COLUMNS), |rows| {
                 let columns = IndexColumns::of(&rows.batch).ok_or_else(|| unusable(file))?;
@@ -114,7 +129,15 @@ impl Index {
         self.entries.push(entry);
         let entries = &self.entries;
         self.places.insert_unique(entry.id[1], at, |&at| entries[at as usize].id[1]);
+        if entry.source != UNKNOWN {
+            self.sources.insert_unique(entry.source[1], at, |&at| entries[at as usize].source[1]);
+        }
         at
+    }
+
+    /// The row that was made of the record with this hash.
+    pub fn find_source(&self, source: [u64; 2]) -> Option<u32> {
+        self.sources.find(source[1], |&at| self.entries[at as usize].source == source).copied()
     }
 }
 
@@ -129,6 +152,8 @@ fn unusable(file: &DataFile) -> CatalogError {
 struct IndexColumns<'a> {
     id: &'a StringArray,
     content: &'a BinaryArray,
+    /// Not in files of the first releases.
+    source: Option<&'a BinaryArray>,
     first_seen: &'a arrow::array::PrimitiveArray<TimestampMicrosecondType>,
     images_run: &'a arrow::array::PrimitiveArray<Int64Type>,
     images_hash: &'a arrow::array::PrimitiveArray<Int64Type>,
@@ -139,6 +164,7 @@ impl<'a> IndexColumns<'a> {
         Some(Self {
             id: batch.column_by_name("id")?.as_string_opt()?,
             content: batch.column_by_name("content_hash")?.as_binary_opt()?,
+            source: batch.column_by_name("source_hash").and_then(|c| c.as_binary_opt()),
             first_seen: batch.column_by_name("first_seen")?.as_primitive_opt()?,
             images_run: batch.column_by_name("images_run")?.as_primitive_opt()?,
             images_hash: batch.column_by_name("images_hash")?.as_primitive_opt()?,
@@ -150,7 +176,13 @@ impl<'a> IndexColumns<'a> {
             return None;
         }
         let content: [u8; 16] = self.content.value(row).try_into().ok()?;
+        let source = self.source.filter(|source| source.is_valid(row));
+        let source = match source {
+            Some(source) => split(u128::from_be_bytes(source.value(row).try_into().ok()?)),
+            None => UNKNOWN,
+        };
         Some(Entry {
+            source,
             id: split(id),
             content: split(u128::from_be_bytes(content)),
             file,

@@ -119,10 +119,10 @@ fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(crate::table::ENGINE_INFO.to_owned());
     // Values that hardly ever repeat: a dictionary would only be built and thrown away.
-    for column in ["id", "content_hash", "title", "description", "link", "image_link", "image_key", "key", "url"] {
+    for column in ["id", "content_hash", "source_hash", "title", "description", "link", "image_link", "image_key", "key", "url"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
     }
-    for column in ["content_hash", "image_key", "description"] {
+    for column in ["content_hash", "source_hash", "image_key", "description"] {
         properties = properties
             .set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }

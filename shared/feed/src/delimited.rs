@@ -4,7 +4,7 @@ use crate::diagnostics::{Position, Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::header::display_name;
-use crate::records::{EndMark, Read};
+use crate::records::{EndMark, Known, Read};
 use crate::split::{Cell, Dialect, Split, split, unescape};
 use crate::window::Window;
 use memchr::memchr;
@@ -91,8 +91,12 @@ impl DelimitedReader {
         Some(names)
     }
 
-    /// Fills `record` with the next record that is not blank.
-    pub(crate) fn read(&mut self, record: &mut Record) -> Result<Read, FeedError> {
+    /// Fills `record` with the next record that is not blank, unless it is known.
+    pub(crate) fn read(
+        &mut self,
+        record: &mut Record,
+        mut known: Option<&mut Known<'_>>,
+    ) -> Result<Read, FeedError> {
         loop {
             let at = self.position();
             let (bytes, lines, cells) = match self.find()? {
@@ -100,6 +104,13 @@ impl DelimitedReader {
                 Found::Refused(refusal) => return Ok(Read::Refused(refusal)),
                 Found::End => return Ok(Read::End(self.end_mark())),
             };
+            if let Some(known) = &mut known
+                && known.is_known(self.window.rest()[..bytes].trim_end_matches(['\r', '\n']).as_bytes())
+            {
+                self.record += 1;
+                self.advance(bytes, lines);
+                return Ok(Read::Known);
+            }
             self.fill(record, bytes);
             if record.is_empty() && !self.has_surplus(bytes, cells) {
                 self.advance(bytes, lines);

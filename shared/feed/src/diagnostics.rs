@@ -138,6 +138,8 @@ pub struct Warning {
 pub(crate) struct Warnings {
     pending: BTreeMap<RefusalReason, Warning>,
     sampled: BTreeMap<RefusalReason, usize>,
+    /// Of the whole feed.
+    pub(crate) total: u64,
 }
 
 impl Warnings {
@@ -149,6 +151,7 @@ impl Warnings {
             samples: Vec::new(),
         });
         warning.count += 1;
+        self.total += 1;
         let sampled = self.sampled.entry(reason).or_default();
         if *sampled < SAMPLES {
             *sampled += 1;

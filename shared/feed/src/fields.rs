@@ -119,6 +119,18 @@ impl Record {
         self.values.is_empty()
     }
 
+    /// Writes the record as bytes that are the same for the same fields and values in the same order.
+    pub(crate) fn describe(&self, names: &Names, out: &mut Vec<u8>) {
+        out.clear();
+        for value in &self.values {
+            let text = self.slice(value);
+            out.extend_from_slice(names.name(value.field).as_bytes());
+            out.push(0);
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+
     /// Number of values.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

@@ -13,12 +13,13 @@ use crate::json::JsonReader;
 use crate::json_lines::JsonLinesReader;
 use crate::map::{Mapping, Scratch};
 use crate::plan::Plan;
-use crate::records::{EndMark, Read as Found, Records};
+use crate::records::{EndMark, Known, Read as Found, Records};
 use crate::settings::{Settings, Shape};
 use crate::window::Window;
 use crate::xml::XmlReader;
 use feedfleet_config::Compression;
 use feedfleet_model::Row;
+use feedfleet_model::hash::bytes_hash;
 use std::io::Read;
 
 /// Names of fields that a message shows.
@@ -38,6 +39,8 @@ pub struct Hints {
 pub enum Step {
     /// The row was filled.
     Row(Change),
+    /// The record is known, and was passed over; the row's content means nothing.
+    Known,
     /// An item was left out; the row's content means nothing.
     Refused(Refusal),
     /// There are no more. [`FeedReader::completeness`] says whether that is to be believed.
@@ -103,6 +106,8 @@ pub struct FeedReader {
     record_count: u64,
     refused_count: u64,
     completeness: Option<Completeness>,
+    seed: u64,
+    described: Vec<u8>,
 }
 
 impl FeedReader {
@@ -148,7 +153,11 @@ impl FeedReader {
             record_count: 0,
             refused_count: 0,
             completeness: None,
+            seed: 0,
+            described: Vec::new(),
         };
+        let header = reader.names.iter().collect::<Vec<_>>().join("\0");
+        reader.seed = bytes_hash(format!("{}\0{header}", settings.fingerprint).as_bytes()) as u64;
         if matches!(settings.shape, Shape::Delimited(_)) {
             reader.check_header(settings)?;
         }
@@ -191,12 +200,31 @@ impl FeedReader {
     ///
     /// A [`FeedError`] ends the whole feed: what was read before it must not be taken for all of it.
     pub fn next(&mut self, row: &mut Row) -> Result<Step, FeedError> {
+        self.next_unless(row, &mut |_| false)
+    }
+
+    /// As [`FeedReader::next`], but passes over records that `is_known` recognises by their hash, without
+    /// mapping them. The hash of a record that is mapped, and all of whose fields could be read, is
+    /// [`Row::source_hash`].
+    ///
+    /// # Errors
+    ///
+    /// As [`FeedReader::next`].
+    pub fn next_unless(
+        &mut self,
+        row: &mut Row,
+        is_known: &mut dyn FnMut(u128) -> bool,
+    ) -> Result<Step, FeedError> {
         if self.completeness.is_some() {
             return Ok(Step::End);
         }
         self.record.clear();
-        let at = match self.records.read(&mut self.record, &mut self.names)? {
+        let mut known = Known { seed: self.seed, ask: is_known, hash: None };
+        // What a grouped record means depends on others.
+        let by_text = if self.group.is_none() { Some(&mut known) } else { None };
+        let at = match self.records.read(&mut self.record, &mut self.names, by_text)? {
             Found::Record(at) => at,
+            Found::Known => return Ok(self.pass_over()),
             Found::Refused(refusal) => return Ok(self.refuse(refusal)),
             Found::End(mark) => {
                 self.end(mark)?;
@@ -208,6 +236,14 @@ impl FeedReader {
             let plan = &self.plan;
             group.fill(&mut self.record, &self.names, |field| plan.is_identity(field));
         }
+        if known.hash.is_none() {
+            self.record.describe(&self.names, &mut self.described);
+            if known.is_known(&self.described) {
+                return Ok(self.pass_over());
+            }
+        }
+        let hash = known.hash;
+        let warned = self.warnings.total;
         let mut mapping = Mapping {
             plan: &self.plan,
             record: &self.record,
@@ -219,10 +255,18 @@ impl FeedReader {
         match mapping.run(&mut self.scratch) {
             Ok(change) => {
                 self.record_count += 1;
+                // A record with a field that could not be read is mapped every night, so that every
+                // night's report says so.
+                row.set_source_hash(hash.filter(|_| self.warnings.total == warned));
                 Ok(Step::Row(change))
             }
             Err(refusal) => Ok(self.refuse(refusal)),
         }
+    }
+
+    fn pass_over(&mut self) -> Step {
+        self.record_count += 1;
+        Step::Known
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Step {

@@ -8,11 +8,32 @@ use crate::json::JsonReader;
 use crate::json_lines::JsonLinesReader;
 use crate::window::Window;
 use crate::xml::XmlReader;
+use feedfleet_model::hash::seeded_hash;
+
+/// Asks whether records are known, by their hash.
+pub(crate) struct Known<'a> {
+    /// Records are the same only under the same seed: the mapping's, and the header's.
+    pub(crate) seed: u64,
+    /// Who knows.
+    pub(crate) ask: &'a mut dyn FnMut(u128) -> bool,
+    /// The hash of the record that was asked about last; none when none was since the record began.
+    pub(crate) hash: Option<u128>,
+}
+
+impl Known<'_> {
+    pub(crate) fn is_known(&mut self, text: &[u8]) -> bool {
+        let hash = seeded_hash(text, self.seed);
+        self.hash = Some(hash);
+        (self.ask)(hash)
+    }
+}
 
 /// What a reader of records found.
 pub(crate) enum Read {
     /// The record was filled.
     Record(Position),
+    /// The record is one that the caller knows; it was passed over.
+    Known,
     /// An item that can't be used; go on.
     Refused(Refusal),
     /// There are no more.
@@ -39,14 +60,16 @@ pub(crate) enum Records {
 }
 
 impl Records {
-    /// Fills `record`, which is empty, with the next one.
+    /// Fills `record`, which is empty, with the next one. `known` may be asked whether a record, by the hash
+    /// of its text, need not be filled.
     pub(crate) fn read(
         &mut self,
         record: &mut Record,
         names: &mut Names,
+        known: Option<&mut Known<'_>>,
     ) -> Result<Read, FeedError> {
         match self {
-            Self::Delimited(reader) => reader.read(record),
+            Self::Delimited(reader) => reader.read(record, known),
             Self::Json(reader) => reader.read(record, names),
             Self::JsonLines(reader) => reader.read(record, names),
             Self::Xml(reader) => reader.read(record, names),

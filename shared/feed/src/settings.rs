@@ -26,6 +26,8 @@ pub struct Settings {
     pub(crate) group: Option<String>,
     pub(crate) max_inflated_bytes: u64,
     pub(crate) max_record_bytes: usize,
+    /// Names the mapping: records are the same only under the same one.
+    pub(crate) fingerprint: String,
 }
 
 /// What records look like.
@@ -45,7 +47,8 @@ impl Settings {
     /// [`FeedError::Encoding`] when there is no encoding of the name in the pipe,
     /// [`FeedError::Configuration`] when a line of the mapping does not fit its column or no id is mapped.
     pub fn of(pipe: &Pipe) -> Result<Self, FeedError> {
-        Self::from_source(&pipe.source, &pipe.map)
+        let settings = Self::from_source(&pipe.source, &pipe.map)?;
+        Ok(Self { fingerprint: pipe.mapping_fingerprint(), ..settings })
     }
 
     /// As [`Settings::of`], from the parts of a pipe that count.
@@ -75,6 +78,7 @@ impl Settings {
             group: source.group.clone(),
             max_inflated_bytes: source.limits.max_inflated_bytes,
             max_record_bytes: source.limits.max_record_bytes.min(MAX_RECORD_BYTES),
+            fingerprint: String::new(),
         })
     }
 }

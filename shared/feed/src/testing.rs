@@ -105,6 +105,7 @@ pub(crate) fn read(source: &Source, map: &[MapEntry], data: impl Into<Vec<u8>>) 
         match reader.next(&mut row).unwrap() {
             Step::Row(change) => rows.push((change, row.clone())),
             Step::Refused(refusal) => refused.push(refusal),
+            Step::Known => unreachable!("nothing is known"),
             Step::End => break,
         }
     }

@@ -3,10 +3,11 @@
 mod damage;
 
 use crate::testing::{Whole, field, read, read_error, source};
-use crate::{Change, Completeness, FeedError, RefusalReason};
+use crate::{Change, Completeness, FeedError, FeedReader, Hints, RefusalReason, Settings, Step};
 use feedfleet_config::{Format, From as MapFrom, Lookup, MapEntry, Target, Transform};
 use feedfleet_model::{ColumnId, Row, columns};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
 
 const GOOGLE_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE rss [<!ENTITY lol "lollollol">]>
@@ -332,4 +333,63 @@ fn refusals_say_where() {
     assert_eq!((refusal.field.as_deref(), refusal.value.as_deref()), (Some("price"), Some("x")));
     let at = refusal.position;
     assert_eq!((at.record, at.line, at.byte), (2, Some(3), Some(13)));
+}
+
+/// Reads a feed that was read before: the ids of records that had to be mapped, and how many were known.
+/// What is mapped is known from then on.
+fn read_again(format: Format, known: &mut BTreeSet<u128>, text: &str) -> (Vec<String>, usize) {
+    let mut source = source(format);
+    source.item = Some("item".to_owned());
+    let map = [field(columns::ID, "id"), field(columns::STOCK_QUANTITY, "stock")];
+    let settings = Settings::from_source(&source, &map).unwrap();
+    let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
+    let mut reader = FeedReader::open(input, &settings, Hints::default()).unwrap();
+    let (mut mapped, mut passed, mut row) = (Vec::new(), 0, Row::new());
+    let before = known.clone();
+    loop {
+        match reader.next_unless(&mut row, &mut |hash| before.contains(&hash)).unwrap() {
+            Step::Row(_) => {
+                mapped.push(row.id().to_owned());
+                known.extend(row.source_hash());
+            }
+            Step::Known => passed += 1,
+            Step::Refused(refusal) => panic!("{refusal:?}"),
+            Step::End => return (mapped, passed),
+        }
+    }
+}
+
+#[test]
+fn records_that_are_known_are_not_mapped_again() {
+    let nights = [
+        (Format::Csv, ["id,stock\n1,5\n2,6\n3,x\n", "id,stock\r\n2,6\r\n1,9\r\n3,x\r\n"]),
+        (
+            Format::JsonLines,
+            [
+                "{\"id\":1,\"stock\":5}\n{\"id\":2,\"stock\":6}\n{\"id\":3,\"stock\":\"x\"}\n",
+                "{\"id\":2,\"stock\":6}\n{\"id\":1,\"stock\":9}\n{\"id\":3,\"stock\":\"x\"}\n",
+            ],
+        ),
+        (
+            Format::Xml,
+            [
+                "<r><item><id>1</id><stock>5</stock></item><item><id>2</id><stock>6</stock></item>\
+                 <item><id>3</id><stock>x</stock></item></r>",
+                "<r> <item> <id>2</id><stock>6</stock></item> <item><id>1</id><stock>9</stock></item>\
+                 <item><id>3</id><stock>x</stock></item></r>",
+            ],
+        ),
+    ];
+    for (format, [first, second]) in nights {
+        let mut known = BTreeSet::new();
+        let all = ["1", "2", "3"].map(str::to_owned).to_vec();
+        assert_eq!(read_again(format, &mut known, first), (all, 0), "{format:?}");
+        assert_eq!(known.len(), 2, "a record with a field that can't be read is mapped every night");
+        let mapped = ["1", "3"].map(str::to_owned).to_vec();
+        assert_eq!(read_again(format, &mut known, second), (mapped, 1), "{format:?}");
+    }
+    let mut known = BTreeSet::new();
+    read_again(Format::Csv, &mut known, "id,stock\n1,5\n");
+    let (mapped, passed) = read_again(Format::Csv, &mut known, "stock,id\n1,5\n");
+    assert_eq!((mapped.len(), passed), (1, 0), "under another header the same text means something else");
 }

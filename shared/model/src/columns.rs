@@ -228,6 +228,7 @@ columns! {
         LAST_CHANGED "last_changed" Timestamp "Scheduled time of the run that last changed it.";
         RUN "run" Integer "Id of that run.";
         CONTENT_HASH "content_hash" Binary "128-bit hash of all columns that the source fills.";
+        SOURCE_HASH "source_hash" Binary "128-bit hash of the record that the row was made of, and of its mapping; a record with the same hash is not mapped again. Null where a field of the record could not be read.";
     }
 }
 

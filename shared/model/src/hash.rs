@@ -1,6 +1,6 @@
 //! Hashes that are kept: 128 bits of XXH3, the same on every machine and in every release.
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// The hash of a product's id within its pipe.
 pub fn id_hash(id: &str) -> u128 {
@@ -10,6 +10,11 @@ pub fn id_hash(id: &str) -> u128 {
 /// The hash of any bytes, for object keys and fingerprints.
 pub fn bytes_hash(bytes: &[u8]) -> u128 {
     xxh3_128(bytes)
+}
+
+/// As [`bytes_hash`], with a seed: the same bytes under another seed have another hash.
+pub fn seeded_hash(bytes: &[u8], seed: u64) -> u128 {
+    xxh3_128_with_seed(bytes, seed)
 }
 
 /// A hash as 32 lower-case hexadecimal digits.

@@ -26,6 +26,7 @@ pub struct Row {
     slots: Vec<Slot>,
     lists: Vec<Span>,
     extra: Vec<(Span, Span)>,
+    source_hash: Option<u128>,
 }
 
 /// A value of a row.
@@ -57,6 +58,7 @@ impl Row {
             slots: vec![Slot::Null; COLUMNS.len()],
             lists: Vec::new(),
             extra: Vec::new(),
+            source_hash: None,
         }
     }
 
@@ -66,6 +68,17 @@ impl Row {
         self.slots.fill(Slot::Null);
         self.lists.clear();
         self.extra.clear();
+        self.source_hash = None;
+    }
+
+    /// Sets the hash of the record that the row is made of; see [`columns::SOURCE_HASH`].
+    pub fn set_source_hash(&mut self, hash: Option<u128>) {
+        self.source_hash = hash;
+    }
+
+    /// The hash of the record that the row is made of.
+    pub fn source_hash(&self) -> Option<u128> {
+        self.source_hash
     }
 
     fn push(&mut self, text: &str) -> Span {

@@ -1,6 +1,7 @@
 //! What a process tells of itself: logs and memory.
 
 pub mod budget;
+pub mod failpoint;
 pub mod memory;
 
 use tracing_subscriber::EnvFilter;

@@ -4,6 +4,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally};
 use feedfleet_catalog::{Catalog, CommitOutcome, feed_app_id, read};
+use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{PipeName, Row, RunId, RunKey, columns};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -51,7 +52,14 @@ pub fn row(product: &Product) -> Row {
     row.set_list(columns::SEARCH_TAG, ["a", "b"]);
     row.push_extra("colour", &product.title);
     row.settle_extra();
+    row.set_source_hash(source_hash(product));
     row
+}
+
+/// Stands for the hash of the record. Some records are never recognised.
+pub fn source_hash(product: &Product) -> Option<u128> {
+    let hash = bytes_hash(format!("{product:?}").as_bytes());
+    (product.price != 20_000).then_some(hash)
 }
 
 /// How a night went through.
@@ -70,6 +78,9 @@ pub fn prepare(catalog: &Catalog, night: &Night<'_>) -> (feedfleet_catalog::Chan
         Diff::begin(table, snapshot.as_ref(), &night.run, 64 << 20, night.shares).unwrap();
     loop {
         for product in night.records {
+            if source_hash(product).is_some_and(|hash| diff.recognise(hash)) {
+                continue;
+            }
             match diff.push(&row(product)) {
                 Ok(_) => {}
                 Err(PushError::OverBudget(e)) => panic!("{e}"),

@@ -76,6 +76,7 @@ fn survive(source: &Source, map: &[MapEntry], data: &[u8]) -> Option<(Vec<String
         match reader.next(&mut row).ok()? {
             Step::Row(_) => ids.push(row.id().to_owned()),
             Step::Refused(_) => {}
+            Step::Known => {}
             Step::End => return Some((ids, reader.completeness())),
         }
     }

@@ -193,8 +193,8 @@ impl<'a> Pass<'a> {
         let mut row = Row::new();
         let mut records = 0;
         loop {
-            row.clear();
-            let step = match reader.next(&mut row) {
+            let diff = &mut self.diff;
+            let step = match reader.next_unless(&mut row, &mut |hash| diff.recognise(hash)) {
                 Ok(step) => step,
                 Err(_) if self.work.cancel.is_cancelled() => {
                     return Err(PassError::Failed(Failure::interrupted()));
@@ -211,6 +211,7 @@ impl<'a> Pass<'a> {
             }
             match step {
                 Step::End => break,
+                Step::Known => {}
                 Step::Refused(refusal) => {
                     if first {
                         self.refusals.add(refusal.reason.name(), || sample(&refusal));

@@ -18,7 +18,7 @@ use feedfleet_config::Pipe;
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, keys};
 use feedfleet_objects::reports::{from_json, to_json};
-use feedfleet_telemetry::memory;
+use feedfleet_telemetry::{failpoint, memory};
 use load::{Loaded, Progress};
 use serde::{Deserialize, Serialize};
 use source::{Access, Opened, Replay};
@@ -239,9 +239,11 @@ impl Crawl<'_> {
         if self.cancel.is_cancelled() {
             return Err(Failure::interrupted());
         }
+        failpoint::hit("crawl.before-commit");
         let products = self.deps.catalog.products().clone();
         let change = loaded.change;
         let outcome = blocking(move || products.commit(&change)).await??;
+        failpoint::hit("crawl.committed");
         self.lap("commit", begun);
         if let CommitOutcome::Committed { version, vector_bytes } = outcome {
             let seconds = self.seconds.clone();
@@ -270,6 +272,7 @@ impl Crawl<'_> {
         } else {
             0
         };
+        failpoint::hit("crawl.images-sent");
         self.lap("images", begun);
         let now = self.deps.clock.now();
         let lap = self.seconds.get("images").copied().unwrap_or_default();

@@ -1,0 +1,109 @@
+//! Failpoints: places at which a test can make a worker panic, abort, run out of memory, stop or wait.
+//!
+//! They are set by the worker's hidden flag `--failpoint NAME=ACTION`; where none is set, a failpoint costs
+//! one load. That the real binary has them is the point: what is tested is what runs.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// What happens at a failpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The thread panics.
+    Panic,
+    /// The process aborts.
+    Abort,
+    /// The process takes memory until it has none.
+    Exhaust,
+    /// The process stops until it is continued (SIGSTOP).
+    Stop,
+    /// The thread waits.
+    Sleep(Duration),
+}
+
+/// A failpoint and what happens there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failpoint {
+    name: String,
+    action: Action,
+}
+
+/// Why a text is no failpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidFailpoint(String);
+
+impl std::fmt::Display for InvalidFailpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "'{}' is no failpoint: expected NAME=panic|abort|exhaust|stop|sleep:MILLISECONDS", self.0)
+    }
+}
+
+impl std::error::Error for InvalidFailpoint {}
+
+impl FromStr for Failpoint {
+    type Err = InvalidFailpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidFailpoint(text.to_owned());
+        let (name, action) = text.split_once('=').ok_or_else(invalid)?;
+        let action = match action.split_once(':') {
+            None if action == "panic" => Action::Panic,
+            None if action == "abort" => Action::Abort,
+            None if action == "exhaust" => Action::Exhaust,
+            None if action == "stop" => Action::Stop,
+            Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(ms.parse().map_err(|_| invalid())?)),
+            _ => return Err(invalid()),
+        };
+        Ok(Self { name: name.to_owned(), action })
+    }
+}
+
+static SET: OnceLock<HashMap<String, Action>> = OnceLock::new();
+
+/// Sets the failpoints of this process; once, at its start.
+pub fn set(points: impl IntoIterator<Item = Failpoint>) {
+    let points: HashMap<String, Action> = points.into_iter().map(|p| (p.name, p.action)).collect();
+    if !points.is_empty() && SET.set(points).is_err() {
+        tracing::warn!("failpoints were set already");
+    }
+}
+
+/// Does what was set for this place, if anything was.
+pub fn hit(name: &str) {
+    let Some(action) = SET.get().and_then(|points| points.get(name)) else { return };
+    tracing::warn!(failpoint = name, ?action, "failpoint");
+    match action {
+        Action::Panic => panic!("failpoint {name}"),
+        Action::Abort => std::process::abort(),
+        Action::Sleep(time) => std::thread::sleep(*time),
+        Action::Stop => {
+            let pid = std::process::id().to_string();
+            // The process stops within this call, and goes on after it.
+            if let Err(e) = std::process::Command::new("kill").args(["-STOP", &pid]).status() {
+                tracing::error!(error = %e, "could not stop");
+            }
+        }
+        Action::Exhaust => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(vec![1u8; 16 << 20]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failpoints_are_read() {
+        let point: Failpoint = "crawl.committed=sleep:20".parse().unwrap();
+        assert_eq!(point.action, Action::Sleep(Duration::from_millis(20)));
+        assert!("crawl.committed".parse::<Failpoint>().is_err());
+        assert!("x=explode".parse::<Failpoint>().is_err());
+        hit("never.set");
+    }
+}

@@ -1,0 +1,149 @@
+//! A small HTTP/1.1 server on the loopback address. It answers one request a connection, as the test's
+//! handler decides, and counts what it was asked for.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Headers. `Content-Length` is the body's unless it is named here; a greater one cuts the transfer short.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Sends the body in pieces of so many bytes, with this pause after each.
+    pub drip: Option<(usize, Duration)>,
+}
+
+impl Reply {
+    /// 200 with this body.
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, headers: Vec::new(), body: body.into(), drip: None }
+    }
+
+    /// This status, without a body.
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::ok("") }
+    }
+
+    /// With a header more.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// A server; it stops when it goes out of scope.
+pub struct Server {
+    address: SocketAddr,
+    hits: Arc<Mutex<HashMap<String, usize>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server. The handler gets the request's path, query included, and its headers, names in lower
+    /// case.
+    pub fn start(
+        handler: impl Fn(&str, &[(String, String)]) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let hits = Arc::new(Mutex::new(HashMap::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let handler = Arc::new(handler);
+        let (counted, stopped) = (Arc::clone(&hits), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let (handler, counted) = (Arc::clone(&handler), Arc::clone(&counted));
+                std::thread::spawn(move || {
+                    // A client that goes away in the middle is part of many tests.
+                    answer(&stream, &counted, &*handler).ok();
+                });
+            }
+        });
+        Self { address, hits, stop, thread: Some(thread) }
+    }
+
+    /// A server that gives everybody the same body.
+    pub fn of(body: impl Into<Vec<u8>>) -> Self {
+        let reply = Reply::ok(body);
+        Self::start(move |_, _| reply.clone())
+    }
+
+    /// Its address, such as `http://127.0.0.1:40001`, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Requests for this path, query included, so far.
+    pub fn hits(&self, path: &str) -> usize {
+        let hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        hits.get(path).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes the thread, which is waiting for a visitor.
+        TcpStream::connect(self.address).ok();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+fn answer(
+    stream: &TcpStream,
+    hits: &Mutex<HashMap<String, usize>>,
+    handler: &dyn Fn(&str, &[(String, String)]) -> Reply,
+) -> io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let Some(path) = first.split(' ').nth(1) else { return Ok(()) };
+    let mut headers = Vec::new();
+    for line in lines {
+        let line = line?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    *hits.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default() += 1;
+    send(stream, &handler(path, &headers))
+}
+
+fn send(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} Test\r\nConnection: close\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let framed = ["content-length", "transfer-encoding"];
+    if !reply.headers.iter().any(|(name, _)| framed.contains(&name.to_ascii_lowercase().as_str())) {
+        head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    match reply.drip {
+        None => stream.write_all(&reply.body)?,
+        Some((bytes, pause)) => {
+            for piece in reply.body.chunks(bytes.max(1)) {
+                stream.write_all(piece)?;
+                stream.flush()?;
+                std::thread::sleep(pause);
+            }
+        }
+    }
+    stream.flush()
+}

@@ -1,0 +1,211 @@
+//! Workers that die, panic or run out of memory under a job.
+
+use super::nights::{Nights, Shop, rows};
+use super::support::{
+    SIGABRT, SOON, attempts, commits, failing_worker, fleet, is_by, issue, left, number, object,
+    settled, status, stop,
+};
+use feedfleet_tests::{Fleet, Running, eventually};
+use std::os::unix::process::ExitStatusExt;
+
+const SHORT_LEASES: &str = "visibility = \"10s\"\nmax_receives = 5";
+/// Pictures in one image message.
+const BATCH: usize = 20;
+
+/// A shop with 60 products, a fleet with one pipe that reads them, and a run of it on the queue.
+struct Scene {
+    shop: Shop,
+    fleet: Fleet,
+    nights: Nights,
+    run: i64,
+}
+
+impl Scene {
+    fn new(leases: &str, workers: &str) -> Self {
+        let (shop, fleet) = (Shop::open(), fleet(leases, workers));
+        let mut nights = Nights::new(7, 60);
+        shop.publish("acme", &nights);
+        shop.write_pipe(&fleet, "acme", true);
+        let run = issue(&fleet, "acme");
+        nights.committed(run);
+        Self { shop, fleet, nights, run }
+    }
+
+    fn image_messages(&self) -> u64 {
+        self.nights.image_paths("acme").len().div_ceil(BATCH) as u64
+    }
+
+    /// The table has the run once and its rows whole; every picture is there.
+    fn assert_done(&self) {
+        eventually(SOON, "the image queue to be empty", || {
+            (left(&self.fleet, "image") == 0).then_some(())
+        });
+        let commits = commits(&self.fleet);
+        assert_eq!(commits.len(), 1, "{commits:?}");
+        assert_eq!((commits[0].app.as_str(), commits[0].run), ("acme/feed", self.run));
+        let products = self.fleet.products("acme");
+        assert_eq!(rows(&products), self.nights.rows());
+        for key in products.iter().map(|p| p.text("image_key")).filter(|key| !key.is_empty()) {
+            assert!(self.fleet.path("var/objects").join(key).is_file(), "{key} is not there");
+        }
+    }
+
+    /// How often pictures were asked for: the least and the most wanted.
+    fn image_requests(&self) -> (usize, usize) {
+        let paths = self.nights.image_paths("acme");
+        let hits: Vec<usize> = paths.iter().map(|path| self.shop.server.hits(path)).collect();
+        (hits.iter().copied().min().unwrap_or(0), hits.iter().copied().max().unwrap_or(0))
+    }
+}
+
+fn assert_aborted(worker: &mut Running) {
+    let status = worker.wait(SOON);
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}: {}", worker.stderr());
+}
+
+/// What is durable when a worker dies.
+struct Durable {
+    commit: bool,
+    images_sent: bool,
+    /// The run's own report knows that it is done.
+    report: bool,
+}
+
+fn dies_at(point: &str, durable: Durable) {
+    let scene = Scene::new(SHORT_LEASES, "max = 1");
+    // The crawl shall fail, and no image job before it.
+    scene.shop.let_pictures_wait(true);
+    let mut first = failing_worker(&scene.fleet, &format!("{point}=abort"));
+    assert_aborted(&mut first);
+    scene.shop.let_pictures_wait(false);
+    assert_eq!(commits(&scene.fleet).len(), usize::from(durable.commit), "commits at {point}");
+    let sent = if durable.images_sent { scene.image_messages() } else { 0 };
+    assert_eq!(left(&scene.fleet, "image"), sent, "image messages at {point}");
+    assert_eq!(left(&scene.fleet, "crawl"), 1, "the crawl's message is acknowledged last");
+
+    let mut second = scene.fleet.spawn(&["worker"]);
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    let attempts = attempts(&report);
+    assert!(is_by(&attempts[0], &first), "{report:#}");
+    if durable.report {
+        assert_eq!(attempts.len(), 1, "there was nothing left to do: {report:#}");
+        assert_eq!(attempts[0]["end"]["outcome"], "done");
+    } else {
+        assert_eq!(attempts.len(), 2, "{report:#}");
+        assert!(attempts[0]["end"].is_null(), "the lost attempt has no end: {report:#}");
+        assert!(is_by(&attempts[1], &second), "{report:#}");
+        assert_eq!(attempts[1]["end"]["outcome"], "done");
+    }
+    scene.assert_done();
+    let images = scene.nights.image_paths("acme").len();
+    assert_eq!(report["counts"]["images_queued"], images as u64, "{report:#}");
+    // Messages that the dead worker had in hand are done twice; no others are.
+    let most = if durable.images_sent { 2 } else { 1 };
+    let (least_asked, most_asked) = scene.image_requests();
+    assert!(least_asked == 1 && most_asked <= most, "asked {least_asked} to {most_asked} times");
+    stop(&mut second);
+}
+
+/// Promise 2: killed before anything was done, the run is done by the next worker.
+#[test]
+fn killed_when_the_job_begins() {
+    dies_at("job.begun", Durable { commit: false, images_sent: false, report: false });
+}
+
+/// Promise 2: killed with everything written but the commit, the table has nothing of it.
+#[test]
+fn killed_before_the_commit() {
+    dies_at("crawl.before-commit", Durable { commit: false, images_sent: false, report: false });
+}
+
+/// Promise 2: killed right after the commit, the run is not done again, and its pictures are fetched.
+#[test]
+fn killed_after_the_commit() {
+    dies_at("crawl.committed", Durable { commit: true, images_sent: false, report: false });
+}
+
+/// Promise 2: killed after the image messages were sent, they are not sent a second time.
+#[test]
+fn killed_after_the_images_were_sent() {
+    dies_at("crawl.images-sent", Durable { commit: true, images_sent: true, report: false });
+}
+
+/// Promise 2: killed with everything done but the acknowledgement, only that is left to do.
+#[test]
+fn killed_before_the_acknowledgement() {
+    dies_at("job.before-settle", Durable { commit: true, images_sent: true, report: true });
+}
+
+/// Promise 5: a message that is delivered four times changes table and queue once.
+#[test]
+fn redelivered_three_times() {
+    let scene = Scene::new(SHORT_LEASES, "max = 1");
+    let mut first_commit = None;
+    for delivery in 1..=3 {
+        assert_aborted(&mut failing_worker(&scene.fleet, "crawl.images-sent=abort"));
+        let commits = commits(&scene.fleet);
+        let first = first_commit.get_or_insert_with(|| commits.clone());
+        assert_eq!((commits.len(), &commits), (1, &*first), "delivery {delivery}");
+        assert_eq!(rows(&scene.fleet.products("acme")), scene.nights.rows());
+        assert!(left(&scene.fleet, "image") <= scene.image_messages(), "delivery {delivery}");
+    }
+    let mut last = scene.fleet.spawn(&["worker"]);
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    let ends: Vec<bool> = attempts(&report).iter().map(|a| a["end"].is_null()).collect();
+    assert_eq!(ends, [true, true, true, false], "{report:#}");
+    scene.assert_done();
+    let (least_asked, most_asked) = scene.image_requests();
+    assert!(least_asked >= 1 && most_asked <= 2, "asked {least_asked} to {most_asked} times");
+    stop(&mut last);
+}
+
+/// Promise 8: a job that panics costs its worker nothing, and itself one receive a time; past the limit it
+/// is a dead letter that says so.
+#[test]
+fn a_job_that_panics() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 2", "max = 1");
+    let mut worker = failing_worker(&scene.fleet, "job.begun=panic");
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "dead", "{report:#}");
+    assert_eq!(report["reason"]["class"], "panicked");
+    let attempts = attempts(&report);
+    assert_eq!(attempts.len(), 2, "{report:#}");
+    for attempt in attempts {
+        assert!(is_by(attempt, &worker), "the worker was replaced: {report:#}");
+        assert_eq!(attempt["end"]["outcome"], "retry");
+        assert_eq!(attempt["end"]["reason"]["class"], "panicked");
+    }
+    let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
+    assert_eq!(letter["reason"]["class"], "panicked");
+    assert_eq!(letter["receives"], 2, "{letter:#}");
+    assert_eq!(number(&status(&scene.fleet), "crawl", "dead"), 1);
+    assert!(worker.is_running(), "{}", worker.stderr());
+    stop(&mut worker);
+    assert!(commits(&scene.fleet).is_empty());
+}
+
+/// Promise 8: a job that takes all memory ends its worker at the worker's limit, not the machine; the next
+/// worker writes the dead letter, which names the one that was lost.
+#[test]
+fn a_job_that_exhausts_memory() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "memory = \"128MiB\"");
+    let mut first = failing_worker(&scene.fleet, "job.begun=exhaust");
+    assert_aborted(&mut first);
+    let told = first.stderr();
+    assert!(told.contains("memory allocation of 16777216 bytes failed"), "{told}");
+
+    let mut second = scene.fleet.spawn(&["worker"]);
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "dead", "{report:#}");
+    assert_eq!(attempts(&report).len(), 1, "it is not tried again: {report:#}");
+    let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
+    for reason in [&report["reason"], &letter["reason"]] {
+        assert_eq!(reason["class"], "worker-lost");
+        let message = reason["message"].as_str().expect("a reason has a message");
+        assert!(message.contains(&format!("/{}", first.pid())), "{message}");
+    }
+    assert!(second.is_running(), "{}", second.stderr());
+    stop(&mut second);
+}

@@ -1,0 +1,107 @@
+//! Processes that are killed or told to stop, and schedulers that do the same work at once.
+
+use super::nights::{Nights, Shop, rows};
+use super::support::{
+    SOON, attempts, commits, fleet, has_ended, number, object, settled, status, stop,
+};
+use feedfleet_tests::{Fleet, Running, eventually};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+/// `feedfleet up` with two workers, and the workers' process ids.
+fn up() -> (Fleet, Running, Vec<u32>) {
+    let fleet = fleet("visibility = \"10s\"", "min = 2\nmax = 2");
+    let up = fleet.spawn(&["up"]);
+    let workers = workers_but(&fleet, &[]);
+    (fleet, up, workers)
+}
+
+/// Waits until the scheduler tells of two workers, none of which is one of `but`.
+fn workers_but(fleet: &Fleet, but: &[u32]) -> Vec<u32> {
+    eventually(SOON, "two workers", || {
+        let status = status(fleet);
+        let workers = status["scheduler"]["workers"].as_array()?;
+        let pid = |worker: &serde_json::Value| u32::try_from(worker[0].as_u64()?).ok();
+        let pids: Vec<u32> = workers.iter().filter_map(pid).collect();
+        (pids.len() == 2 && pids.iter().all(|pid| !but.contains(pid))).then_some(pids)
+    })
+}
+
+fn kill(pid: u32) {
+    let killed = Command::new("kill").args(["-s", "KILL"]).arg(pid.to_string()).status();
+    assert!(killed.expect("kill can be started").success(), "could not kill {pid}");
+}
+
+fn wait_until_ended(workers: &[u32]) {
+    eventually(Duration::from_secs(10), "the workers to end", || {
+        workers.iter().all(|pid| has_ended(*pid)).then_some(())
+    });
+}
+
+/// Workers that are killed are replaced. Told to stop, the fleet stops its workers and exits with 0.
+#[test]
+fn killed_workers_are_replaced_and_a_stopped_fleet_leaves_none() {
+    let (fleet, mut up, workers) = up();
+    kill(workers[0]);
+    kill(workers[1]);
+    let new = workers_but(&fleet, &workers);
+    stop(&mut up);
+    assert!(new.iter().all(|pid| has_ended(*pid)), "{new:?} outlived their fleet");
+    assert!(status(&fleet)["scheduler"].is_null(), "a fleet that stopped tells so");
+}
+
+/// When the fleet itself is killed, its workers stop by themselves within seconds.
+#[test]
+fn workers_do_not_outlive_a_killed_fleet() {
+    let (_fleet, up, workers) = up();
+    up.signal("KILL");
+    wait_until_ended(&workers);
+}
+
+/// Two schedulers at once issue each due run once, and it is done once.
+#[test]
+fn two_schedulers_issue_a_due_run_once() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "max = 1"));
+    let mut nights = Nights::new(21, 10);
+    let pipes: Vec<String> = (1..=8).map(|n| format!("acme-{n}")).collect();
+    for pipe in &pipes {
+        shop.publish(pipe, &nights);
+        shop.write_pipe(&fleet, pipe, false);
+        let path = format!("pipes/{pipe}.toml");
+        let toml = fs::read_to_string(fleet.path(&path)).expect("the pipe was written");
+        // Due since New Year, and not again before the next.
+        fleet.write(&path, format!("schedule = \"0 0 1 1 *\"\n{toml}"));
+    }
+    let mut schedulers = [fleet.spawn(&["scheduler"]), fleet.spawn(&["scheduler"])];
+    let runs = eventually(SOON, "eight runs on the queue", || {
+        (number(&status(&fleet), "crawl", "visible") == 8)
+            .then(|| pipes.iter().flat_map(|pipe| runs_of(&fleet, pipe)).collect::<Vec<i64>>())
+    });
+    assert_eq!(runs, [runs[0]; 8], "all are due at the same time");
+
+    let mut worker = fleet.spawn(&["worker"]);
+    nights.committed(runs[0]);
+    for pipe in &pipes {
+        let report = settled(&fleet, pipe, runs[0]);
+        assert_eq!(report["state"], "done", "{report:#}");
+        assert_eq!(report["sendings"], 1, "{report:#}");
+        assert_eq!(attempts(&report).len(), 1, "{report:#}");
+        assert_eq!(report["trigger"], "schedule");
+        assert_eq!(runs_of(&fleet, pipe), [runs[0]]);
+        assert_eq!(rows(&fleet.products(pipe)), nights.rows());
+    }
+    assert_eq!(commits(&fleet).len(), pipes.len());
+    for running in schedulers.iter_mut().chain([&mut worker]) {
+        stop(running);
+    }
+}
+
+/// The runs of a pipe that have a report.
+fn runs_of(fleet: &Fleet, pipe: &str) -> Vec<i64> {
+    let folder = fleet.path("var/objects/reports").join(pipe);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let runs = names.map(|name| object(fleet, &format!("reports/{pipe}/{name}"))["run"].as_i64());
+    runs.map(|run| run.expect("a run has a number")).collect()
+}
