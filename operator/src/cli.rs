@@ -14,10 +14,22 @@ pub struct Cli {
     #[arg(long, global = true, env = "FEEDFLEET_CONFIG", default_value = ".", value_name = "DIR")]
     pub config: PathBuf,
     /// What to log to standard error: error, warn, info, debug, or directives such as `feedfleet_worker=debug`
-    #[arg(long, global = true, env = "FEEDFLEET_LOG", default_value = "warn", value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FEEDFLEET_LOG",
+        default_value = "warn",
+        value_name = "LEVEL"
+    )]
     pub log: String,
     /// How to log
-    #[arg(long, global = true, env = "FEEDFLEET_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        env = "FEEDFLEET_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub log_format: LogChoice,
     /// What to do
     #[command(subcommand)]

@@ -71,8 +71,9 @@ impl Context {
         let fleet = &self.config.fleet;
         let QueueBackend::Sqlite { path } = &fleet.queue.backend;
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("could not create the queue's folder {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| {
+                format!("could not create the queue's folder {}", folder.display())
+            })?;
         }
         let open = |name: &str| -> Result<Arc<dyn Queue>> {
             let options = SqliteQueueOptions::new(fleet.leases.max_receives + RECEIVE_SLACK);

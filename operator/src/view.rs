@@ -37,7 +37,8 @@ pub fn moment(at: DateTime<Utc>) -> String {
 
 /// How long ago something was, or how long it will be.
 pub fn distance(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
-    let span = |d: chrono::TimeDelta| text::duration(Duration::from_secs(d.num_seconds().unsigned_abs()));
+    let span =
+        |d: chrono::TimeDelta| text::duration(Duration::from_secs(d.num_seconds().unsigned_abs()));
     if at >= now { format!("in {}", span(at - now)) } else { format!("{} ago", span(now - at)) }
 }
 

@@ -43,7 +43,7 @@ impl Product {
         let images =
             [format!("https://shop/{number}/a.jpg"), format!("https://shop/{number}/b.jpg")];
         row.set_list(columns::ADDITIONAL_IMAGE_LINKS, images.iter().map(String::as_str));
-        row.push_extra("colour", if number % 2 == 0 { "red" } else { "blue" });
+        row.push_extra("colour", if number.is_multiple_of(2) { "red" } else { "blue" });
         row.settle_extra();
         row
     }

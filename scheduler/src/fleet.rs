@@ -253,12 +253,9 @@ async fn desired(deps: &Deps) -> Result<u32, QueueError> {
         expected_job: scheduler.expected_job,
         drain_target: scheduler.drain_target,
     };
-    let image =
-        Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl };
-    let queues = [
-        (load(&deps.crawl.counts().await?), crawl),
-        (load(&deps.image.counts().await?), image),
-    ];
+    let image = Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl };
+    let queues =
+        [(load(&deps.crawl.counts().await?), crawl), (load(&deps.image.counts().await?), image)];
     Ok(desired_workers(&queues, Bounds { min: workers.min, max: workers.max }))
 }
 

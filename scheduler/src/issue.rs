@@ -59,13 +59,9 @@ pub async fn send(
             report.updated_at = now;
         })
         .await?;
-    let job = Job::Crawl(CrawlJob {
-        pipe: key.pipe.clone(),
-        run: key.run,
-        attempt: report.sendings,
-    });
-    let message =
-        NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() };
+    let job =
+        Job::Crawl(CrawlJob { pipe: key.pipe.clone(), run: key.run, attempt: report.sendings });
+    let message = NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() };
     queue.send(&[message]).await?;
     tracing::info!(run = %key, sending = report.sendings, "run sent");
     Ok(())
@@ -95,9 +91,8 @@ pub async fn issue_now(
         let run = RunId::manual(now.timestamp(), committed, last_issued);
         let key = RunKey { pipe: pipe.clone(), run };
         let mut report = RunReport::new(key.clone(), Trigger::Operator, now);
-        report.source.replayed_from = replay.map(|run| {
-            feedfleet_model::keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string()
-        });
+        report.source.replayed_from = replay
+            .map(|run| feedfleet_model::keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string());
         if issue(reports, queue, clock, report).await? {
             return Ok(key);
         }

@@ -25,7 +25,11 @@ fn keep_table(table: &Table) -> Result<(), CatalogError> {
     let Some(snapshot) = table.snapshot()? else { return Ok(()) };
     if snapshot.commits_since_checkpoint() >= COMMITS_PER_CHECKPOINT {
         snapshot.checkpoint()?;
-        tracing::info!(table = table.spec().name, version = snapshot.version(), "checkpoint written");
+        tracing::info!(
+            table = table.spec().name,
+            version = snapshot.version(),
+            "checkpoint written"
+        );
     }
     let pipes: BTreeSet<PipeName> =
         snapshot.files(None)?.iter().filter_map(|f| f.pipe.parse().ok()).collect();

@@ -106,10 +106,13 @@ impl Drop for Server {
     }
 }
 
+/// Answers a path and its headers.
+type Handler = dyn Fn(&str, &[(String, String)]) -> Reply;
+
 fn answer(
     stream: &TcpStream,
     hits: &Mutex<HashMap<String, usize>>,
-    handler: &dyn Fn(&str, &[(String, String)]) -> Reply,
+    handler: &Handler,
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();

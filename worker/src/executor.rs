@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   received ── unreadable ───────────────────────────────────────────▶ dead letter
+//!      │    └── its run is final already ──▶ deleted
 //!      │    └── of a newer release ──▶ back to the queue
 //!      │    └── too many attempts died ──────────────────────────────▶ dead letter
 //!      ▼
@@ -129,7 +130,8 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
         }));
     }
     let failed = report.failed_attempts();
-    if failed >= deps.fleet.leases.max_receives as usize {
+    // What is in the table cannot fail any more: its image jobs are sent however often it takes.
+    if failed >= deps.fleet.leases.max_receives as usize && report.state != RunState::Committed {
         return Ok(Some(finish_dead(deps, &key, lost_reason(&report.attempts, failed)).await?));
     }
     let now = deps.clock.now();
@@ -196,13 +198,21 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
         Ok(report) => report,
         Err(e) => return storage_failed(&e),
     };
-    if let Outcome::RetryAfter(_, reason) = &outcome
-        && report.failed_attempts() >= deps.fleet.leases.max_receives as usize
-    {
-        outcome = Outcome::Dead(reason.clone());
+    if let Outcome::RetryAfter(wait, reason) = &outcome {
+        let failed = report.failed_attempts();
+        let is_last = failed >= deps.fleet.leases.max_receives as usize;
+        if is_last && report.state != RunState::Committed {
+            outcome = Outcome::Dead(reason.clone());
+        } else if failed > 1 {
+            let wait =
+                backoff::after_failures(u32::try_from(failed).unwrap_or(u32::MAX)).max(*wait);
+            outcome = Outcome::RetryAfter(wait, reason.clone());
+        }
     }
     if let Outcome::Dead(reason) = &outcome {
-        return finish_dead(deps, &key, reason.clone()).await.unwrap_or_else(|e| storage_failed(&e));
+        return finish_dead(deps, &key, reason.clone())
+            .await
+            .unwrap_or_else(|e| storage_failed(&e));
     }
     outcome
 }
@@ -225,13 +235,18 @@ fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, Repor
     if message.receive_count <= limit {
         return Ok(None);
     }
-    let text = format!("received {} times without an end: the worker died under it", message.receive_count);
+    let text = format!(
+        "received {} times without an end: the worker died under it",
+        message.receive_count
+    );
     Ok(Some(Outcome::Dead(Reason::new(ReasonClass::WorkerLost, text))))
 }
 
 fn end_image(deps: &Deps, message: &Received, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::RetryAfter(_, reason) if message.receive_count >= deps.fleet.leases.max_receives => {
+        Outcome::RetryAfter(_, reason)
+            if message.receive_count >= deps.fleet.leases.max_receives =>
+        {
             Outcome::Dead(reason)
         }
         outcome => outcome,

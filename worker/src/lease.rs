@@ -45,7 +45,12 @@ pub struct Lease {
 
 impl Lease {
     /// Holds a message that has just been received with this visibility timeout.
-    pub fn hold(heart: &Heart, queue: Arc<dyn Queue>, receipt: Receipt, visibility: Duration) -> Self {
+    pub fn hold(
+        heart: &Heart,
+        queue: Arc<dyn Queue>,
+        receipt: Receipt,
+        visibility: Duration,
+    ) -> Self {
         let lost = CancellationToken::new();
         let stop = CancellationToken::new();
         let (signal, stopped) = (lost.clone(), stop.clone());
@@ -104,8 +109,7 @@ mod tests {
     const VISIBILITY: Duration = Duration::from_millis(600);
 
     async fn one_message(queue: &SqliteQueue) -> Receipt {
-        let message =
-            NewMessage { group: "g".into(), dedup_id: "d".into(), body: "b".into() };
+        let message = NewMessage { group: "g".into(), dedup_id: "d".into(), body: "b".into() };
         queue.send(&[message]).await.unwrap();
         let request = Receive { max: 1, visibility: VISIBILITY, wait: Duration::ZERO };
         queue.receive(request).await.unwrap().remove(0).receipt

@@ -36,7 +36,8 @@ pub async fn preview(
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
     let access = Access { http, objects, archive: None, cancel: &cancel };
-    let opened = source::open(access, pipe, None, None).await.map_err(|f| reason(f.into_outcome()))?;
+    let opened =
+        source::open(access, pipe, None, None).await.map_err(|f| reason(f.into_outcome()))?;
     let Opened::Body(incoming) = opened else {
         return Err(Reason::new(ReasonClass::NotAFeed, "the source sent nothing"));
     };

@@ -97,9 +97,12 @@ pub async fn status(folder: &Path, json: bool) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let queues = context.queues()?;
     let now = context.clock.now();
-    let view =
-        look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
-    if json { view::print_json(&view)? } else { view::print(view.to_string().trim_end()) }
+    let view = look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
+    if json {
+        view::print_json(&view)?
+    } else {
+        view::print(view.to_string().trim_end())
+    }
     Ok(ExitCode::SUCCESS)
 }
 

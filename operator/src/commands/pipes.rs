@@ -71,7 +71,8 @@ fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
             (Some(cron), Some(zone)) => format!("{cron} ({zone})"),
             _ => "when asked".to_owned(),
         };
-        let moment = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| view::distance(now, at));
+        let moment =
+            |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| view::distance(now, at));
         table.add_row(vec![
             pipe.pipe.to_string().into(),
             pipe.format.clone().into(),
@@ -116,10 +117,10 @@ pub fn check(folder: &Path, only: Option<&PipeName>) -> Result<ExitCode> {
         bail!("{}", no_such_pipe(&context, name));
     }
     if mistakes > 0 {
-        view::print(format!("{sound} pipes are sound; {mistakes} mistakes"));
+        view::print(format!("sound pipes: {sound}; mistakes: {mistakes}"));
         return Ok(ExitCode::FAILURE);
     }
-    view::print(format!("{sound} pipes, no mistakes"));
+    view::print(format!("sound pipes: {sound}; no mistakes"));
     Ok(ExitCode::SUCCESS)
 }
 

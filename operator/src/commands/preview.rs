@@ -17,7 +17,12 @@ use std::process::ExitCode;
 const WIDTH: usize = 100;
 
 /// Fetches a few records and shows them as they would be mapped.
-pub async fn preview(folder: &Path, name: &PipeName, records: usize, json: bool) -> Result<ExitCode> {
+pub async fn preview(
+    folder: &Path,
+    name: &PipeName,
+    records: usize,
+    json: bool,
+) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let Some(pipe) = context.config.pipes.iter().find(|p| p.name == *name) else {
         for mistake in context.mistakes.iter() {
@@ -65,9 +70,15 @@ fn show(preview: &Preview) {
 
 fn complaints(what: &str, diagnostics: &[Refusal]) {
     for d in diagnostics {
-        let field = d.field.as_deref().map(|f| format!(" {}", text::printable(f))).unwrap_or_default();
-        let value = d.value.as_deref().map(|v| format!(" = '{}'", text::printable(v))).unwrap_or_default();
-        view::print(format!("{what}: {}{field}{value}: {}", d.position, text::printable(&d.message)));
+        let field =
+            d.field.as_deref().map(|f| format!(" {}", text::printable(f))).unwrap_or_default();
+        let value =
+            d.value.as_deref().map(|v| format!(" = '{}'", text::printable(v))).unwrap_or_default();
+        view::print(format!(
+            "{what}: {}{field}{value}: {}",
+            d.position,
+            text::printable(&d.message)
+        ));
     }
 }
 
@@ -108,7 +119,8 @@ fn number(column: ColumnId, value: i64) -> String {
 }
 
 fn as_json(preview: &Preview) -> Value {
-    let rows: Vec<Value> = preview.rows.iter().map(|(row, change)| row_json(row, *change)).collect();
+    let rows: Vec<Value> =
+        preview.rows.iter().map(|(row, change)| row_json(row, *change)).collect();
     let diagnostics = |list: &[Refusal]| -> Vec<Value> {
         let one = |d: &Refusal| {
             json!({
@@ -135,7 +147,9 @@ fn row_json(row: &Row, change: Change) -> Value {
             ValueRef::Null => continue,
             ValueRef::Text(text) => json!(text),
             ValueRef::Boolean(value) => json!(value),
-            ValueRef::Integer(value) if COLUMNS[usize::from(column.0)].kind == ColumnType::Integer => {
+            ValueRef::Integer(value)
+                if COLUMNS[usize::from(column.0)].kind == ColumnType::Integer =>
+            {
                 json!(value)
             }
             ValueRef::Integer(value) => json!(number(column, value)),

@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between looks at the run's report.
 const LOOK: Duration = Duration::from_millis(200);
+/// Looks at a report that is final, until its last attempt has ended too.
+const LOOKS_AFTER_END: u32 = 10;
 
 /// Issues a run; with `--wait`, follows it to its end.
 pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
@@ -46,7 +48,10 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
         if args.json {
             view::print_json(&report)?;
         } else {
-            view::print(format!("run {key} is on the queue; see: feedfleet runs show {} {}", key.pipe, key.run));
+            view::print(format!(
+                "run {key} is on the queue; see: feedfleet runs show {} {}",
+                key.pipe, key.run
+            ));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -59,7 +64,11 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     let Some(report) = report? else {
         bail!("no longer waiting; run {key} goes on as soon as a worker takes it");
     };
-    if args.json { view::print_json(&report)? } else { print_report(&report) }
+    if args.json {
+        view::print_json(&report)?
+    } else {
+        print_report(&report)
+    }
     Ok(match report.state {
         RunState::Dead => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
@@ -74,12 +83,17 @@ async fn follow(
 ) -> Result<Option<RunReport>> {
     let reports = context.reports()?;
     let bar = spinner();
-    let mut told = 0;
+    let (mut told, mut finals) = (0, 0);
     loop {
         let report = reports.load(key).await?.context("the run's report has gone")?;
         if report.state.is_final() {
-            bar.finish_and_clear();
-            return Ok(Some(report));
+            let noted = report.attempts.last().is_none_or(|attempt| attempt.end.is_some());
+            // The worker notes the end of its attempt a moment after the run's.
+            if noted || finals >= LOOKS_AFTER_END {
+                bar.finish_and_clear();
+                return Ok(Some(report));
+            }
+            finals += 1;
         }
         bar.set_message(follow_progress(&report));
         let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();

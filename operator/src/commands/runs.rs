@@ -9,7 +9,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Lists runs, newest first. One report that cannot be read does not hide the others.
-pub async fn list(folder: &Path, pipe: Option<&PipeName>, limit: usize, json: bool) -> Result<ExitCode> {
+pub async fn list(
+    folder: &Path,
+    pipe: Option<&PipeName>,
+    limit: usize,
+    json: bool,
+) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
     let mut runs = match pipe {
@@ -37,8 +42,18 @@ pub async fn list(folder: &Path, pipe: Option<&PipeName>, limit: usize, json: bo
         return Ok(code);
     }
     let mut table = view::table(&[
-        "pipe", "run", "scheduled", "state", "seen", "new", "changed", "removed", "held", "refused",
-        "seconds", "reason",
+        "pipe",
+        "run",
+        "scheduled",
+        "state",
+        "seen",
+        "new",
+        "changed",
+        "removed",
+        "held",
+        "refused",
+        "seconds",
+        "reason",
     ]);
     for report in &found {
         let counts = &report.counts;
@@ -63,7 +78,12 @@ pub async fn list(folder: &Path, pipe: Option<&PipeName>, limit: usize, json: bo
 }
 
 /// Shows one run's report.
-pub async fn show(folder: &Path, pipe: &PipeName, run: Option<RunId>, json: bool) -> Result<ExitCode> {
+pub async fn show(
+    folder: &Path,
+    pipe: &PipeName,
+    run: Option<RunId>,
+    json: bool,
+) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
     let report = match run {
@@ -72,11 +92,17 @@ pub async fn show(folder: &Path, pipe: &PipeName, run: Option<RunId>, json: bool
     };
     let Some(report) = report else {
         match run {
-            Some(run) => bail!("run {run} of '{pipe}' has no report; see: feedfleet runs list {pipe}"),
+            Some(run) => {
+                bail!("run {run} of '{pipe}' has no report; see: feedfleet runs list {pipe}")
+            }
             None => bail!("'{pipe}' has no runs yet; begin one with: feedfleet run {pipe} --wait"),
         }
     };
-    if json { view::print_json(&report)? } else { print_report(&report) }
+    if json {
+        view::print_json(&report)?
+    } else {
+        print_report(&report)
+    }
     Ok(ExitCode::SUCCESS)
 }
 

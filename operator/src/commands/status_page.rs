@@ -47,9 +47,14 @@ async fn answer(request: &Request<Incoming>, deps: &Deps, port: u16) -> Response
         return reply(StatusCode::FORBIDDEN, "text/plain", "not a name of this page\n".into());
     }
     if request.method() != Method::GET {
-        return reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "this page only reads\n".into());
+        return reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "text/plain",
+            "this page only reads\n".into(),
+        );
     }
-    let view = look(&deps.objects, deps.crawl.as_ref(), deps.image.as_ref(), deps.clock.now()).await;
+    let view =
+        look(&deps.objects, deps.crawl.as_ref(), deps.image.as_ref(), deps.clock.now()).await;
     match (request.uri().path(), view) {
         ("/", Ok(view)) => reply(StatusCode::OK, "text/plain; charset=utf-8", view.to_string()),
         ("/status.json", Ok(view)) => reply(StatusCode::OK, "application/json", json(&view)),

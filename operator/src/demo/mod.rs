@@ -62,7 +62,9 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode> {
         shop.set_night(night);
         let before = shop.requests();
         match run_night(&context, night, &stop).await? {
-            Some(result) => nights.push(NightResult { requests: shop.requests() - before, ..result }),
+            Some(result) => {
+                nights.push(NightResult { requests: shop.requests() - before, ..result })
+            }
             None => break,
         }
     }
@@ -91,8 +93,9 @@ fn write_configuration(folder: &Path, shop: &str) -> Result<()> {
                 folder.display()
             );
         }
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("could not replace the earlier demo in {}", folder.display()))?;
+        fs::remove_dir_all(folder).with_context(|| {
+            format!("could not replace the earlier demo in {}", folder.display())
+        })?;
     }
     let write = |path: &Path, text: &str| {
         fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
@@ -132,7 +135,8 @@ async fn run_night(
     let images = bars.add(spinner());
     let mut finals: BTreeMap<RunKey, RunReport> = BTreeMap::new();
     loop {
-        for run in runs.iter().filter(|run| !finals.contains_key(*run)).cloned().collect::<Vec<_>>() {
+        for run in runs.iter().filter(|run| !finals.contains_key(*run)).cloned().collect::<Vec<_>>()
+        {
             let report = reports.load(&run).await?.context("a run's report has gone")?;
             let bar = &watched[&run];
             bar.set_message(follow_progress(&report));

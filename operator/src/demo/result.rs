@@ -31,7 +31,8 @@ pub fn image_results(catalog: &Catalog) -> Result<ImageResults> {
     let Some(snapshot) = catalog.images().snapshot()? else { return Ok(results) };
     for file in snapshot.files(None)? {
         read::for_each_batch(&snapshot, &file, Some(&["run", "status"]), |rows| {
-            let run = rows.batch.column_by_name("run").and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let run =
+                rows.batch.column_by_name("run").and_then(|c| c.as_primitive_opt::<Int64Type>());
             let status = rows.batch.column_by_name("status").and_then(|c| c.as_string_opt::<i32>());
             let (Some(run), Some(status)) = (run, status) else { return Ok(()) };
             for row in rows.live().filter(|&row| run.is_valid(row) && status.is_valid(row)) {
@@ -69,14 +70,24 @@ pub fn one_line(report: &RunReport) -> String {
 impl fmt::Display for NightResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = view::table(&[
-            "pipe", "state", "seen", "new", "changed", "removed", "refused", "images", "failed",
-            "seconds", "peak memory",
+            "pipe",
+            "state",
+            "seen",
+            "new",
+            "changed",
+            "removed",
+            "refused",
+            "images",
+            "failed",
+            "seconds",
+            "peak memory",
         ]);
         for report in &self.reports {
             let counts = &report.counts;
             let place = (report.key.pipe.to_string(), report.key.run);
             let (stored, failed) = self.images.get(&place).copied().unwrap_or_default();
-            let state = if report.source.not_modified { "not modified" } else { report.state.word() };
+            let state =
+                if report.source.not_modified { "not modified" } else { report.state.word() };
             table.add_row(vec![
                 report.key.pipe.to_string().into(),
                 state.into(),
@@ -94,7 +105,8 @@ impl fmt::Display for NightResult {
         let requests = text::count(self.requests);
         writeln!(f, "\nnight {} ({requests} requests)\n{table}", self.night)?;
         for report in &self.reports {
-            if let (RunState::Dead | RunState::Held, Some(reason)) = (report.state, &report.reason) {
+            if let (RunState::Dead | RunState::Held, Some(reason)) = (report.state, &report.reason)
+            {
                 let reason = reason.to_string();
                 writeln!(f, "{}: {}", report.key.pipe, text::printable(&reason))?;
             }

@@ -31,8 +31,9 @@ fn two_nights() -> (Fixture, Model) {
     let price = |n: u64| (scattered(n) % 1000) as i64;
     fixture.night("acme", 1, (0..MANY).map(|n| Product::new(n, price(n))));
     fixture.night("bolt", 1, (0..FEW).map(|n| Product::new(1_000_000 + n, 5)));
-    let gone = |n: u64| (5_000..8_000).contains(&n) || scattered(n) % 7 == 0;
-    let new_price = |n: u64| if scattered(n) % 5 == 0 { price(n) + 1000 } else { price(n) };
+    let gone = |n: u64| (5_000..8_000).contains(&n) || scattered(n).is_multiple_of(7);
+    let new_price =
+        |n: u64| if scattered(n).is_multiple_of(5) { price(n) + 1000 } else { price(n) };
     let second: Model = (0..MANY + 100).filter(|&n| !gone(n)).map(|n| (n, new_price(n))).collect();
     fixture.night("acme", 2, second.iter().map(|(&n, &price)| Product::new(n, price)));
     (fixture, second)

@@ -14,7 +14,9 @@ use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine_data::FilteredEngineData;
 use delta_kernel::expressions::Scalar;
-use delta_kernel::transaction::{BoundWriteContext, CommitResult, Transaction, UpdateTableOperation};
+use delta_kernel::transaction::{
+    BoundWriteContext, CommitResult, Transaction, UpdateTableOperation,
+};
 use delta_kernel_default_engine::build_add_file_metadata;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
 use feedfleet_model::PipeName;
@@ -102,7 +104,9 @@ impl Table {
         Err(CatalogError {
             action: "commit to table",
             subject: self.url().to_string(),
-            source: Cause::Unusable(format!("{MAX_CONFLICTS} other commits came first, one after another")),
+            source: Cause::Unusable(format!(
+                "{MAX_CONFLICTS} other commits came first, one after another"
+            )),
         })
     }
 
@@ -148,7 +152,9 @@ impl Table {
                 Ok(Some(CommitOutcome::Committed { version, vector_bytes }))
             }
             CommitResult::Conflicted(_) => Ok(None),
-            CommitResult::Retryable(failed) => Err(failed.error).context("commit to table", subject),
+            CommitResult::Retryable(failed) => {
+                Err(failed.error).context("commit to table", subject)
+            }
         }
     }
 
@@ -183,7 +189,8 @@ impl Table {
             descriptors.insert(old.path.clone(), written.to_descriptor(&place));
         }
         writer.finalize().at("write", &path)?;
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).at("write", &path)?;
+        let file =
+            file.into_inner().map_err(std::io::IntoInnerError::into_error).at("write", &path)?;
         file.sync_all().at("sync", &path)?;
         durable::sync_folder(self.folder())?;
         // A listing with a predicate has columns that the transaction does not expect.

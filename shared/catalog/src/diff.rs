@@ -210,6 +210,18 @@ impl Diff {
         }
     }
 
+    /// Takes the source's word that a product is still there, though what it says of it cannot be used: the
+    /// row stays as it is.
+    pub fn keep(&mut self, id: &str) {
+        let hash = id_hash(id);
+        let found = self.index.share.holds(hash).then(|| self.index.find(split(hash))).flatten();
+        if let Some(at) = found
+            && self.index.entries[at as usize].state == State::Absent
+        {
+            self.set_state(at, State::Unchanged);
+        }
+    }
+
     /// Takes the source's word that a product is gone.
     pub fn delete(&mut self, id: &str) -> Result<Verdict, PushError> {
         let hash = id_hash(id);

@@ -115,7 +115,8 @@ impl RowBatch {
         let columns = self.builders.iter_mut().map(|(_, b)| b.finish()).collect();
         self.rows = 0;
         self.bytes = 0;
-        RecordBatch::try_new(self.schema.clone(), columns).context("encode rows of", self.pipe.as_str())
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .context("encode rows of", self.pipe.as_str())
     }
 }
 
@@ -131,9 +132,10 @@ impl Builder {
             ColumnType::Text => Builder::Text(StringBuilder::new()),
             ColumnType::TextList => Builder::List(list_builder()),
             ColumnType::Integer => Builder::Integer(Int64Builder::new()),
-            ColumnType::Decimal => Builder::Decimal(Decimal128Builder::new().with_data_type(
-                DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE),
-            )),
+            ColumnType::Decimal => Builder::Decimal(
+                Decimal128Builder::new()
+                    .with_data_type(DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)),
+            ),
             ColumnType::Boolean => Builder::Boolean(BooleanBuilder::new()),
             ColumnType::Timestamp => {
                 Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
@@ -145,7 +147,11 @@ impl Builder {
                     key: "key".into(),
                     value: "value".into(),
                 };
-                Builder::Map(MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()))
+                Builder::Map(MapBuilder::new(
+                    Some(names),
+                    StringBuilder::new(),
+                    StringBuilder::new(),
+                ))
             }
         }
     }

@@ -60,7 +60,7 @@ impl Share {
     pub const ALL: Share = Share { nth: 0, of: 1 };
 
     pub(crate) fn holds(self, id: u128) -> bool {
-        self.of == 1 || (id >> 96) as u64 * u64::from(self.of) >> 32 == u64::from(self.nth)
+        self.of == 1 || ((id >> 96) as u64 * u64::from(self.of)) >> 32 == u64::from(self.nth)
     }
 }
 
@@ -83,16 +83,15 @@ pub(crate) fn split(hash: u128) -> [u64; 2] {
 
 impl Index {
     pub fn empty(share: Share) -> Self {
-        Self {
-            entries: Vec::new(),
-            places: HashTable::new(),
-            sources: HashTable::new(),
-            share,
-        }
+        Self { entries: Vec::new(), places: HashTable::new(), sources: HashTable::new(), share }
     }
 
     /// Reads the index of these files.
-    pub fn load(snapshot: &Snapshot, files: &[DataFile], share: Share) -> Result<Self, CatalogError> {
+    pub fn load(
+        snapshot: &Snapshot,
+        files: &[DataFile],
+        share: Share,
+    ) -> Result<Self, CatalogError> {
         let live: u64 = files.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
         let expected = (live / u64::from(share.of)) as usize;
         let mut index = Self {

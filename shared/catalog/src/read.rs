@@ -61,8 +61,7 @@ pub fn for_each_batch(
         let batch = batch.at("read", &path)?;
         let end = first_row + batch.num_rows() as u64;
         let here = dead[next_dead..].partition_point(|&row| row < end);
-        let rows =
-            Rows { batch, first_row, dead: dead[next_dead..next_dead + here].to_vec() };
+        let rows = Rows { batch, first_row, dead: dead[next_dead..next_dead + here].to_vec() };
         next_dead += here;
         visit(rows)?;
         first_row = end;
@@ -77,7 +76,8 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, C
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
         Some(column) => cast(column, field.data_type()),
     });
-    let columns = columns.collect::<Result<Vec<_>, _>>().context("read columns of", "a data file")?;
+    let columns =
+        columns.collect::<Result<Vec<_>, _>>().context("read columns of", "a data file")?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
         .context("read columns of", "a data file")

@@ -31,8 +31,18 @@ impl TableSpec {
         let fields = fields.collect::<Result<Vec<_>, CatalogError>>()?;
         Ok(Self {
             name: "products",
-            schema: Arc::new(StructType::try_new(fields).context("describe the table", "products")?),
-            stats_columns: &["id", "price", "brand", "availability", "first_seen", "last_changed", "run"],
+            schema: Arc::new(
+                StructType::try_new(fields).context("describe the table", "products")?,
+            ),
+            stats_columns: &[
+                "id",
+                "price",
+                "brand",
+                "availability",
+                "first_seen",
+                "last_changed",
+                "run",
+            ],
         })
     }
 

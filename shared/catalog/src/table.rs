@@ -153,7 +153,10 @@ impl Table {
                 }
             };
             if created {
-                tracing::info!(table = self.spec().name, "the table has all columns of this release");
+                tracing::info!(
+                    table = self.spec().name,
+                    "the table has all columns of this release"
+                );
             }
         }
     }
@@ -161,14 +164,15 @@ impl Table {
     fn create(&self) -> Result<bool, CatalogError> {
         std::fs::create_dir_all(self.folder()).at("create the table's folder", self.folder())?;
         let context = "create table";
-        let made = create_table(self.url().as_str(), self.spec().schema.clone(), ENGINE_INFO, false)
-            .with_table_properties([
-                ("delta.enableDeletionVectors", "true".to_owned()),
-                ("delta.dataSkippingStatsColumns", self.spec().stats_columns.join(",")),
-            ])
-            .with_data_layout(DataLayout::partitioned([PARTITION]))
-            .build(self.engine(), Box::new(FileSystemCommitter::new()))
-            .and_then(|transaction| transaction.commit(self.engine()));
+        let made =
+            create_table(self.url().as_str(), self.spec().schema.clone(), ENGINE_INFO, false)
+                .with_table_properties([
+                    ("delta.enableDeletionVectors", "true".to_owned()),
+                    ("delta.dataSkippingStatsColumns", self.spec().stats_columns.join(",")),
+                ])
+                .with_data_layout(DataLayout::partitioned([PARTITION]))
+                .build(self.engine(), Box::new(FileSystemCommitter::new()))
+                .and_then(|transaction| transaction.commit(self.engine()));
         match made {
             Ok(CommitResult::Committed(_)) => {
                 crate::durable::sync_commit(self.folder(), 0)?;
@@ -319,10 +323,9 @@ impl Snapshot {
             .with_predicate(predicate)
             .build()
             .context("list the files of table", subject)?;
-        let found = scan.scan_metadata(self.table.engine()).context("list the files of table", subject)?;
-        found
-            .map(|m| m.map(|m| m.scan_files).context("list the files of table", subject))
-            .collect()
+        let found =
+            scan.scan_metadata(self.table.engine()).context("list the files of table", subject)?;
+        found.map(|m| m.map(|m| m.scan_files).context("list the files of table", subject)).collect()
     }
 
     fn read_files(
@@ -337,14 +340,17 @@ impl Snapshot {
             if selected.get(row).is_some_and(|selected| !selected) {
                 continue;
             }
-            let stats = rows.stats.is_valid(row).then(|| rows.stats.value(row)).unwrap_or_default();
-            let count = num_records(stats).ok_or_else(|| self.unreadable("a file has no row count"))?;
+            let stats = if rows.stats.is_valid(row) { rows.stats.value(row) } else { "" };
+            let count =
+                num_records(stats).ok_or_else(|| self.unreadable("a file has no row count"))?;
             files.push(DataFile {
                 path: rows.path.value(row).to_owned(),
                 size_bytes: rows.size.value(row).unsigned_abs(),
                 rows: count,
                 pipe: rows.pipe(row).ok_or_else(|| self.unreadable("a file names no pipe"))?,
-                dead: rows.dead(row).context("read a deletion vector of", self.table.url().as_str())?,
+                dead: rows
+                    .dead(row)
+                    .context("read a deletion vector of", self.table.url().as_str())?,
             });
         }
         Ok(())
@@ -425,7 +431,10 @@ impl<'a> ScanRows<'a> {
         values.is_valid(place).then(|| values.value(place).to_owned())
     }
 
-    fn dead(&self, row: usize) -> Result<Option<DeletionVectorDescriptor>, delta_kernel::KernelError> {
+    fn dead(
+        &self,
+        row: usize,
+    ) -> Result<Option<DeletionVectorDescriptor>, delta_kernel::KernelError> {
         let text = |name: &str| -> Option<&str> {
             let column: &StringArray = self.vectors.column_by_name(name)?.as_string_opt()?;
             column.is_valid(row).then(|| column.value(row))

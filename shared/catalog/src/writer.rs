@@ -64,7 +64,8 @@ impl PartWriter {
         let full_path = folder.join(&name);
         let path = format!("pipe={pipe}/{name}");
         let file = File::create_new(&full_path).at("create", &full_path)?;
-        let writer = ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &full_path)?;
+        let writer =
+            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &full_path)?;
         let columns: Vec<ColumnName> =
             table.spec().stats_columns.iter().map(|c| ColumnName::new([*c])).collect();
         let stats = FileStatsAccumulator::new(&columns, &table.spec().schema);
@@ -119,7 +120,18 @@ fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(crate::table::ENGINE_INFO.to_owned());
     // Values that hardly ever repeat: a dictionary would only be built and thrown away.
-    for column in ["id", "content_hash", "source_hash", "title", "description", "link", "image_link", "image_key", "key", "url"] {
+    for column in [
+        "id",
+        "content_hash",
+        "source_hash",
+        "title",
+        "description",
+        "link",
+        "image_link",
+        "image_key",
+        "key",
+        "url",
+    ] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
     }
     for column in ["content_hash", "source_hash", "image_key", "description"] {

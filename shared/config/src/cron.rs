@@ -245,7 +245,15 @@ mod tests {
 
     #[test]
     fn only_lines_of_five_fields_are_read() {
-        for bad in ["", "* * * *", "0 0 2 * * *", "0 0 2 * * * 2026", "60 2 * * *", "0 24 * * *", ", 2 * * *"] {
+        for bad in [
+            "",
+            "* * * *",
+            "0 0 2 * * *",
+            "0 0 2 * * * 2026",
+            "60 2 * * *",
+            "0 24 * * *",
+            ", 2 * * *",
+        ] {
             assert!(parse(bad).is_none(), "{bad}");
         }
         assert!(parse("@daily").is_some());

@@ -105,7 +105,8 @@ impl DelimitedReader {
                 Found::End => return Ok(Read::End(self.end_mark())),
             };
             if let Some(known) = &mut known
-                && known.is_known(self.window.rest()[..bytes].trim_end_matches(['\r', '\n']).as_bytes())
+                && known
+                    .is_known(self.window.rest()[..bytes].trim_end_matches(['\r', '\n']).as_bytes())
             {
                 self.record += 1;
                 self.advance(bytes, lines);
@@ -270,13 +271,14 @@ mod tests {
         let (mut rows, mut refused) = (Vec::new(), Vec::new());
         loop {
             record.clear();
-            match reader.read(&mut record).unwrap() {
+            match reader.read(&mut record, None).unwrap() {
                 Read::Record(_) => rows.push(
                     record
                         .all()
                         .map(|(field, value)| (names.name(field).to_owned(), value.to_owned()))
                         .collect(),
                 ),
+                Read::Known => unreachable!("nothing is known"),
                 Read::Refused(refusal) => refused.push(refusal),
                 Read::End(end) => return (rows, refused, end),
             }

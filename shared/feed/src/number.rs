@@ -19,7 +19,8 @@ pub(crate) fn parse_number(text: &str, decimal: Option<char>, has_unit: bool) ->
     // Not 1e5, and not 5-10.
     let is_unit = unit.starts_with(|c: char| c.is_alphabetic() || matches!(c, '%' | '°' | '"'))
         && !unit.contains(|c: char| c.is_ascii_digit());
-    if !unit.is_empty() && !(has_unit && is_unit) {
+    let unit_is_welcome = has_unit && is_unit;
+    if !unit.is_empty() && !unit_is_welcome {
         return None;
     }
     digits::resolve(number, decimal, false).ok().map(|value| sign * value)

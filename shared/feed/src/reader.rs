@@ -41,7 +41,7 @@ pub enum Step {
     Row(Change),
     /// The record is known, and was passed over; the row's content means nothing.
     Known,
-    /// An item was left out; the row's content means nothing.
+    /// An item was left out. The row has its id, where that could be read; what else it has means nothing.
     Refused(Refusal),
     /// There are no more. [`FeedReader::completeness`] says whether that is to be believed.
     End,
@@ -181,6 +181,16 @@ impl FeedReader {
             let message = format!("rows are grouped by {group}, which the header does not have");
             return Err(FeedError::wrong_fields(message));
         }
+        if settings.preset.is_none() {
+            let there = self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ");
+            for absent in self.plan.unbound() {
+                self.warnings.note(RefusalReason::MissingField, || {
+                    let message = format!("the mapping names this field; the header has {there}");
+                    let at = Position::default();
+                    Refusal::new(RefusalReason::MissingField, at, message).in_field(absent, "")
+                });
+            }
+        }
         let required = settings.preset.map_or(&[][..], |preset| preset.required);
         for required in required {
             if !self.names.iter().any(|name| plain(name) == *required) {
@@ -225,7 +235,10 @@ impl FeedReader {
         let at = match self.records.read(&mut self.record, &mut self.names, by_text)? {
             Found::Record(at) => at,
             Found::Known => return Ok(self.pass_over()),
-            Found::Refused(refusal) => return Ok(self.refuse(refusal)),
+            Found::Refused(refusal) => {
+                row.clear();
+                return Ok(self.refuse(refusal));
+            }
             Found::End(mark) => {
                 self.end(mark)?;
                 return Ok(Step::End);

@@ -384,12 +384,20 @@ fn records_that_are_known_are_not_mapped_again() {
         let mut known = BTreeSet::new();
         let all = ["1", "2", "3"].map(str::to_owned).to_vec();
         assert_eq!(read_again(format, &mut known, first), (all, 0), "{format:?}");
-        assert_eq!(known.len(), 2, "a record with a field that can't be read is mapped every night");
+        assert_eq!(
+            known.len(),
+            2,
+            "a record with a field that can't be read is mapped every night"
+        );
         let mapped = ["1", "3"].map(str::to_owned).to_vec();
         assert_eq!(read_again(format, &mut known, second), (mapped, 1), "{format:?}");
     }
     let mut known = BTreeSet::new();
     read_again(Format::Csv, &mut known, "id,stock\n1,5\n");
     let (mapped, passed) = read_again(Format::Csv, &mut known, "stock,id\n1,5\n");
-    assert_eq!((mapped.len(), passed), (1, 0), "under another header the same text means something else");
+    assert_eq!(
+        (mapped.len(), passed),
+        (1, 0),
+        "under another header the same text means something else"
+    );
 }

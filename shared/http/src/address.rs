@@ -165,13 +165,7 @@ mod tests {
 
     #[test]
     fn ordinary_ipv6_addresses_are_public() {
-        for ip in [
-            "2001:200::1",
-            "2606:2800:220:1::1",
-            "2a00:1450::5",
-            "3ffe::1",
-            "3fff:1000::",
-        ] {
+        for ip in ["2001:200::1", "2606:2800:220:1::1", "2a00:1450::5", "3ffe::1", "3fff:1000::"] {
             assert!(public(ip), "{ip}");
         }
     }

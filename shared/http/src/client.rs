@@ -95,11 +95,7 @@ impl Client {
                 (http, false)
             }
         };
-        Ok(Client {
-            http,
-            policy,
-            has_trust_roots,
-        })
+        Ok(Client { http, policy, has_trust_roots })
     }
 
     /// The policy that this client obeys.
@@ -146,10 +142,7 @@ impl Client {
             }
             if redirects.len() >= usize::from(limits.max_redirects) {
                 let limit = limits.max_redirects;
-                return Err(FetchError::new(
-                    &next,
-                    FetchErrorKind::TooManyRedirects { limit },
-                ));
+                return Err(FetchError::new(&next, FetchErrorKind::TooManyRedirects { limit }));
             }
             debug!(from = %redacted(&url), to = %redacted(&next), "redirected");
             redirects.push(std::mem::replace(&mut url, next));
@@ -199,10 +192,7 @@ fn builder(options: &ClientOptions, resolver: &Arc<GuardedResolver>) -> reqwest:
 fn install_tls_provider() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        if rustls::crypto::ring::default_provider()
-            .install_default()
-            .is_err()
-        {
+        if rustls::crypto::ring::default_provider().install_default().is_err() {
             debug!("another TLS provider is installed already; it is used");
         }
     });

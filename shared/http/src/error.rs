@@ -109,10 +109,7 @@ pub enum Phase {
 
 impl FetchError {
     pub(crate) fn new(url: &Url, kind: FetchErrorKind) -> Self {
-        FetchError {
-            url: redacted(url),
-            kind,
-        }
+        FetchError { url: redacted(url), kind }
     }
 
     /// Sorts an error that came before the response head.
@@ -132,21 +129,13 @@ impl FetchError {
         } else if error.is_timeout() {
             FetchErrorKind::TimedOut(Phase::FirstByte)
         } else if error.is_dns() {
-            FetchErrorKind::Dns {
-                source: Cause::of(error),
-            }
+            FetchErrorKind::Dns { source: Cause::of(error) }
         } else if find::<rustls::Error>(&error).is_some() {
-            FetchErrorKind::Tls {
-                source: Cause::of(error),
-            }
+            FetchErrorKind::Tls { source: Cause::of(error) }
         } else if error.is_connect() {
-            FetchErrorKind::Connect {
-                source: Cause::of(error),
-            }
+            FetchErrorKind::Connect { source: Cause::of(error) }
         } else {
-            FetchErrorKind::Transfer {
-                source: Cause::of(error),
-            }
+            FetchErrorKind::Transfer { source: Cause::of(error) }
         };
         FetchError::new(url, kind)
     }
@@ -169,14 +158,9 @@ impl FetchError {
             )
         });
         let kind = if cut_off || expected_bytes.is_some_and(|expected| got_bytes < expected) {
-            FetchErrorKind::Truncated {
-                expected_bytes,
-                got_bytes,
-            }
+            FetchErrorKind::Truncated { expected_bytes, got_bytes }
         } else {
-            FetchErrorKind::Transfer {
-                source: Cause::of(error),
-            }
+            FetchErrorKind::Transfer { source: Cause::of(error) }
         };
         FetchError::new(url, kind)
     }
@@ -287,10 +271,7 @@ fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
         if let Some(found) = error.downcast_ref::<T>() {
             return Some(found);
         }
-        current = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
+        current = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
             None => error.source(),
         };
@@ -313,10 +294,7 @@ mod tests {
     #[test]
     fn messages_name_the_url_without_its_secrets() {
         let url = Url::parse("https://shop.example/feed?key=secret").expect("a URL");
-        let truncated = FetchErrorKind::Truncated {
-            expected_bytes: Some(9),
-            got_bytes: 4,
-        };
+        let truncated = FetchErrorKind::Truncated { expected_bytes: Some(9), got_bytes: 4 };
         let error = FetchError::new(&url, truncated);
         assert_eq!(
             error.to_string(),
@@ -325,12 +303,7 @@ mod tests {
         assert!(error.is_retryable());
         let refused = FetchErrorKind::Refused(GuardError::Port(22));
         let error = FetchError::new(&url, refused);
-        assert!(
-            error
-                .to_string()
-                .ends_with("refused: port 22 is not allowed"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("refused: port 22 is not allowed"), "{error}");
         assert!(!error.is_retryable());
     }
 }

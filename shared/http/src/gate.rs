@@ -28,20 +28,14 @@ impl HostGate {
     /// A gate that lets `concurrency` requests through to each host at once.
     pub fn new(concurrency: NonZeroUsize) -> Self {
         let concurrency = concurrency.get().min(Semaphore::MAX_PERMITS);
-        HostGate {
-            concurrency,
-            hosts: Arc::default(),
-        }
+        HostGate { concurrency, hosts: Arc::default() }
     }
 
     /// Waits for a place at `host` (case and a trailing dot don't matter) and takes it. Dropping
     /// the future gives up the place in the line.
     pub async fn acquire(&self, host: &str) -> Permit {
-        let place = self
-            .semaphore(host)
-            .acquire_owned()
-            .await
-            .expect("a gate never closes its semaphores");
+        let place =
+            self.semaphore(host).acquire_owned().await.expect("a gate never closes its semaphores");
         Permit { _place: place }
     }
 
@@ -53,9 +47,8 @@ impl HostGate {
             // only, so a host with a single reference is idle.
             hosts.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
         }
-        let semaphore = hosts
-            .entry(key)
-            .or_insert_with(|| Arc::new(Semaphore::new(self.concurrency)));
+        let semaphore =
+            hosts.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.concurrency)));
         Arc::clone(semaphore)
     }
 }
@@ -93,11 +86,7 @@ mod tests {
         let gate = gate(1);
         let _held = gate.acquire("held.example").now_or_never().expect("free");
         for n in 0..2 * SWEEP_AT {
-            assert!(
-                gate.acquire(&format!("{n}.example"))
-                    .now_or_never()
-                    .is_some()
-            );
+            assert!(gate.acquire(&format!("{n}.example")).now_or_never().is_some());
         }
         assert!(gate.hosts.lock().expect("not poisoned").len() <= SWEEP_AT);
         assert!(gate.acquire("held.example").now_or_never().is_none());

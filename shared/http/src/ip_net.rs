@@ -39,10 +39,7 @@ impl FromStr for IpNet {
     type Err = IpNetError;
 
     fn from_str(text: &str) -> Result<Self, IpNetError> {
-        parse(text).map_err(|reason| IpNetError {
-            text: text.to_owned(),
-            reason,
-        })
+        parse(text).map_err(|reason| IpNetError { text: text.to_owned(), reason })
     }
 }
 
@@ -80,15 +77,11 @@ fn parse(text: &str) -> Result<IpNet, &'static str> {
 }
 
 fn mask_v4(prefix_bits: u8) -> u32 {
-    u32::MAX
-        .checked_shl(32 - u32::from(prefix_bits))
-        .unwrap_or(0)
+    u32::MAX.checked_shl(32 - u32::from(prefix_bits)).unwrap_or(0)
 }
 
 fn mask_v6(prefix_bits: u8) -> u128 {
-    u128::MAX
-        .checked_shl(128 - u32::from(prefix_bits))
-        .unwrap_or(0)
+    u128::MAX.checked_shl(128 - u32::from(prefix_bits)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -59,14 +59,8 @@ mod tests {
     #[test]
     fn query_user_information_and_fragment_are_hidden() {
         for (text, shown) in [
-            (
-                "https://shop.example/feed.xml",
-                "https://shop.example/feed.xml",
-            ),
-            (
-                "https://shop.example:8443/a?key=secret#x",
-                "https://shop.example:8443/a?…",
-            ),
+            ("https://shop.example/feed.xml", "https://shop.example/feed.xml"),
+            ("https://shop.example:8443/a?key=secret#x", "https://shop.example:8443/a?…"),
             ("http://user:secret@shop.example/", "http://shop.example/"),
             ("file:///etc/passwd", "file:/etc/passwd"),
             ("data:text/plain,secret", "data:…"),

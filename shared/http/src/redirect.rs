@@ -31,9 +31,8 @@ pub(crate) fn next_url(
     location: &str,
 ) -> Result<Url, FetchError> {
     let refused = |url: &Url, reason| FetchError::new(url, FetchErrorKind::Refused(reason));
-    let mut next = from
-        .join(location)
-        .map_err(|error| refused(from, GuardError::Malformed(error)))?;
+    let mut next =
+        from.join(location).map_err(|error| refused(from, GuardError::Malformed(error)))?;
     check_parsed_url(policy, &next).map_err(|reason| refused(&next, reason))?;
     next.set_fragment(None);
     Ok(next)
@@ -49,11 +48,8 @@ pub(crate) fn restrict_headers(
     to: &Url,
     headers: &mut HeaderMap,
 ) -> Result<(), GuardError> {
-    let credentials: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| !is_harmless(name))
-        .cloned()
-        .collect();
+    let credentials: Vec<HeaderName> =
+        headers.keys().filter(|name| !is_harmless(name)).cloned().collect();
     if credentials.is_empty() {
         return Ok(());
     }
@@ -78,11 +74,7 @@ fn is_same_server(from: &Url, to: &Url) -> bool {
 }
 
 fn percent_encoded(byte: u8) -> String {
-    if byte.is_ascii() {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
+    if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
 #[cfg(test)]
@@ -98,12 +90,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|&(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            })
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
     }
 
@@ -111,10 +98,7 @@ mod tests {
     fn only_redirects_with_a_location_lead_on() {
         let with = headers(&[("location", "/next")]);
         assert_eq!(location(StatusCode::FOUND, &with).as_deref(), Some("/next"));
-        assert_eq!(
-            location(StatusCode::PERMANENT_REDIRECT, &with).as_deref(),
-            Some("/next")
-        );
+        assert_eq!(location(StatusCode::PERMANENT_REDIRECT, &with).as_deref(), Some("/next"));
         assert_eq!(location(StatusCode::OK, &with), None);
         assert_eq!(location(StatusCode::NOT_MODIFIED, &with), None);
         assert_eq!(location(StatusCode::FOUND, &HeaderMap::new()), None);
@@ -125,10 +109,7 @@ mod tests {
         let mut raw = HeaderMap::new();
         let value = HeaderValue::from_bytes(b"/\xbb\xf3\xc7\xb0").expect("a header value");
         raw.insert(LOCATION, value);
-        assert_eq!(
-            location(StatusCode::FOUND, &raw).as_deref(),
-            Some("/%BB%F3%C7%B0")
-        );
+        assert_eq!(location(StatusCode::FOUND, &raw).as_deref(), Some("/%BB%F3%C7%B0"));
     }
 
     #[test]
@@ -148,35 +129,20 @@ mod tests {
             "http://[",
         ] {
             let error = next_url(&policy, &from, bad).expect_err(bad);
-            assert!(
-                matches!(error.kind, FetchErrorKind::Refused(_)),
-                "{bad}: {error}"
-            );
+            assert!(matches!(error.kind, FetchErrorKind::Refused(_)), "{bad}: {error}");
         }
     }
 
     #[test]
     fn credentials_stay_with_their_server() {
-        let all = [
-            ("authorization", "x"),
-            ("x-api-key", "x"),
-            ("accept", "*/*"),
-        ];
+        let all = [("authorization", "x"), ("x-api-key", "x"), ("accept", "*/*")];
         for (from, to, kept) in [
             ("https://shop.example/a", "https://shop.example/b", true),
             ("http://shop.example/a", "https://shop.example/a", true),
             ("https://shop.example/a", "https://cdn.example/a", false),
-            (
-                "https://shop.example/a",
-                "https://shop.example:8443/a",
-                false,
-            ),
+            ("https://shop.example/a", "https://shop.example:8443/a", false),
             ("https://shop.example/a", "https://a.shop.example/a", false),
-            (
-                "http://shop.example:8080/a",
-                "https://shop.example/a",
-                false,
-            ),
+            ("http://shop.example:8080/a", "https://shop.example/a", false),
         ] {
             let mut sent = headers(&all);
             restrict_headers(&url(from), &url(to), &mut sent).expect("no downgrade");
@@ -190,10 +156,7 @@ mod tests {
     fn a_downgrade_is_refused_with_credentials_and_allowed_without() {
         let (from, to) = (url("https://shop.example/a"), url("http://shop.example/a"));
         let mut bearing = headers(&[("cookie", "id=1")]);
-        assert_eq!(
-            restrict_headers(&from, &to, &mut bearing),
-            Err(GuardError::Downgrade)
-        );
+        assert_eq!(restrict_headers(&from, &to, &mut bearing), Err(GuardError::Downgrade));
         let mut plain = headers(&[("accept", "*/*"), ("if-none-match", "\"1\"")]);
         assert_eq!(restrict_headers(&from, &to, &mut plain), Ok(()));
         assert_eq!(plain.len(), 2);

@@ -61,10 +61,7 @@ impl Request {
             map.append(parsed, value);
         }
         if !map.contains_key(header::ACCEPT_ENCODING) {
-            map.insert(
-                header::ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
-            );
+            map.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let mut put = |name: HeaderName, value: &str| -> Result<(), String> {
             let value = header_value(&name, value)?;
@@ -134,21 +131,15 @@ mod tests {
 
     fn sent(request: &Request, name: &str) -> Option<String> {
         let headers = request.header_map().expect("valid headers");
-        headers
-            .get(name)
-            .map(|value| value.to_str().expect("text").to_owned())
+        headers.get(name).map(|value| value.to_str().expect("text").to_owned())
     }
 
     #[test]
     fn a_plain_request_asks_for_the_body_as_it_is() {
-        assert_eq!(
-            sent(&request(), "accept-encoding").as_deref(),
-            Some("identity")
-        );
+        assert_eq!(sent(&request(), "accept-encoding").as_deref(), Some("identity"));
         assert_eq!(sent(&request(), "range"), None);
         let mut gzip = request();
-        gzip.headers
-            .push(("Accept-Encoding".to_owned(), "gzip".to_owned()));
+        gzip.headers.push(("Accept-Encoding".to_owned(), "gzip".to_owned()));
         assert_eq!(sent(&gzip, "accept-encoding").as_deref(), Some("gzip"));
     }
 
@@ -189,9 +180,7 @@ mod tests {
     #[test]
     fn debug_output_hides_secrets() {
         let mut request = request();
-        request
-            .headers
-            .push(("Authorization".to_owned(), "Bearer secret".to_owned()));
+        request.headers.push(("Authorization".to_owned(), "Bearer secret".to_owned()));
         let shown = format!("{request:?}");
         assert!(!shown.contains("secret"), "{shown}");
         assert!(shown.contains("Authorization"), "{shown}");

@@ -97,10 +97,7 @@ fn vetted(
         return Err(ResolveError::Refused(GuardError::Address { host, address }));
     }
     // Port 0: the HTTP stack puts in the URL's.
-    Ok(found
-        .into_iter()
-        .map(|address| SocketAddr::new(address, 0))
-        .collect())
+    Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
 }
 
 #[cfg(test)]
@@ -108,15 +105,8 @@ mod tests {
     use super::*;
 
     fn judged(addresses: &[&str]) -> Result<Vec<SocketAddr>, ResolveError> {
-        let found = addresses
-            .iter()
-            .map(|text| text.parse().expect("an address"))
-            .collect();
-        vetted(
-            &GuardPolicy::default(),
-            "shop.example".to_owned(),
-            Ok(found),
-        )
+        let found = addresses.iter().map(|text| text.parse().expect("an address")).collect();
+        vetted(&GuardPolicy::default(), "shop.example".to_owned(), Ok(found))
     }
 
     #[test]

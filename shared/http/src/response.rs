@@ -80,17 +80,11 @@ impl Response {
             };
             // All of the rest was asked for. A server may send less, which must not pass for the
             // end of the resource.
-            expected = range
-                .total
-                .map(|total| total.saturating_sub(range.start))
-                .or(expected);
+            expected = range.total.map(|total| total.saturating_sub(range.start)).or(expected);
         }
         if inner.status().is_success() && expected.is_some_and(|bytes| bytes > limits.max_bytes) {
             let limit_bytes = limits.max_bytes;
-            return Err(FetchError::new(
-                &url,
-                FetchErrorKind::TooLarge { limit_bytes },
-            ));
+            return Err(FetchError::new(&url, FetchErrorKind::TooLarge { limit_bytes }));
         }
         let body = Body {
             limits,
@@ -101,13 +95,7 @@ impl Response {
             window_wait: Duration::ZERO,
             state: State::Open,
         };
-        Ok(Response {
-            inner,
-            url,
-            redirects,
-            content_length,
-            body,
-        })
+        Ok(Response { inner, url, redirects, content_length, body })
     }
 
     /// The status.
@@ -232,9 +220,7 @@ impl Response {
         match timeout_at(until, self.inner.chunk()).await {
             Err(_) => Err(self.failed(FetchErrorKind::TimedOut(phase))),
             Ok(Err(error)) => {
-                let Body {
-                    expected, received, ..
-                } = self.body;
+                let Body { expected, received, .. } = self.body;
                 Err(FetchError::in_body(&self.url, error, expected, received))
             }
             Ok(Ok(chunk)) => {
@@ -265,15 +251,11 @@ impl Body {
         let bytes = chunk.len() as u64;
         self.received += bytes;
         if self.received > self.limits.max_bytes {
-            return Err(FetchErrorKind::TooLarge {
-                limit_bytes: self.limits.max_bytes,
-            });
+            return Err(FetchErrorKind::TooLarge { limit_bytes: self.limits.max_bytes });
         }
         self.window_bytes += bytes;
         self.window_wait += wait;
-        let is_complete = self
-            .expected
-            .is_some_and(|expected| self.received >= expected);
+        let is_complete = self.expected.is_some_and(|expected| self.received >= expected);
         if self.window_wait >= self.limits.rate_window && !is_complete {
             let min_bytes_per_sec = self.limits.min_bytes_per_sec;
             let least = min_bytes_per_sec as f64 * self.window_wait.as_secs_f64();

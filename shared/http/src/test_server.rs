@@ -49,11 +49,7 @@ impl TestServer {
                 tokio::spawn(serve(socket, Arc::clone(&script), Arc::clone(&log)));
             }
         });
-        TestServer {
-            address,
-            seen,
-            accepting,
-        }
+        TestServer { address, seen, accepting }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -86,9 +82,7 @@ async fn serve(mut socket: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or("").to_owned();
-    seen.lock()
-        .expect("not poisoned")
-        .push(head.to_ascii_lowercase());
+    seen.lock().expect("not poisoned").push(head.to_ascii_lowercase());
     for step in script(&path) {
         match step {
             Step::Send(bytes) => {
@@ -114,17 +108,11 @@ pub(crate) fn raw(head: &str, body: &str) -> Step {
 
 /// A complete answer with status 200.
 pub(crate) fn ok(body: &str) -> Vec<Step> {
-    vec![raw(
-        &format!("200 OK\nContent-Length: {}\n", body.len()),
-        body,
-    )]
+    vec![raw(&format!("200 OK\nContent-Length: {}\n", body.len()), body)]
 }
 
 pub(crate) fn redirect(location: &str) -> Vec<Step> {
-    vec![raw(
-        &format!("302 Found\nLocation: {location}\nContent-Length: 0\n"),
-        "",
-    )]
+    vec![raw(&format!("302 Found\nLocation: {location}\nContent-Length: 0\n"), "")]
 }
 
 /// Limits that no test on loopback reaches by accident.

@@ -250,7 +250,11 @@ mod tests {
     #[test]
     fn every_amount_has_its_currency() {
         for column in COLUMNS.iter().filter(|c| c.kind == ColumnType::Decimal) {
-            assert!(ColumnId::by_name(&format!("{}_currency", column.name)).is_some(), "{}", column.name);
+            assert!(
+                ColumnId::by_name(&format!("{}_currency", column.name)).is_some(),
+                "{}",
+                column.name
+            );
         }
     }
 }

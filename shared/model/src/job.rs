@@ -176,7 +176,10 @@ mod tests {
         let cases = [
             ("", "not a job"),
             ("[]", "not a job"),
-            (r#"{"schema":1,"kind":"crawl","id":"x","pipe":"../etc","run":1,"attempt":1}"#, "not a job"),
+            (
+                r#"{"schema":1,"kind":"crawl","id":"x","pipe":"../etc","run":1,"attempt":1}"#,
+                "not a job",
+            ),
             (r#"{"schema":2,"kind":"crawl"}"#, "schema 2"),
             (r#"{"schema":1,"kind":"rank","id":"x"}"#, "kind 'rank'"),
         ];

@@ -143,7 +143,9 @@ mod tests {
     #[test]
     fn no_address_shapes_a_path() {
         let pipe: PipeName = "acme".parse().unwrap();
-        for url in ["http://h/../../etc/passwd", "http://h/%2e%2e/", &"x".repeat(5000), "http://h/\0"] {
+        for url in
+            ["http://h/../../etc/passwd", "http://h/%2e%2e/", &"x".repeat(5000), "http://h/\0"]
+        {
             let key = image_key(&pipe, url);
             assert!(ObjectKey::parse(key.as_str()).is_some(), "{key}");
             assert!(key.as_str().len() < 160);

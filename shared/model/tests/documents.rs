@@ -147,7 +147,8 @@ fn links_in_documents_lead_somewhere() {
 
 #[test]
 fn paths_and_links_are_found() {
-    let text = "See `worker/src/x.rs`, [y](docs/y.md#z) and `var/z`.\n```sh\nscripts/test -p a\n```\n";
+    let text =
+        "See `worker/src/x.rs`, [y](docs/y.md#z) and `var/z`.\n```sh\nscripts/test -p a\n```\n";
     let lines = lines(text);
     let found: Vec<_> = lines.iter().flat_map(paths).collect();
     assert_eq!(found, ["worker/src/x.rs", "scripts/test"]);

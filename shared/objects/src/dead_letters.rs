@@ -1,7 +1,7 @@
 //! Dead letters: jobs that failed for good, kept with their reason until an operator decides.
 
-use crate::reports::{ReportError, from_json, to_json};
 use crate::Objects;
+use crate::reports::{ReportError, from_json, to_json};
 use chrono::{DateTime, Utc};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, Reason};

@@ -125,6 +125,9 @@ impl ObjectError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         use std::io::ErrorKind as Kind;
-        !matches!(self.source.kind(), Kind::PermissionDenied | Kind::InvalidInput | Kind::Unsupported)
+        !matches!(
+            self.source.kind(),
+            Kind::PermissionDenied | Kind::InvalidInput | Kind::Unsupported
+        )
     }
 }

@@ -16,9 +16,7 @@ pub struct SystemClock;
 impl QueueClock for SystemClock {
     fn now_ms(&self) -> i64 {
         // A clock before 1970 reads as 0: leases then look old and are redelivered, never lost.
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
     }
 }
@@ -32,9 +30,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that shows `now_ms`, milliseconds since 1970.
     pub fn new(now_ms: i64) -> Self {
-        Self {
-            now_ms: AtomicI64::new(now_ms),
-        }
+        Self { now_ms: AtomicI64::new(now_ms) }
     }
 
     /// Moves the clock on by `by`, cut to whole milliseconds.

@@ -64,13 +64,7 @@ impl QueueError {
     /// Whether the same call may succeed a little later. Sending again is safe within five
     /// minutes, since the deduplication id is the same.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Backend {
-                retryable: true,
-                ..
-            }
-        )
+        matches!(self, Self::Backend { retryable: true, .. })
     }
 
     /// Whether the receipt is dead: the work it stood for belongs to somebody else, or to nobody.
@@ -96,21 +90,13 @@ mod tests {
     fn only_a_backend_error_that_says_so_is_retryable() {
         assert!(backend(true).is_retryable());
         assert!(!backend(false).is_retryable());
-        assert!(
-            !QueueError::ReceiptExpired {
-                queue: "crawl".to_owned()
-            }
-            .is_retryable()
-        );
+        assert!(!QueueError::ReceiptExpired { queue: "crawl".to_owned() }.is_retryable());
     }
 
     #[test]
     fn the_text_names_the_queue_and_the_source_is_kept() {
         let error = backend(true);
-        assert_eq!(
-            error.to_string(),
-            "queue crawl in var/queue.db: could not send messages"
-        );
+        assert_eq!(error.to_string(), "queue crawl in var/queue.db: could not send messages");
         let source = error.source().map(ToString::to_string);
         assert_eq!(source.as_deref(), Some("the disk is on fire"));
     }

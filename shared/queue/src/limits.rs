@@ -35,10 +35,7 @@ impl NewMessage {
             });
         }
         if self.body.is_empty() || self.body.chars().any(is_refused_in_bodies) {
-            return Err(invalid(
-                queue,
-                "a body is empty or holds a character SQS refuses",
-            ));
+            return Err(invalid(queue, "a body is empty or holds a character SQS refuses"));
         }
         Ok(())
     }
@@ -54,10 +51,7 @@ impl Receive {
             return Err(invalid(queue, "a receive takes 1 to 10 messages"));
         }
         if self.visibility.is_zero() {
-            return Err(invalid(
-                queue,
-                "the visibility timeout of a receive is more than zero",
-            ));
+            return Err(invalid(queue, "the visibility timeout of a receive is more than zero"));
         }
         if self.wait > MAX_WAIT {
             return Err(invalid(queue, "a receive waits at most 20 seconds"));
@@ -99,10 +93,7 @@ pub(crate) fn validate_name(queue: &str, subject: &str, name: &str) -> Result<()
 }
 
 fn invalid(queue: &str, what: &str) -> QueueError {
-    QueueError::Invalid {
-        queue: queue.to_owned(),
-        what: what.to_owned(),
-    }
+    QueueError::Invalid { queue: queue.to_owned(), what: what.to_owned() }
 }
 
 fn is_refused_in_bodies(c: char) -> bool {
@@ -115,11 +106,7 @@ mod tests {
     use super::*;
 
     fn message(group: &str, dedup_id: &str, body: &str) -> NewMessage {
-        NewMessage {
-            group: group.to_owned(),
-            dedup_id: dedup_id.to_owned(),
-            body: body.to_owned(),
-        }
+        NewMessage { group: group.to_owned(), dedup_id: dedup_id.to_owned(), body: body.to_owned() }
     }
 
     #[test]
@@ -152,28 +139,15 @@ mod tests {
 
     #[test]
     fn a_receive_has_limits() {
-        let good = Receive {
-            max: 1,
-            visibility: Duration::from_secs(1),
-            wait: Duration::ZERO,
-        };
+        let good = Receive { max: 1, visibility: Duration::from_secs(1), wait: Duration::ZERO };
         assert!(good.validate("q").is_ok());
         let over = Duration::from_secs(1);
         let bad = [
             Receive { max: 0, ..good },
             Receive { max: 11, ..good },
-            Receive {
-                visibility: Duration::ZERO,
-                ..good
-            },
-            Receive {
-                visibility: MAX_VISIBILITY + over,
-                ..good
-            },
-            Receive {
-                wait: MAX_WAIT + over,
-                ..good
-            },
+            Receive { visibility: Duration::ZERO, ..good },
+            Receive { visibility: MAX_VISIBILITY + over, ..good },
+            Receive { wait: MAX_WAIT + over, ..good },
         ];
         for request in bad {
             assert!(request.validate("q").is_err(), "{request:?}");

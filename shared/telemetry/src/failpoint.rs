@@ -36,7 +36,11 @@ pub struct InvalidFailpoint(String);
 
 impl std::fmt::Display for InvalidFailpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "'{}' is no failpoint: expected NAME=panic|abort|exhaust|stop|sleep:MILLISECONDS", self.0)
+        write!(
+            f,
+            "'{}' is no failpoint: expected NAME=panic|abort|exhaust|stop|sleep:MILLISECONDS",
+            self.0
+        )
     }
 }
 
@@ -53,7 +57,9 @@ impl FromStr for Failpoint {
             None if action == "abort" => Action::Abort,
             None if action == "exhaust" => Action::Exhaust,
             None if action == "stop" => Action::Stop,
-            Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(ms.parse().map_err(|_| invalid())?)),
+            Some(("sleep", ms)) => {
+                Action::Sleep(Duration::from_millis(ms.parse().map_err(|_| invalid())?))
+            }
             _ => return Err(invalid()),
         };
         Ok(Self { name: name.to_owned(), action })

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod failpoint;
 pub mod memory;
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// How logs are written.
@@ -27,9 +28,16 @@ fn own_crates(level: &str) -> String {
 pub fn init(filter: &str, format: LogFormat) {
     // A plain level is about Feedfleet; its libraries only tell of trouble.
     let plain = filter.bytes().all(|b| b.is_ascii_alphabetic());
-    let directives = if plain { format!("error,feedfleet={filter},{}", own_crates(filter)) } else { filter.to_owned() };
+    let directives = if plain {
+        format!("error,feedfleet={filter},{}", own_crates(filter))
+    } else {
+        filter.to_owned()
+    };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error means that logs have been set up already, which is as good.
     match format {
         LogFormat::Text => logs.with_target(false).try_init().ok(),

@@ -14,7 +14,9 @@ pub async fn run(deps: &Deps, job: &Job, cancel: &CancellationToken) -> Outcome 
         Job::Image(job) => {
             let pipe = match deps.pipe(&job.pipe) {
                 Ok(pipe) => pipe,
-                Err(errors) => return Outcome::Dead(Reason::new(ReasonClass::Configuration, errors)),
+                Err(errors) => {
+                    return Outcome::Dead(Reason::new(ReasonClass::Configuration, errors));
+                }
             };
             let image = image::ImageDeps {
                 objects: deps.objects.clone(),

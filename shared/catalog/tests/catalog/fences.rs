@@ -6,9 +6,7 @@ use feedfleet_catalog::compact::{CompactionLimits, compact};
 use feedfleet_catalog::diff::Absent;
 
 fn products(price: i64, n: usize) -> Vec<Product> {
-    (0..n)
-        .map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 })
-        .collect()
+    (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
 }
 
 fn night<'a>(name: &str, run: i64, records: &'a [Product]) -> Night<'a> {

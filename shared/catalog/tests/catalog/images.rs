@@ -60,8 +60,10 @@ fn the_newest_entry_of_a_picture_stays() {
     ];
     assert_eq!(images::fold(table, &pipe("acme"), &first).unwrap(), 3);
     assert_eq!(images::fold(table, &pipe("acme"), &first).unwrap(), 0, "a second time");
-    let second =
-        [entry("a", ImageStatus::Stored, later), entry("b", ImageStatus::Failed, start - TimeDelta::seconds(9))];
+    let second = [
+        entry("a", ImageStatus::Stored, later),
+        entry("b", ImageStatus::Failed, start - TimeDelta::seconds(9)),
+    ];
     assert_eq!(images::fold(table, &pipe("acme"), &second).unwrap(), 1, "the older one is no news");
     let expected = [("a", "stored"), ("b", "stored"), ("c", "stored")];
     let expected: BTreeMap<String, String> =

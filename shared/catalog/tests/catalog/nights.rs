@@ -116,7 +116,11 @@ fn a_night_without_change_writes_no_row() {
     let snapshot = catalog.products().snapshot().unwrap().unwrap();
     let files = snapshot.files(None).unwrap();
     assert_eq!((files.len(), files[0].dead_rows()), (1, 0));
-    assert_eq!(snapshot.fence(&feed_app_id(&pipe("acme"))).unwrap(), Some(2), "but the fence moves");
+    assert_eq!(
+        snapshot.fence(&feed_app_id(&pipe("acme"))).unwrap(),
+        Some(2),
+        "but the fence moves"
+    );
 }
 
 #[test]

@@ -17,14 +17,10 @@ use crate::test_server::{Step, TestServer, fetch, get, loopback_client, ok, raw,
 struct ScriptedResolver(Mutex<VecDeque<Vec<IpAddr>>>);
 
 impl ScriptedResolver {
-    fn new(answers: &[&[&str]]) -> Arc<dyn ResolveName> {
+    fn resolver(answers: &[&[&str]]) -> Arc<dyn ResolveName> {
         let answers = answers
             .iter()
-            .map(|list| {
-                list.iter()
-                    .map(|text| text.parse().expect("an address"))
-                    .collect()
-            })
+            .map(|list| list.iter().map(|text| text.parse().expect("an address")).collect())
             .collect();
         Arc::new(ScriptedResolver(Mutex::new(answers)))
     }
@@ -32,48 +28,31 @@ impl ScriptedResolver {
 
 impl ResolveName for ScriptedResolver {
     fn resolve(&self, _host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let answer = self
-            .0
-            .lock()
-            .expect("not poisoned")
-            .pop_front()
-            .unwrap_or_default();
+        let answer = self.0.lock().expect("not poisoned").pop_front().unwrap_or_default();
         Box::pin(async move { Ok(answer) })
     }
 }
 
 fn is_refused_address(error: &FetchError) -> bool {
-    matches!(
-        error.kind,
-        FetchErrorKind::Refused(GuardError::Address { .. })
-    )
+    matches!(error.kind, FetchErrorKind::Refused(GuardError::Address { .. }))
 }
 
 #[tokio::test]
 async fn a_lying_resolver_gets_no_connection() {
     let server = TestServer::start(|_| ok("secret")).await;
     let url = format!("http://shop.example:{}/", server.port());
-    for answer in [
-        &["10.0.0.1"][..],
-        &["93.184.216.34", "169.254.169.254"],
-        &["::1"],
-    ] {
-        let client = loopback_client(Some(ScriptedResolver::new(&[answer])));
-        let error = client
-            .get(Request::new(&url, wide()))
-            .await
-            .expect_err("private");
+    for answer in [&["10.0.0.1"][..], &["93.184.216.34", "169.254.169.254"], &["::1"]] {
+        let client = loopback_client(Some(ScriptedResolver::resolver(&[answer])));
+        let error = client.get(Request::new(&url, wide())).await.expect_err("private");
         assert!(is_refused_address(&error), "{error}");
         assert!(!error.is_retryable());
     }
     // The default policy doesn't allow loopback either, by whatever name.
     let mut options = ClientOptions::new("feedfleet-test");
-    options.resolver = Some(ScriptedResolver::new(&[&["127.0.0.1"]]));
+    options.resolver = Some(ScriptedResolver::resolver(&[&["127.0.0.1"]]));
     let client = Client::new(options).expect("a client");
-    let error = client
-        .get(Request::new("http://shop.example/", wide()))
-        .await
-        .expect_err("private");
+    let error =
+        client.get(Request::new("http://shop.example/", wide())).await.expect_err("private");
     assert!(is_refused_address(&error), "{error}");
     assert!(server.seen().is_empty());
 }
@@ -81,37 +60,22 @@ async fn a_lying_resolver_gets_no_connection() {
 #[tokio::test]
 async fn a_name_is_judged_anew_for_each_connection() {
     let server = TestServer::start(|_| ok("fine")).await;
-    let resolver = ScriptedResolver::new(&[&["127.0.0.1"], &["10.0.0.1"]]);
+    let resolver = ScriptedResolver::resolver(&[&["127.0.0.1"], &["10.0.0.1"]]);
     let client = loopback_client(Some(resolver));
     let url = format!("http://shop.example:{}/", server.port());
-    let mut first = client
-        .get(Request::new(&url, wide()))
-        .await
-        .expect("allowed");
+    let mut first = client.get(Request::new(&url, wide())).await.expect("allowed");
     assert_eq!(first.bytes().await.expect("a body"), "fine");
-    let error = client
-        .get(Request::new(&url, wide()))
-        .await
-        .expect_err("rebound");
+    let error = client.get(Request::new(&url, wide())).await.expect_err("rebound");
     assert!(is_refused_address(&error), "{error}");
 }
 
 #[tokio::test]
 async fn a_name_without_addresses_is_a_dns_error() {
-    let client = loopback_client(Some(ScriptedResolver::new(&[])));
-    let error = client
-        .get(Request::new("http://shop.example/", wide()))
-        .await
-        .expect_err("none");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Dns { .. }),
-        "{error:?}"
-    );
+    let client = loopback_client(Some(ScriptedResolver::resolver(&[])));
+    let error = client.get(Request::new("http://shop.example/", wide())).await.expect_err("none");
+    assert!(matches!(error.kind, FetchErrorKind::Dns { .. }), "{error:?}");
     assert!(error.is_retryable());
-    assert!(
-        error.to_string().contains("shop.example has no address"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("shop.example has no address"), "{error}");
 }
 
 #[tokio::test]
@@ -140,28 +104,18 @@ async fn a_redirect_to_a_private_address_is_refused() {
         "http://[::1]/",
         "http://2852039166/",
     ] {
-        let error = get(server.url(&format!("/{target}")), wide())
-            .await
-            .expect_err(target);
+        let error = get(server.url(&format!("/{target}")), wide()).await.expect_err(target);
         assert!(is_refused_address(&error), "{target}: {error}");
     }
-    let error = get(server.url("/file:///etc/passwd"), wide())
-        .await
-        .expect_err("a file");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Refused(GuardError::Scheme(_))),
-        "{error}"
-    );
+    let error = get(server.url("/file:///etc/passwd"), wide()).await.expect_err("a file");
+    assert!(matches!(error.kind, FetchErrorKind::Refused(GuardError::Scheme(_))), "{error}");
 }
 
 #[tokio::test]
 async fn a_redirect_to_a_name_with_a_private_address_is_refused() {
     let server = TestServer::start(|_| redirect("http://inside.example/")).await;
-    let client = loopback_client(Some(ScriptedResolver::new(&[&["192.168.0.1"]])));
-    let error = client
-        .get(Request::new(server.url("/"), wide()))
-        .await
-        .expect_err("private");
+    let client = loopback_client(Some(ScriptedResolver::resolver(&[&["192.168.0.1"]])));
+    let error = client.get(Request::new(server.url("/"), wide())).await.expect_err("private");
     assert!(is_refused_address(&error), "{error}");
     assert_eq!(error.url, "http://inside.example/");
 }
@@ -177,21 +131,12 @@ async fn redirect_loops_and_long_chains_end() {
     .await;
     for path in ["/self", "/ping"] {
         let error = get(server.url(path), wide()).await.expect_err(path);
-        assert!(
-            matches!(error.kind, FetchErrorKind::RedirectLoop),
-            "{error}"
-        );
+        assert!(matches!(error.kind, FetchErrorKind::RedirectLoop), "{error}");
     }
     let before = server.seen().len();
-    let limits = Limits {
-        max_redirects: 3,
-        ..wide()
-    };
+    let limits = Limits { max_redirects: 3, ..wide() };
     let error = get(server.url("/x"), limits).await.expect_err("endless");
-    assert!(
-        matches!(error.kind, FetchErrorKind::TooManyRedirects { limit: 3 }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::TooManyRedirects { limit: 3 }), "{error}");
     assert_eq!(server.seen().len() - before, 4);
 }
 
@@ -206,10 +151,7 @@ async fn credentials_do_not_follow_to_another_server() {
         ("X-Api-Key".to_owned(), "secret".to_owned()),
         ("Accept".to_owned(), "text/xml".to_owned()),
     ];
-    loopback_client(None)
-        .get(request)
-        .await
-        .expect("a response");
+    loopback_client(None).get(request).await.expect("a response");
     assert!(server.seen()[0].contains("authorization: bearer secret"));
     assert!(!other.seen()[0].contains("secret"), "{}", other.seen()[0]);
     assert!(other.seen()[0].contains("accept: text/xml"));
@@ -219,27 +161,15 @@ async fn credentials_do_not_follow_to_another_server() {
 #[tokio::test]
 async fn a_redirect_without_a_target_is_a_response() {
     let server = TestServer::start(|_| vec![raw("302 Found\nContent-Length: 0\n", "")]).await;
-    assert_eq!(
-        get(server.url("/"), wide())
-            .await
-            .expect("a response")
-            .status(),
-        302
-    );
+    assert_eq!(get(server.url("/"), wide()).await.expect("a response").status(), 302);
 }
 
 #[tokio::test]
 async fn a_silent_server_times_out() {
     let server = TestServer::start(|_| vec![Step::Hold]).await;
-    let limits = Limits {
-        first_byte: Duration::from_millis(50),
-        ..wide()
-    };
+    let limits = Limits { first_byte: Duration::from_millis(50), ..wide() };
     let error = fetch(server.url("/"), limits).await.expect_err("silent");
-    assert!(
-        matches!(error.kind, FetchErrorKind::TimedOut(Phase::FirstByte)),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::TimedOut(Phase::FirstByte)), "{error}");
     assert!(error.is_retryable());
 }
 
@@ -250,15 +180,9 @@ async fn the_total_time_covers_redirects() {
         _ => vec![Step::Hold],
     })
     .await;
-    let limits = Limits {
-        total_time: Duration::from_millis(100),
-        ..wide()
-    };
+    let limits = Limits { total_time: Duration::from_millis(100), ..wide() };
     let error = fetch(server.url("/a"), limits).await.expect_err("silent");
-    assert!(
-        matches!(error.kind, FetchErrorKind::TimedOut(Phase::Total)),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::TimedOut(Phase::Total)), "{error}");
 }
 
 #[tokio::test]
@@ -268,15 +192,9 @@ async fn a_refused_connection_is_named_without_secrets() {
     drop(listener);
     let url = format!("http://{address}/feed?key=secret");
     let error = fetch(url, wide()).await.expect_err("nobody listens");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Connect { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::Connect { .. }), "{error:?}");
     assert!(error.is_retryable());
-    assert!(
-        !format!("{error} {error:?}").contains("secret"),
-        "{error:?}"
-    );
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
 }
 
 #[tokio::test]
@@ -285,20 +203,12 @@ async fn a_server_that_speaks_no_tls_is_a_tls_error() {
     let address = listener.local_addr().expect("a bound address");
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.expect("a connection");
-        socket
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .expect("written");
+        socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
         // Until the client goes away: closing early would discard what it has yet to read.
         while socket.read_u8().await.is_ok() {}
     });
-    let error = fetch(format!("https://{address}/"), wide())
-        .await
-        .expect_err("no TLS");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Tls { .. }),
-        "{error:?}"
-    );
+    let error = fetch(format!("https://{address}/"), wide()).await.expect_err("no TLS");
+    assert!(matches!(error.kind, FetchErrorKind::Tls { .. }), "{error:?}");
     assert!(!error.is_retryable());
 }
 
@@ -306,10 +216,7 @@ async fn a_server_that_speaks_no_tls_is_a_tls_error() {
 async fn a_server_that_speaks_no_http_is_a_transfer_error() {
     let server = TestServer::start(|_| vec![Step::Send(b"hello\r\n\r\n".to_vec())]).await;
     let error = fetch(server.url("/"), wide()).await.expect_err("no HTTP");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Transfer { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::Transfer { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -319,19 +226,10 @@ async fn invalid_headers_and_refused_urls_send_nothing() {
     let mut request = Request::new(server.url("/"), wide());
     request.headers = vec![("X-Key".to_owned(), "a\r\nb".to_owned())];
     let error = client.get(request).await.expect_err("a line break");
-    assert!(
-        matches!(error.kind, FetchErrorKind::InvalidHeader { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FetchErrorKind::InvalidHeader { .. }), "{error}");
     let url = format!("http://user:secret@127.0.0.1:{}/", server.port());
-    let error = client
-        .get(Request::new(url, wide()))
-        .await
-        .expect_err("user information");
-    assert!(
-        matches!(error.kind, FetchErrorKind::Refused(GuardError::UserInfo)),
-        "{error}"
-    );
+    let error = client.get(Request::new(url, wide())).await.expect_err("user information");
+    assert!(matches!(error.kind, FetchErrorKind::Refused(GuardError::UserInfo)), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(server.seen().is_empty());
 }

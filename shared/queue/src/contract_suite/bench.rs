@@ -30,10 +30,7 @@ impl Bench {
     }
 
     pub(super) async fn queue_dying_after(&self, max_receives: u32) -> Probe {
-        Probe {
-            queue: self.backend.fresh(max_receives).await,
-            lease: self.lease(),
-        }
+        Probe { queue: self.backend.fresh(max_receives).await, lease: self.lease() }
     }
 
     /// The visibility timeout of the checks: short where it has to be slept through.
@@ -90,10 +87,8 @@ impl Deref for Probe {
 impl Probe {
     /// Sends `(group, body)` pairs in one batch. The body is the deduplication id too.
     pub(super) async fn put(&self, messages: &[(&str, &str)]) {
-        let batch: Vec<NewMessage> = messages
-            .iter()
-            .map(|(group, body)| message(group, body, body))
-            .collect();
+        let batch: Vec<NewMessage> =
+            messages.iter().map(|(group, body)| message(group, body, body)).collect();
         let sent = self.send(&batch).await.expect("send");
         assert_eq!(sent.len(), batch.len(), "one answer for each message");
     }
@@ -104,11 +99,7 @@ impl Probe {
     }
 
     pub(super) async fn take_for(&self, max: usize, visibility: Duration) -> Vec<Received> {
-        let request = Receive {
-            max,
-            visibility,
-            wait: PATIENCE,
-        };
+        let request = Receive { max, visibility, wait: PATIENCE };
         let received = self.receive(request).await.expect("receive");
         assert!(received.len() <= max, "no more than asked for");
         received
@@ -125,22 +116,14 @@ impl Probe {
 
     /// Nothing can be received now.
     pub(super) async fn assert_silent(&self) {
-        let request = Receive {
-            max: 10,
-            visibility: self.lease,
-            wait: Duration::ZERO,
-        };
+        let request = Receive { max: 10, visibility: self.lease, wait: Duration::ZERO };
         let received = self.receive(request).await.expect("receive");
         assert!(received.is_empty(), "unexpected: {received:?}");
     }
 }
 
 pub(super) fn message(group: &str, dedup_id: &str, body: &str) -> NewMessage {
-    NewMessage {
-        group: group.to_owned(),
-        dedup_id: dedup_id.to_owned(),
-        body: body.to_owned(),
-    }
+    NewMessage { group: group.to_owned(), dedup_id: dedup_id.to_owned(), body: body.to_owned() }
 }
 
 pub(super) fn bodies(received: &[Received]) -> Vec<&str> {

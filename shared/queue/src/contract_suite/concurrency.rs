@@ -24,14 +24,11 @@ pub(super) async fn many_consumers_get_each_message_once_and_in_order(bench: Ben
     let mut expected = BTreeMap::new();
     for group in 0..GROUPS {
         let group = format!("group-{group}");
-        let bodies: Vec<String> = (0..MESSAGES_OF_GROUP)
-            .map(|n| format!("{group}-message-{n}"))
-            .collect();
+        let bodies: Vec<String> =
+            (0..MESSAGES_OF_GROUP).map(|n| format!("{group}-message-{n}")).collect();
         for part in bodies.chunks(10) {
-            let batch: Vec<(&str, &str)> = part
-                .iter()
-                .map(|body| (group.as_str(), body.as_str()))
-                .collect();
+            let batch: Vec<(&str, &str)> =
+                part.iter().map(|body| (group.as_str(), body.as_str())).collect();
             queue.put(&batch).await;
         }
         expected.insert(group, bodies);
@@ -56,17 +53,11 @@ pub(super) async fn many_consumers_get_each_message_once_and_in_order(bench: Ben
 
 /// Receives and deletes until all messages are in the log.
 async fn consume(queue: Probe, max: usize, log: Log) {
-    let request = Receive {
-        max,
-        visibility: LEASE,
-        wait: Duration::from_secs(1),
-    };
+    let request = Receive { max, visibility: LEASE, wait: Duration::from_secs(1) };
     while logged(&log) < ALL {
         for one in queue.receive(request).await.expect("receive") {
             // Before the delete: until then nobody else can receive of this group.
-            log.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((one.group, one.body));
+            log.lock().unwrap_or_else(PoisonError::into_inner).push((one.group, one.body));
             queue.delete(&one.receipt).await.expect("delete");
         }
     }

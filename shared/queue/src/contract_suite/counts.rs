@@ -37,11 +37,5 @@ pub(super) async fn counts_follow_the_messages(bench: Bench) {
         queue.delete(&one.receipt).await.expect("delete");
     }
     let last = queue.counts().await.expect("counts");
-    assert_eq!(
-        last,
-        Counts {
-            dead: 1,
-            ..Counts::default()
-        }
-    );
+    assert_eq!(last, Counts { dead: 1, ..Counts::default() });
 }

@@ -28,11 +28,7 @@ pub(super) async fn duplicates_are_reported(bench: Bench) {
 
 pub(super) async fn a_duplicate_in_one_batch_is_not_delivered(bench: Bench) {
     let queue = bench.queue().await;
-    let batch = [
-        message("g", "same", "1"),
-        message("g", "same", "2"),
-        message("g", "other", "3"),
-    ];
+    let batch = [message("g", "same", "1"), message("g", "same", "2"), message("g", "other", "3")];
     assert_eq!(queue.send(&batch).await.expect("send").len(), 3);
     for body in ["1", "3"] {
         let one = queue.take_one(body).await;
@@ -62,21 +58,12 @@ pub(super) async fn deduplication_outlives_the_message(bench: Bench) {
 pub(super) async fn deduplication_ends_after_five_minutes(bench: Bench) {
     let queue = bench.queue().await;
     let nearly = DEDUP_WINDOW - Duration::from_secs(10);
-    queue
-        .send(&[message("g", "same", "1")])
-        .await
-        .expect("send");
+    queue.send(&[message("g", "same", "1")]).await.expect("send");
     bench.pass(nearly).await;
-    queue
-        .send(&[message("g", "same", "2")])
-        .await
-        .expect("send");
+    queue.send(&[message("g", "same", "2")]).await.expect("send");
     bench.pass(Duration::from_secs(11)).await;
     // Counted from the first: the duplicate in between has not prolonged the window.
-    queue
-        .send(&[message("g", "same", "3")])
-        .await
-        .expect("send");
+    queue.send(&[message("g", "same", "3")]).await.expect("send");
     for body in ["1", "3"] {
         let one = queue.take_one(body).await;
         queue.delete(&one.receipt).await.expect("delete");

@@ -120,10 +120,7 @@ pub(super) async fn a_deleted_message_stays_deleted(bench: Bench) {
     queue.delete(&first.receipt).await.expect("delete");
     // Backends answer a second delete with either; the message is gone.
     let second = queue.delete(&first.receipt).await;
-    assert!(matches!(
-        second,
-        Ok(()) | Err(QueueError::ReceiptExpired { .. })
-    ));
+    assert!(matches!(second, Ok(()) | Err(QueueError::ReceiptExpired { .. })));
     assert_receipt_dead(queue.extend(&first.receipt, bench.lease()).await);
     bench.pass(bench.lease()).await;
     queue.assert_silent().await;

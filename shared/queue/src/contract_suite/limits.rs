@@ -10,11 +10,7 @@ use crate::limits::{MAX_BATCH, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_VISIBILITY, M
 pub(super) async fn an_empty_receive_waits_and_returns_empty(bench: Bench) {
     let queue = bench.queue().await;
     let wait = Duration::from_secs(1);
-    let request = Receive {
-        max: 1,
-        visibility: bench.lease(),
-        wait,
-    };
+    let request = Receive { max: 1, visibility: bench.lease(), wait };
     let started = Instant::now();
     let received = queue.receive(request).await.expect("receive");
     let waited = started.elapsed();
@@ -26,11 +22,7 @@ pub(super) async fn an_empty_receive_waits_and_returns_empty(bench: Bench) {
 
 pub(super) async fn a_waiting_receive_wakes_for_a_message(bench: Bench) {
     let queue = bench.queue().await;
-    let request = Receive {
-        max: 1,
-        visibility: bench.lease(),
-        wait: MAX_WAIT,
-    };
+    let request = Receive { max: 1, visibility: bench.lease(), wait: MAX_WAIT };
     let started = Instant::now();
     let waiting = queue.clone();
     let receiver = tokio::spawn(async move { waiting.receive(request).await });
@@ -43,39 +35,21 @@ pub(super) async fn a_waiting_receive_wakes_for_a_message(bench: Bench) {
 pub(super) async fn batches_are_limited(bench: Bench) {
     let queue = bench.queue().await;
     assert!(queue.send(&[]).await.expect("nothing to send").is_empty());
-    let mut batch: Vec<_> = (0..=MAX_BATCH)
-        .map(|n| message("g", &n.to_string(), "body"))
-        .collect();
+    let mut batch: Vec<_> = (0..=MAX_BATCH).map(|n| message("g", &n.to_string(), "body")).collect();
     assert_invalid(queue.send(&batch).await);
     queue.assert_silent().await;
     batch.truncate(MAX_BATCH);
     let sent = queue.send(&batch).await.expect("a full batch");
     assert_eq!(sent.len(), MAX_BATCH);
 
-    let good = Receive {
-        max: 1,
-        visibility: bench.lease(),
-        wait: Duration::ZERO,
-    };
+    let good = Receive { max: 1, visibility: bench.lease(), wait: Duration::ZERO };
     let second = Duration::from_secs(1);
     let bad = [
         Receive { max: 0, ..good },
-        Receive {
-            max: MAX_BATCH + 1,
-            ..good
-        },
-        Receive {
-            visibility: Duration::ZERO,
-            ..good
-        },
-        Receive {
-            visibility: MAX_VISIBILITY + second,
-            ..good
-        },
-        Receive {
-            wait: MAX_WAIT + second,
-            ..good
-        },
+        Receive { max: MAX_BATCH + 1, ..good },
+        Receive { visibility: Duration::ZERO, ..good },
+        Receive { visibility: MAX_VISIBILITY + second, ..good },
+        Receive { wait: MAX_WAIT + second, ..good },
     ];
     for request in bad {
         assert_invalid(queue.receive(request).await);

@@ -136,10 +136,9 @@ fn promises() -> Vec<Promise> {
         promise!(leases::a_lease_ends_within_twelve_hours, |bench| {
             bench.deviations().no_lease_ceiling
         }),
-        promise!(
-            dead_letters::a_message_received_too_often_is_dead,
-            |bench| { bench.deviations().no_automatic_dead_letters }
-        ),
+        promise!(dead_letters::a_message_received_too_often_is_dead, |bench| {
+            bench.deviations().no_automatic_dead_letters
+        }),
         promise!(dead_letters::a_message_can_be_dead_lettered_with_a_reason),
         promise!(dead_letters::the_longest_dead_come_first, |bench| {
             bench.deviations().dead_letters_unordered

@@ -28,27 +28,19 @@ impl OpError {
         let queue = label.to_owned();
         match self {
             Self::ReceiptExpired => QueueError::ReceiptExpired { queue },
-            Self::Invalid(what) => QueueError::Invalid {
-                queue,
-                what: what.to_owned(),
-            },
-            Self::SchemaTooNew { found, supported } => QueueError::SchemaTooNew {
-                queue,
-                found,
-                supported,
-            },
+            Self::Invalid(what) => QueueError::Invalid { queue, what: what.to_owned() },
+            Self::SchemaTooNew { found, supported } => {
+                QueueError::SchemaTooNew { queue, found, supported }
+            }
             Self::Sqlite(error) => QueueError::Backend {
                 queue,
                 action,
                 retryable: is_retryable(&error),
                 source: Box::new(error),
             },
-            error @ Self::NoWriteAheadLog(_) => QueueError::Backend {
-                queue,
-                action,
-                retryable: false,
-                source: Box::new(error),
-            },
+            error @ Self::NoWriteAheadLog(_) => {
+                QueueError::Backend { queue, action, retryable: false, source: Box::new(error) }
+            }
         }
     }
 }

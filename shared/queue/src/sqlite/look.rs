@@ -51,10 +51,8 @@ pub(super) fn counts(conn: &mut Connection, scope: &Scope) -> Result<Counts, OpE
     let ready = count(&tx, READY_GROUPS, params![queue])?;
     let freed = count(&tx, FREED_GROUPS, params![queue, now_ms])?;
     let dead = count(&tx, DEAD, params![queue])?;
-    let oldest_sent_at_ms: Option<i64> = tx
-        .prepare_cached(OLDEST)?
-        .query_row(params![queue], |row| row.get(0))
-        .optional()?;
+    let oldest_sent_at_ms: Option<i64> =
+        tx.prepare_cached(OLDEST)?.query_row(params![queue], |row| row.get(0)).optional()?;
     tx.commit()?;
     Ok(Counts {
         visible: messages.saturating_sub(in_flight),

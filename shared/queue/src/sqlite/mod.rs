@@ -54,10 +54,7 @@ pub struct SqliteQueueOptions {
 impl SqliteQueueOptions {
     /// Options with the machine's clock.
     pub fn new(max_receives: u32) -> Self {
-        Self {
-            max_receives,
-            clock: Arc::new(SystemClock),
-        }
+        Self { max_receives, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -98,10 +95,7 @@ impl SqliteQueue {
             max_receives: options.max_receives,
             clock: options.clock,
         };
-        Ok(Self {
-            scope: Arc::new(scope),
-            thread,
-        })
+        Ok(Self { scope: Arc::new(scope), thread })
     }
 
     async fn run<T, F>(&self, action: &'static str, op: F) -> Result<T, QueueError>
@@ -131,9 +125,7 @@ impl SqliteQueue {
 
 impl fmt::Debug for SqliteQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteQueue")
-            .field("queue", &self.scope.label)
-            .finish_non_exhaustive()
+        f.debug_struct("SqliteQueue").field("queue", &self.scope.label).finish_non_exhaustive()
     }
 }
 
@@ -145,10 +137,7 @@ impl Queue for SqliteQueue {
             return Ok(Vec::new());
         }
         let batch = batch.to_vec();
-        self.run("send messages", move |conn, scope| {
-            send::send(conn, scope, &batch)
-        })
-        .await
+        self.run("send messages", move |conn, scope| send::send(conn, scope, &batch)).await
     }
 
     async fn receive(&self, request: Receive) -> Result<Vec<Received>, QueueError> {
@@ -177,18 +166,13 @@ impl Queue for SqliteQueue {
 
     async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let receipt = receipt.clone();
-        self.run("release a message", move |conn, scope| {
-            settle::release(conn, scope, &receipt)
-        })
-        .await
+        self.run("release a message", move |conn, scope| settle::release(conn, scope, &receipt))
+            .await
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let receipt = receipt.clone();
-        self.run("delete a message", move |conn, scope| {
-            settle::delete(conn, scope, &receipt)
-        })
-        .await
+        self.run("delete a message", move |conn, scope| settle::delete(conn, scope, &receipt)).await
     }
 
     async fn dead_letter(&self, receipt: &Receipt, reason: &str) -> Result<(), QueueError> {
@@ -201,22 +185,16 @@ impl Queue for SqliteQueue {
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        self.run("count messages", |conn, scope| look::counts(conn, scope))
-            .await
+        self.run("count messages", |conn, scope| look::counts(conn, scope)).await
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<DeadMessage>, QueueError> {
-        self.run("read the dead letters", move |conn, scope| {
-            look::dead(conn, scope, limit)
-        })
-        .await
+        self.run("read the dead letters", move |conn, scope| look::dead(conn, scope, limit)).await
     }
 
     async fn forget_dead(&self, id: &MessageId) -> Result<bool, QueueError> {
         let id = id.clone();
-        self.run("forget a dead letter", move |conn, scope| {
-            look::forget_dead(conn, scope, &id)
-        })
-        .await
+        self.run("forget a dead letter", move |conn, scope| look::forget_dead(conn, scope, &id))
+            .await
     }
 }

@@ -40,9 +40,8 @@ fn hot_statements_search_and_never_scan_or_sort() {
 }
 
 fn plan(conn: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = conn
-        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-        .expect("the statement compiles");
+    let mut statement =
+        conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("the statement compiles");
     let mut lines = Vec::new();
     // Parameters stay unbound, which the plan does not mind.
     let mut rows = statement.raw_query();

@@ -75,10 +75,8 @@ pub(super) fn receive(
         }
         // The groups go on without them, so the choice is made anew.
         for candidate in &exhausted {
-            let reason = format!(
-                "received {} times without being settled",
-                candidate.receive_count
-            );
+            let reason =
+                format!("received {} times without being settled", candidate.receive_count);
             bury(&tx, candidate.seq, candidate.group_id, &reason, now_ms)?;
             buried.push((candidate.seq, reason));
         }
@@ -141,11 +139,7 @@ fn oldest_runnable(
     let mut candidates = Vec::new();
     for group_id in groups {
         let rows = first_of_group.query_map(params![group_id, limit], |row| {
-            Ok(Candidate {
-                seq: row.get(0)?,
-                group_id,
-                receive_count: row.get(1)?,
-            })
+            Ok(Candidate { seq: row.get(0)?, group_id, receive_count: row.get(1)? })
         })?;
         for candidate in rows {
             candidates.push(candidate?);
@@ -180,11 +174,7 @@ pub(super) struct Delivery {
 
 impl Delivery {
     pub(super) fn new(received: Vec<Received>, thread: DatabaseThread, scope: Arc<Scope>) -> Self {
-        Self {
-            received,
-            thread,
-            scope,
-        }
+        Self { received, thread, scope }
     }
 
     /// The messages, now the caller's.

@@ -106,20 +106,14 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, OpError> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     let queue_id = prepare(&mut connection, name)?;
-    Ok(Opened {
-        connection,
-        queue_id,
-    })
+    Ok(Opened { connection, queue_id })
 }
 
 /// The file's schema version, 0 if it is new.
 fn version(conn: &Connection) -> Result<i64, OpError> {
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > SCHEMA_VERSION {
-        return Err(OpError::SchemaTooNew {
-            found,
-            supported: SCHEMA_VERSION,
-        });
+        return Err(OpError::SchemaTooNew { found, supported: SCHEMA_VERSION });
     }
     Ok(found)
 }
@@ -149,9 +143,7 @@ fn prepare(conn: &mut Connection, name: &str) -> Result<i64, OpError> {
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     let known: Option<i64> = tx
-        .query_row("SELECT id FROM queue WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT id FROM queue WHERE name = ?1", [name], |row| row.get(0))
         .optional()?;
     let queue_id = match known {
         Some(id) => id,
@@ -184,13 +176,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let opened = open(&dir.path().join("queue.db"), "crawl").expect("open");
         let conn = &opened.connection;
-        let synchronous: i64 = conn
-            .pragma_query_value(None, "synchronous", |row| row.get(0))
-            .expect("synchronous");
+        let synchronous: i64 =
+            conn.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("synchronous");
         assert_eq!(synchronous, 2, "2 is FULL");
-        let mode: String = conn
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .expect("journal_mode");
+        let mode: String =
+            conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("journal_mode");
         assert_eq!(mode, "wal");
     }
 
@@ -199,13 +189,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("queue.db");
         let conn = Connection::open(&path).expect("open");
-        conn.pragma_update(None, "user_version", SCHEMA_VERSION + 1)
-            .expect("user_version");
+        conn.pragma_update(None, "user_version", SCHEMA_VERSION + 1).expect("user_version");
         let error = open(&path, "crawl").err();
         assert!(matches!(error, Some(OpError::SchemaTooNew { found, .. }) if found == 2));
-        let mode: String = conn
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .expect("journal_mode");
+        let mode: String =
+            conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("journal_mode");
         assert_eq!(mode, "delete");
     }
 }

@@ -51,10 +51,7 @@ pub(super) fn send(
             Some(seq) => seq,
             None => append(&tx, scope, message, now_ms)?,
         };
-        sent.push(Sent {
-            id: MessageId::new(seq.to_string()),
-            duplicate,
-        });
+        sent.push(Sent { id: MessageId::new(seq.to_string()), duplicate });
     }
     tx.commit()?;
     Ok(sent)
@@ -69,9 +66,7 @@ fn earlier(
     let mut statement = tx.prepare_cached(EARLIER)?;
     let (queue_id, group, dedup_id) = (scope.queue_id, &message.group, &message.dedup_id);
     let seq = statement
-        .query_row(params![queue_id, group, dedup_id, forgotten_ms], |row| {
-            row.get(0)
-        })
+        .query_row(params![queue_id, group, dedup_id, forgotten_ms], |row| row.get(0))
         .optional()?;
     Ok(seq)
 }
@@ -99,18 +94,12 @@ fn append(
         execute(tx, READY, params![group_id, seq])?;
     }
     let (group, dedup_id) = (&message.group, &message.dedup_id);
-    execute(
-        tx,
-        REMEMBER,
-        params![queue_id, group, dedup_id, seq, now_ms],
-    )?;
+    execute(tx, REMEMBER, params![queue_id, group, dedup_id, seq, now_ms])?;
     Ok(seq)
 }
 
 fn find_group(tx: &Transaction<'_>, queue_id: i64, name: &str) -> Result<Option<i64>, OpError> {
     let mut statement = tx.prepare_cached(FIND_GROUP)?;
-    let id = statement
-        .query_row(params![queue_id, name], |row| row.get(0))
-        .optional()?;
+    let id = statement.query_row(params![queue_id, name], |row| row.get(0)).optional()?;
     Ok(id)
 }

@@ -63,9 +63,7 @@ pub(super) fn extend(
     let held = held(&tx, scope, receipt, now_ms)?;
     let lease_until_ms = now_ms.saturating_add(millis(visibility));
     if lease_until_ms > held.received_at_ms.saturating_add(millis(MAX_VISIBILITY)) {
-        return Err(OpError::Invalid(
-            "a lease ends at most 12 hours after its receive",
-        ));
+        return Err(OpError::Invalid("a lease ends at most 12 hours after its receive"));
     }
     execute(&tx, LEASE_UNTIL, params![held.seq, lease_until_ms])?;
     tx.commit()?;
@@ -167,11 +165,7 @@ fn held(
     let mut statement = tx.prepare_cached(HELD)?;
     let held = statement
         .query_row(params![seq, scope.queue_id, receive_count, now_ms], |row| {
-            Ok(Held {
-                seq,
-                group_id: row.get(0)?,
-                received_at_ms: row.get(1)?,
-            })
+            Ok(Held { seq, group_id: row.get(0)?, received_at_ms: row.get(1)? })
         })
         .optional()?;
     held.ok_or(OpError::ReceiptExpired)

@@ -31,13 +31,11 @@ pub(super) struct ThreadGone;
 impl DatabaseThread {
     pub(super) fn start(mut connection: Connection, name: &str) -> io::Result<Self> {
         let (jobs, posted) = mpsc::channel::<Job>();
-        thread::Builder::new()
-            .name(format!("queue-{name}"))
-            .spawn(move || {
-                for job in posted {
-                    job(&mut connection);
-                }
-            })?;
+        thread::Builder::new().name(format!("queue-{name}")).spawn(move || {
+            for job in posted {
+                job(&mut connection);
+            }
+        })?;
         Ok(Self { jobs })
     }
 

@@ -12,11 +12,7 @@ use super::{START_MS, message, open};
 
 const LEASE: Duration = Duration::from_secs(30);
 
-const NOW: Receive = Receive {
-    max: 10,
-    visibility: LEASE,
-    wait: Duration::ZERO,
-};
+const NOW: Receive = Receive { max: 10, visibility: LEASE, wait: Duration::ZERO };
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(START_MS))
@@ -76,10 +72,7 @@ async fn a_waiting_receive_sees_what_another_handle_sends() {
     let clock = clock();
     let receiver = open(&path, "crawl", 5, &clock);
     let sender = open(&path, "crawl", 5, &clock);
-    let waiting = Receive {
-        wait: Duration::from_secs(20),
-        ..NOW
-    };
+    let waiting = Receive { wait: Duration::from_secs(20), ..NOW };
     let batch = [message("g", "1")];
     let (received, sent) = tokio::join!(receiver.receive(waiting), sender.send(&batch));
     sent.expect("send");
@@ -148,10 +141,7 @@ async fn an_abandoned_receive_gives_its_messages_back() {
     queue.send(&[message("g", "1")]).await.expect("send");
     let abandoned = tokio::time::timeout(Duration::ZERO, queue.receive(NOW)).await;
     // The clock stands still: only a release can bring the message back.
-    let waiting = Receive {
-        wait: Duration::from_secs(20),
-        ..NOW
-    };
+    let waiting = Receive { wait: Duration::from_secs(20), ..NOW };
     match abandoned {
         Err(_) => {
             let received = queue.receive(waiting).await.expect("receive");
@@ -191,17 +181,10 @@ fn what_cannot_be_opened_says_which_queue_and_file() {
     let error = open_error(&no_folder, "crawl", 5);
     assert!(matches!(error, QueueError::Backend { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(
-        text.contains("crawl in ") && text.contains("queue.db"),
-        "{text}"
-    );
+    assert!(text.contains("crawl in ") && text.contains("queue.db"), "{text}");
 
     let not_a_database = dir.path().join("notes.txt");
-    std::fs::write(
-        &not_a_database,
-        "no database, and long enough. ".repeat(100),
-    )
-    .expect("write");
+    std::fs::write(&not_a_database, "no database, and long enough. ".repeat(100)).expect("write");
     let error = open_error(&not_a_database, "crawl", 5);
     assert!(matches!(error, QueueError::Backend { .. }), "{error:?}");
     assert!(!error.is_retryable());

@@ -174,12 +174,8 @@ impl Model {
 
     pub fn counts(&self) -> Counts {
         let in_flight = |message: &&Message| self.is_in_flight(message);
-        let blocked: Vec<&str> = self
-            .messages
-            .iter()
-            .filter(in_flight)
-            .map(|message| message.group.as_str())
-            .collect();
+        let blocked: Vec<&str> =
+            self.messages.iter().filter(in_flight).map(|message| message.group.as_str()).collect();
         let mut runnable: Vec<&str> = self
             .messages
             .iter()
@@ -214,10 +210,6 @@ impl Model {
 
     fn bury(&mut self, at: usize, reason: String) {
         let message = self.messages.remove(at);
-        self.dead.push(Dead {
-            message,
-            reason,
-            died_at_ms: self.now_ms,
-        });
+        self.dead.push(Dead { message, reason, died_at_ms: self.now_ms });
     }
 }

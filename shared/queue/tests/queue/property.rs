@@ -162,11 +162,7 @@ impl Pair {
         let sent = self.queue.send(&batch).await.expect("send");
         prop_assert_eq!(sent.len(), batch.len());
         for (message, sent) in batch.iter().zip(sent) {
-            let NewMessage {
-                group,
-                dedup_id,
-                body,
-            } = message;
+            let NewMessage { group, dedup_id, body } = message;
             let (number, duplicate) = self.model.send(group, dedup_id, body);
             prop_assert_eq!(sent.duplicate, duplicate);
             if duplicate {
@@ -179,11 +175,8 @@ impl Pair {
     }
 
     async fn receive(&mut self, max: usize, seconds: u64) -> Result<(), TestCaseError> {
-        let request = Receive {
-            max,
-            visibility: Duration::from_secs(seconds),
-            wait: Duration::ZERO,
-        };
+        let request =
+            Receive { max, visibility: Duration::from_secs(seconds), wait: Duration::ZERO };
         let received = self.queue.receive(request).await.expect("receive");
         let expected = self.model.receive(max, millis(seconds));
         prop_assert_eq!(received.len(), expected.len());
@@ -194,10 +187,7 @@ impl Pair {
             prop_assert_eq!(got.receive_count, known.receive_count);
             prop_assert_eq!(got.sent_at_ms, known.sent_at_ms);
             prop_assert_eq!(got.first_received_at_ms, known.first_received_at_ms);
-            let receipt = ModelReceipt {
-                number: known.number,
-                receive_count: known.receive_count,
-            };
+            let receipt = ModelReceipt { number: known.number, receive_count: known.receive_count };
             self.receipts.push((got.receipt, receipt));
         }
         Ok(())
@@ -208,11 +198,7 @@ impl Pair {
         let expected = self.model.dead();
         prop_assert_eq!(got.len(), expected.len());
         for (letter, known) in got.into_iter().zip(expected) {
-            let Dead {
-                message,
-                reason,
-                died_at_ms,
-            } = known;
+            let Dead { message, reason, died_at_ms } = known;
             prop_assert_eq!(&letter.id, &self.ids[message.number]);
             prop_assert_eq!(letter.group, message.group);
             prop_assert_eq!(letter.body, message.body);

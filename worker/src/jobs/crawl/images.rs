@@ -136,12 +136,11 @@ mod tests {
         let urls = |host: &str, n: usize| -> BTreeSet<String> {
             (0..n).map(|i| format!("http://{host}/{i:03}.jpg")).collect()
         };
-        let links = BTreeMap::from([
-            ("a".to_owned(), urls("a", 55)),
-            ("b".to_owned(), urls("b", 10)),
-        ]);
+        let links =
+            BTreeMap::from([("a".to_owned(), urls("a", 55)), ("b".to_owned(), urls("b", 10))]);
         let jobs = jobs(&key, links, 2);
-        let order: Vec<_> = jobs.iter().map(|j| (j.host.as_str(), j.shard, j.items.len())).collect();
+        let order: Vec<_> =
+            jobs.iter().map(|j| (j.host.as_str(), j.shard, j.items.len())).collect();
         assert_eq!(order, [("a", 0, 20), ("b", 0, 10), ("a", 1, 20), ("a", 0, 15)]);
         assert_eq!(jobs[3].batch, 3);
     }

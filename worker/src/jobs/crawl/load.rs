@@ -9,7 +9,9 @@ use feedfleet_config::{Compression, Pipe};
 use feedfleet_feed::{
     Change as RowChange, Completeness, FeedReader, Hints, Refusal, Settings, Step,
 };
-use feedfleet_model::report::{Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts};
+use feedfleet_model::report::{
+    Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts,
+};
 use feedfleet_model::{Reason, ReasonClass, Row, RunKey, keys};
 use feedfleet_objects::Objects;
 use std::io::Read;
@@ -56,10 +58,16 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// The source said that nothing has changed.
-    pub fn not_modified(key: &RunKey, base: Vec<DataFile>) -> Self {
+    pub fn not_modified(pipe: &Pipe, key: &RunKey, base: Vec<DataFile>) -> Self {
         let change = nothing_changed(&key.pipe, key.run, &feed_app_id(&key.pipe), base);
         let live: u64 = change.base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
-        let source = SourceFacts { not_modified: true, complete: true, ..SourceFacts::default() };
+        let source = SourceFacts {
+            location: pipe.source.location.display(),
+            mapping: pipe.mapping_fingerprint(),
+            not_modified: true,
+            complete: true,
+            ..SourceFacts::default()
+        };
         Self {
             change,
             counts: Counts { unchanged: live, live, ..Counts::default() },
@@ -123,7 +131,10 @@ fn reopen(work: &Work, facts: &Facts) -> Result<Box<dyn Read + Send>, Failure> {
 }
 
 /// How the source ended, unless it failed.
-fn stopped(joined: std::thread::Result<Pumped>, cancel: &CancellationToken) -> Result<Pumped, Failure> {
+fn stopped(
+    joined: std::thread::Result<Pumped>,
+    cancel: &CancellationToken,
+) -> Result<Pumped, Failure> {
     if cancel.is_cancelled() {
         return Err(Failure::interrupted());
     }
@@ -133,9 +144,10 @@ fn stopped(joined: std::thread::Result<Pumped>, cancel: &CancellationToken) -> R
         Ok(()) => Ok(pumped),
         Err(e @ PieceError::Truncated(_)) => Ok(Pumped { end: Err(e), ..pumped }),
         Err(PieceError::Fetch(e)) => Err(e.into()),
-        Err(PieceError::Io(e)) => {
-            Err(Failure::retry(ReasonClass::SourceUnavailable, format!("could not read the source: {e}")))
-        }
+        Err(PieceError::Io(e)) => Err(Failure::retry(
+            ReasonClass::SourceUnavailable,
+            format!("could not read the source: {e}"),
+        )),
     }
 }
 
@@ -213,6 +225,10 @@ impl<'a> Pass<'a> {
                 Step::End => break,
                 Step::Known => {}
                 Step::Refused(refusal) => {
+                    // A bad item costs only itself: the product stays as it was.
+                    if !row.id().is_empty() {
+                        self.diff.keep(row.id());
+                    }
                     if first {
                         self.refusals.add(refusal.reason.name(), || sample(&refusal));
                     }
@@ -239,7 +255,11 @@ impl<'a> Pass<'a> {
 
     fn note_reading(&mut self, reader: &mut FeedReader) {
         for warning in reader.take_warnings() {
-            self.warnings.add_many(warning.reason.name(), warning.count, warning.samples.iter().map(sample));
+            self.warnings.add_many(
+                warning.reason.name(),
+                warning.count,
+                warning.samples.iter().map(sample),
+            );
         }
         let stats = reader.stats();
         self.decoded = stats.decoded_bytes;
@@ -260,12 +280,15 @@ impl<'a> Pass<'a> {
             self.facts.complete = false;
             self.facts.completeness = Some(format!("truncated: {why}"));
         }
-        if !facts.marked_end && !matches!(self.facts.completeness.as_deref(), Some(t) if t.contains("closing")) {
+        if !facts.marked_end
+            && !matches!(self.facts.completeness.as_deref(), Some(t) if t.contains("closing"))
+        {
             self.facts.complete = false;
             let text = "the transfer does not show where it ends (no Content-Length, no chunks)";
             self.facts.completeness = Some(text.to_owned());
         }
         let (absent, note) = self.absent();
+        self.facts.mapping = self.work.pipe.mapping_fingerprint();
         let key = &self.work.key;
         let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), absent)?;
         let refused = self.refusals.total();
@@ -296,7 +319,9 @@ impl<'a> Pass<'a> {
             return (Absent::Remove, None);
         }
         let hold = |why: String| {
-            let text = format!("{absent} of {live} products are absent from the source and are held: {why}");
+            let text = format!(
+                "{absent} of {live} products are absent from the source and are held: {why}"
+            );
             (Absent::Hold, Some(Reason::new(ReasonClass::LimitExceeded, text)))
         };
         if !self.facts.complete {

@@ -131,7 +131,7 @@ impl Crawl<'_> {
                     Some(snapshot) => snapshot.files(Some(&self.key.pipe))?,
                     None => Vec::new(),
                 };
-                let loaded = Loaded::not_modified(&self.key, base);
+                let loaded = Loaded::not_modified(pipe, &self.key, base);
                 return Ok(Some(Prepared { loaded, validators }));
             }
             Opened::Body(incoming) => incoming,
@@ -219,7 +219,8 @@ impl Crawl<'_> {
         let Prepared { loaded, validators } = prepared;
         let begun = Instant::now();
         let now = self.deps.clock.now();
-        let complete = loaded.source.complete;
+        // An unchanged source must be looked at again while an operator has something to decide.
+        let complete = loaded.source.complete && loaded.counts.held == 0;
         let (counts, source) = (loaded.counts, loaded.source.clone());
         let (bytes, refusals, warnings) =
             (loaded.bytes, loaded.refusals.clone(), loaded.warnings.clone());
@@ -267,19 +268,15 @@ impl Crawl<'_> {
         validators: Option<Validators>,
     ) -> Result<Outcome, Failure> {
         let begun = Instant::now();
-        let queued = if pipe.images.mirror {
-            images::enqueue(self.deps, &self.key).await?
-        } else {
-            0
-        };
+        let queued =
+            if pipe.images.mirror { images::enqueue(self.deps, &self.key).await? } else { 0 };
         failpoint::hit("crawl.images-sent");
         self.lap("images", begun);
         let now = self.deps.clock.now();
         let lap = self.seconds.get("images").copied().unwrap_or_default();
         let report = self
             .update(move |report| {
-                report.state =
-                    if report.counts.held > 0 { RunState::Held } else { RunState::Done };
+                report.state = if report.counts.held > 0 { RunState::Held } else { RunState::Done };
                 report.counts.images_queued = queued;
                 report.seconds.insert("images".into(), lap);
                 report.finished_at = Some(now);
@@ -298,7 +295,10 @@ impl Crawl<'_> {
         Ok(Outcome::Done)
     }
 
-    async fn update(&self, change: impl FnMut(&mut RunReport) + Send) -> Result<RunReport, Failure> {
+    async fn update(
+        &self,
+        change: impl FnMut(&mut RunReport) + Send,
+    ) -> Result<RunReport, Failure> {
         Ok(self.deps.reports().update(&self.key, change).await?)
     }
 
@@ -308,7 +308,8 @@ impl Crawl<'_> {
 
     /// Writes into the report how far the run has come, until the handle is dropped.
     fn tell_progress(&self, progress: Arc<Progress>) -> impl Drop + use<> {
-        let (reports, key, clock) = (self.deps.reports(), self.key.clone(), self.deps.clock.clone());
+        let (reports, key, clock) =
+            (self.deps.reports(), self.key.clone(), self.deps.clock.clone());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {
@@ -344,7 +345,9 @@ struct Prepared {
 }
 
 /// Runs blocking work off the runtime's threads. A panic in it is a panic here.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result),
         Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),

@@ -157,7 +157,8 @@ fn open_file(access: Access<'_>, path: &Path) -> Result<Opened, Failure> {
 fn open_snapshot(access: Access<'_>, replay: Replay) -> Result<Opened, Failure> {
     let key = replay.key.as_str();
     let absent = || {
-        let text = format!("the raw snapshot '{key}' is not there: it was never taken, or has expired");
+        let text =
+            format!("the raw snapshot '{key}' is not there: it was never taken, or has expired");
         Failure::dead(ReasonClass::SourceRefused, text)
     };
     let key = ObjectKey::parse(key).ok_or_else(absent)?;
@@ -169,11 +170,7 @@ fn open_snapshot(access: Access<'_>, replay: Replay) -> Result<Opened, Failure> 
     Ok(Opened::Body(Incoming { reader, pump, facts }))
 }
 
-fn begin(
-    access: Access<'_>,
-    pieces: Box<dyn Pieces>,
-    facts: Facts,
-) -> Result<Opened, Failure> {
+fn begin(access: Access<'_>, pieces: Box<dyn Pieces>, facts: Facts) -> Result<Opened, Failure> {
     let archive = match &facts.raw_key {
         Some(key) => Some(access.objects.upload(key)?),
         None => None,

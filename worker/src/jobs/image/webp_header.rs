@@ -91,8 +91,11 @@ fn fits(frame: Option<(u32, u32)>, canvas: (u32, u32)) -> Result<(), PictureErro
     }
 }
 
-/// The next chunk's name and content, and `rest` moved past it; none at the end.
-fn next_chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<([u8; 4], &'a [u8])>, PictureError> {
+/// A chunk's name and content.
+type Chunk<'a> = ([u8; 4], &'a [u8]);
+
+/// The next chunk, and `rest` moved past it; none at the end.
+fn next_chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, PictureError> {
     let all: &'a [u8] = rest;
     let Some((head, tail)) = all.split_at_checked(8) else {
         return Ok(None);
