@@ -184,6 +184,10 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
                 mine.end = Some(AttemptEnd { at: now, outcome: word, reason: reason.clone() });
             }
             report.updated_at = now;
+            // A worker that slept past its lease must not undo what another has finished.
+            if report.state.is_final() {
+                return;
+            }
             match &outcome {
                 Outcome::Superseded => {
                     report.state = RunState::Superseded;
@@ -221,6 +225,9 @@ async fn finish_dead(deps: &Deps, key: &RunKey, reason: Reason) -> Result<Outcom
     let now = deps.clock.now();
     deps.reports()
         .update(key, |report| {
+            if report.state.is_final() {
+                return;
+            }
             report.state = RunState::Dead;
             report.reason = Some(reason.clone());
             report.updated_at = now;

@@ -120,7 +120,7 @@ fn a_variable_that_is_not_set_is_named_with_its_line() {
     let fleet = fleet(&server);
     let mut command = fleet.command(&["pipes", "check"]);
     command.env_remove("TOKEN");
-    let told: &[&str] = &["pipes/shop.toml:2", "variable TOKEN is not set", "2 mistakes"];
+    let told: &[&str] = &["pipes/shop.toml:2", "variable TOKEN is not set", "mistakes: 2"];
     fleet.finish(command).failed().says(told);
 }
 

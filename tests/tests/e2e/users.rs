@@ -215,7 +215,7 @@ fn a_bad_schedule_and_unknown_fields_are_told_at_once_with_their_lines() {
         "hour (0-23)",
         "pipes/shop.toml:2:1: unknown field 'retries'",
         "unknown field 'max_remove' in [guard]; did you mean 'max_removed'?",
-        "3 mistakes",
+        "mistakes: 3",
     ]);
 }
 

@@ -276,6 +276,9 @@ impl Crawl<'_> {
         let lap = self.seconds.get("images").copied().unwrap_or_default();
         let report = self
             .update(move |report| {
+                if report.state.is_final() {
+                    return;
+                }
                 report.state = if report.counts.held > 0 { RunState::Held } else { RunState::Done };
                 report.counts.images_queued = queued;
                 report.seconds.insert("images".into(), lap);
