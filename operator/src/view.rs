@@ -3,9 +3,13 @@
 use chrono::{DateTime, Utc};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use feedfleet_model::text;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::Write;
 use std::time::Duration;
+
+/// Between the movements of a spinner.
+const TICK: Duration = Duration::from_millis(120);
 
 /// A table with these headings. Text that came from outside must go through [`text::printable`] first.
 pub fn table(headings: &[&str]) -> Table {
@@ -40,6 +44,28 @@ pub fn distance(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
     let span =
         |d: chrono::TimeDelta| text::duration(Duration::from_secs(d.num_seconds().unsigned_abs()));
     if at >= now { format!("in {}", span(at - now)) } else { format!("{} ago", span(now - at)) }
+}
+
+/// A line with the time passed, which says what goes on.
+pub fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    style(&bar, "{spinner} {elapsed_precise} {msg}");
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// A bar that fills up to its length.
+pub fn bar(title: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_prefix(title);
+    style(&bar, "  {prefix:18} {bar:40} {pos}/{len} {msg}");
+    bar
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    // A template with a mistake leaves the bar's own style.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
 }
 
 /// Prints a line; a reader that has gone away ends the program quietly.

@@ -11,7 +11,6 @@ use anyhow::{Context as _, Result, bail};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{RunKey, RunReport, text};
 use feedfleet_scheduler::issue::issue_now;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -82,7 +81,7 @@ async fn follow(
     stop: &CancellationToken,
 ) -> Result<Option<RunReport>> {
     let reports = context.reports()?;
-    let bar = spinner();
+    let bar = view::spinner();
     let (mut told, mut finals) = (0, 0);
     loop {
         let report = reports.load(key).await?.context("the run's report has gone")?;
@@ -111,15 +110,6 @@ async fn follow(
             }
         }
     }
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 /// How far a run has come.
@@ -162,7 +152,7 @@ impl OwnWorker {
     /// Waits for the images too, since nobody else would fetch them; then stops the worker.
     async fn finish(mut self, context: &Context, stop: &CancellationToken) -> Result<()> {
         let queues = context.queues()?;
-        let bar = spinner();
+        let bar = view::spinner();
         while !stop.is_cancelled() {
             let counts = queues.image.counts().await?;
             if counts.visible + counts.in_flight == 0 {

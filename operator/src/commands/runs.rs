@@ -1,5 +1,6 @@
 //! `feedfleet runs list` and `show`.
 
+use super::pipes::no_such_pipe;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
@@ -94,6 +95,9 @@ pub async fn show(
         match run {
             Some(run) => {
                 bail!("run {run} of '{pipe}' has no report; see: feedfleet runs list {pipe}")
+            }
+            None if !context.config.pipes.iter().any(|known| known.name == *pipe) => {
+                bail!("{}", no_such_pipe(&context, pipe))
             }
             None => bail!("'{pipe}' has no runs yet; begin one with: feedfleet run {pipe} --wait"),
         }

@@ -9,10 +9,10 @@ use crate::commands::run::follow_progress;
 use crate::context::Context;
 use crate::{shutdown, view};
 use anyhow::{Context as _, Result, bail};
-use feedfleet_model::{RunKey, RunReport, text};
+use feedfleet_model::{RunKey, RunReport};
 use feedfleet_scheduler::LocalFleet;
 use feedfleet_scheduler::issue::issue_now;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use result::{NightResult, image_results};
 use shop::Shop;
 use std::collections::BTreeMap;
@@ -130,9 +130,11 @@ async fn run_night(
     let bars = MultiProgress::new();
     let mut watched: BTreeMap<RunKey, ProgressBar> = BTreeMap::new();
     for run in &runs {
-        watched.insert(run.clone(), bars.add(spinner()));
+        watched.insert(run.clone(), bars.add(view::spinner()));
     }
-    let images = bars.add(spinner());
+    let pipes = bars.add(view::bar("pipes"));
+    pipes.set_length(runs.len() as u64);
+    let pictures = bars.add(view::bar("picture batches"));
     let mut finals: BTreeMap<RunKey, RunReport> = BTreeMap::new();
     loop {
         for run in runs.iter().filter(|run| !finals.contains_key(*run)).cloned().collect::<Vec<_>>()
@@ -145,12 +147,17 @@ async fn run_night(
                 finals.insert(run, report);
             }
         }
+        pipes.set_position(finals.len() as u64);
         let counts = queues.image.counts().await?;
         let waiting = counts.visible + counts.in_flight;
+        // Batches are put on the queue while others are taken off it.
+        let known = pictures.length().unwrap_or(0).max(pictures.position() + waiting);
+        pictures.set_length(known);
+        pictures.set_position(known - waiting);
         let receipts = context.objects()?.list("receipts/", None, 1).await?;
-        images.set_message(format!("pictures: {} batches to go", text::count(waiting)));
         if finals.len() == runs.len() && waiting == 0 && receipts.is_empty() {
-            images.finish_with_message("pictures: all fetched");
+            pipes.finish();
+            pictures.finish();
             break;
         }
         tokio::select! {
@@ -161,15 +168,6 @@ async fn run_night(
     let images = image_results(&catalog)?;
     let reports = finals.into_values().collect();
     Ok(Some(NightResult { night, reports, images, requests: 0 }))
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 fn where_things_are(context: &Context, log: &Path) {

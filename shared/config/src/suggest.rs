@@ -20,6 +20,9 @@ pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
 /// What to say to somebody who wrote `word` where one of `names` is expected. Without a word,
 /// because it must not be shown, the names alone.
 pub(crate) fn one_of(word: Option<&str>, names: &[&str]) -> String {
+    if let [only] = names {
+        return format!("expected '{only}'");
+    }
     let list = names.join(", ");
     match word.and_then(|word| nearest(word, names.iter().copied())) {
         Some(name) => format!("did you mean '{name}'? Expected one of {list}"),
@@ -75,5 +78,6 @@ mod tests {
             "did you mean 'title'? Expected one of price, title, id"
         );
         assert_eq!(one_of(None, &names), "expected one of price, title, id");
+        assert_eq!(one_of(Some("pric"), &["price"]), "expected 'price'");
     }
 }

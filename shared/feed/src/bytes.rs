@@ -109,8 +109,8 @@ impl Bytes {
 
     /// Replaces what `chunk` holds by the next bytes. False: there are no more.
     pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool, FeedError> {
-        chunk.clear();
         if self.ended {
+            chunk.clear();
             return Ok(false);
         }
         match &mut self.input {
@@ -123,6 +123,7 @@ impl Bytes {
             Input::Inflating(receiver) => match receiver.recv() {
                 Ok(Message::Chunk(bytes)) => *chunk = bytes,
                 Ok(Message::End(end)) => {
+                    chunk.clear();
                     self.end = end;
                     self.ended = true;
                 }

@@ -5,7 +5,7 @@ use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::header::display_name;
 use crate::records::{EndMark, Known, Read};
-use crate::split::{Cell, Dialect, Split, split, unescape};
+use crate::split::{Cell, Dialect, RecordEnd, record_end, split, unescape};
 use crate::window::Window;
 use memchr::memchr;
 
@@ -23,9 +23,9 @@ pub(crate) struct DelimitedReader {
     cut: Option<String>,
 }
 
-/// The next record in the window, not consumed yet, its cells in `cells`.
+/// The next record in the window, not consumed yet.
 enum Found {
-    Record { bytes: usize, lines: u64, cells: usize },
+    Record { bytes: usize, lines: u64 },
     Refused(Refusal),
     End,
 }
@@ -54,7 +54,8 @@ impl DelimitedReader {
         };
         loop {
             match reader.find()? {
-                Found::Record { bytes, lines, .. } => {
+                Found::Record { bytes, lines } => {
+                    reader.split(bytes);
                     let columns = reader.column_names(bytes);
                     reader.advance(bytes, lines);
                     if let Some(columns) = columns {
@@ -99,8 +100,8 @@ impl DelimitedReader {
     ) -> Result<Read, FeedError> {
         loop {
             let at = self.position();
-            let (bytes, lines, cells) = match self.find()? {
-                Found::Record { bytes, lines, cells } => (bytes, lines, cells),
+            let (bytes, lines) = match self.find()? {
+                Found::Record { bytes, lines } => (bytes, lines),
                 Found::Refused(refusal) => return Ok(Read::Refused(refusal)),
                 Found::End => return Ok(Read::End(self.end_mark())),
             };
@@ -112,6 +113,7 @@ impl DelimitedReader {
                 self.advance(bytes, lines);
                 return Ok(Read::Known);
             }
+            let cells = self.split(bytes);
             self.fill(record, bytes);
             if record.is_empty() && !self.has_surplus(bytes, cells) {
                 self.advance(bytes, lines);
@@ -145,25 +147,25 @@ impl DelimitedReader {
             }
             let rest = self.window.rest().as_bytes();
             let is_ended = self.window.is_ended();
-            match split(rest, is_ended, self.dialect, &mut self.cells) {
-                Split::Record { bytes, lines, cells } if bytes <= self.max_record_bytes => {
+            match record_end(rest, is_ended, self.dialect) {
+                RecordEnd::Found { bytes, lines } if bytes <= self.max_record_bytes => {
                     let has_line_end = rest[bytes - 1] == self.dialect.newline;
                     if !has_line_end && self.window.cut().is_some() {
                         // Half a record.
                         return Ok(Found::End);
                     }
-                    return Ok(Found::Record { bytes, lines, cells });
+                    return Ok(Found::Record { bytes, lines });
                 }
-                Split::More if rest.len() <= self.max_record_bytes => {
+                RecordEnd::More if rest.len() <= self.max_record_bytes => {
                     self.window.grow()?;
                 }
-                Split::Unclosed if self.window.cut().is_some() => return Ok(Found::End),
-                Split::Unclosed => {
+                RecordEnd::Unclosed if self.window.cut().is_some() => return Ok(Found::End),
+                RecordEnd::Unclosed => {
                     let message = "a quote that opens here is never closed";
                     self.cut.get_or_insert_with(|| format!("line {}: {message}", self.line));
                     return self.refuse_line(RefusalReason::MalformedRecord, message.to_owned());
                 }
-                Split::Record { .. } | Split::More => {
+                RecordEnd::Found { .. } | RecordEnd::More => {
                     let max = self.max_record_bytes;
                     let message = format!("longer than {max} bytes; an open quote does that");
                     return self.refuse_line(RefusalReason::RecordTooLarge, message);
@@ -191,6 +193,11 @@ impl DelimitedReader {
             }
         }
         Ok(Found::Refused(refusal))
+    }
+
+    /// Finds the cells of the record of the window; gives their number.
+    fn split(&mut self, bytes: usize) -> usize {
+        split(&self.window.rest().as_bytes()[..bytes], self.dialect, &mut self.cells)
     }
 
     /// Copies the record of the window.

@@ -1,4 +1,4 @@
-//! Cuts one record of delimited text into its cells, without copying.
+//! Finds one record of delimited text, and cuts it into its cells, without copying.
 //!
 //! A quote counts only where a cell begins, so that `12" pan` in the middle of a line swallows nothing.
 //! Text after a closing quote belongs to the cell as it is.
@@ -28,56 +28,84 @@ pub(crate) struct Cell {
     pub(crate) is_escaped: bool,
 }
 
-/// What stands at the start of a text.
+/// Where the record at the start of a text ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Split {
-    /// A record.
-    Record {
-        /// Its length with the line end.
+pub(crate) enum RecordEnd {
+    /// Here.
+    Found {
+        /// The record's length with the line end.
         bytes: usize,
         /// Lines that it takes.
         lines: u64,
-        /// Number of its cells.
-        cells: usize,
     },
-    /// A record that goes on after the text.
+    /// The record goes on after the text.
     More,
-    /// A quote that the end of the source leaves open.
+    /// The end of the source leaves a quote open.
     Unclosed,
 }
 
-/// Finds the cells of the record at the start of `text`, which is not empty. `at_end`: nothing comes after.
-pub(crate) fn split(text: &[u8], at_end: bool, dialect: Dialect, cells: &mut Vec<Cell>) -> Split {
+/// Finds the end of the record at the start of `text`, which is not empty. `at_end`: nothing comes after.
+pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordEnd {
+    let mut from = 0;
+    let mut has_quotes = false;
+    let found = |bytes: usize, has_quotes: bool| {
+        // Only quoted cells have line ends inside.
+        let inside = if has_quotes { &text[..bytes - 1] } else { &[] };
+        let lines = 1 + memchr_iter(dialect.newline, inside).count() as u64;
+        RecordEnd::Found { bytes, lines }
+    };
+    loop {
+        let mark = if dialect.quoting {
+            memchr2(b'"', dialect.newline, &text[from..])
+        } else {
+            memchr(dialect.newline, &text[from..])
+        };
+        let Some(offset) = mark else {
+            return if at_end { found(text.len(), has_quotes) } else { RecordEnd::More };
+        };
+        let at = from + offset;
+        from = at + 1;
+        if text[at] == dialect.newline {
+            return found(from, has_quotes);
+        }
+        let opens_a_cell = at == 0 || text[at - 1] == dialect.delimiter;
+        if opens_a_cell {
+            let Some((close, _)) = closing_quote(text, from) else {
+                return if at_end { RecordEnd::Unclosed } else { RecordEnd::More };
+            };
+            if close + 1 == text.len() && !at_end {
+                // It may be the first half of a doubled quote.
+                return RecordEnd::More;
+            }
+            has_quotes = true;
+            from = close + 1;
+        }
+    }
+}
+
+/// Finds the cells of a whole record; gives their number.
+pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> usize {
     cells.clear();
     let mut count = 0;
-    let mut lines = 1;
     let mut start = 0;
     loop {
         let mut cell = Cell { start, end: start, is_escaped: false };
         let mut closed = None;
         let mut from = start;
-        if dialect.quoting && text.get(start) == Some(&b'"') {
-            let Some((close, has_quotes)) = closing_quote(text, start + 1) else {
-                return if at_end { Split::Unclosed } else { Split::More };
-            };
-            if close + 1 == text.len() && !at_end {
-                // It may be the first half of a doubled quote.
-                return Split::More;
-            }
-            lines += memchr_iter(dialect.newline, &text[start..close]).count() as u64;
+        if dialect.quoting
+            && record.get(start) == Some(&b'"')
+            && let Some((close, has_quotes)) = closing_quote(record, start + 1)
+        {
             cell.is_escaped = has_quotes;
             closed = Some(close);
             from = close + 1;
         }
-        let found = memchr2(dialect.delimiter, dialect.newline, &text[from..]);
-        if found.is_none() && !at_end {
-            return Split::More;
-        }
-        cell.end = found.map_or(text.len(), |offset| from + offset);
+        let found = memchr2(dialect.delimiter, dialect.newline, &record[from..]);
+        cell.end = found.map_or(record.len(), |offset| from + offset);
         if let Some(close) = closed
             && !cell.is_escaped
         {
-            if text[from..cell.end].iter().all(u8::is_ascii_whitespace) {
+            if record[from..cell.end].iter().all(u8::is_ascii_whitespace) {
                 (cell.start, cell.end) = (start + 1, close);
             } else {
                 cell.is_escaped = true;
@@ -88,9 +116,8 @@ pub(crate) fn split(text: &[u8], at_end: bool, dialect: Dialect, cells: &mut Vec
             cells.push(cell);
         }
         match found {
-            Some(offset) if text[from + offset] != dialect.newline => start = from + offset + 1,
-            Some(offset) => return Split::Record { bytes: from + offset + 1, lines, cells: count },
-            None => return Split::Record { bytes: text.len(), lines, cells: count },
+            Some(offset) if record[from + offset] != dialect.newline => start = from + offset + 1,
+            _ => return count,
         }
     }
 }
@@ -135,10 +162,10 @@ mod tests {
         let mut rest = text;
         let (mut all, mut cells) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
-            let Split::Record { bytes, .. } = split(rest.as_bytes(), true, dialect, &mut cells)
-            else {
+            let RecordEnd::Found { bytes, .. } = record_end(rest.as_bytes(), true, dialect) else {
                 panic!("no record in {rest:?}");
             };
+            split(&rest.as_bytes()[..bytes], dialect, &mut cells);
             let text = |cell: &Cell| {
                 let raw = &rest[cell.start..cell.end];
                 let mut out = String::new();
@@ -176,23 +203,35 @@ mod tests {
     #[test]
     fn a_record_is_whole_or_not_there() {
         let text = b"\"a\"\"b\",c\n";
-        let mut cells = Vec::new();
         for end in 1..text.len() {
-            assert_eq!(split(&text[..end], false, CSV, &mut cells), Split::More, "{end}");
+            assert_eq!(record_end(&text[..end], false, CSV), RecordEnd::More, "{end}");
         }
-        let whole = Split::Record { bytes: text.len(), lines: 1, cells: 2 };
-        assert_eq!(split(text, false, CSV, &mut cells), whole);
-        assert_eq!(split(b"a,\"b", true, CSV, &mut cells), Split::Unclosed);
-        let two_lines = Split::Record { bytes: 6, lines: 2, cells: 1 };
-        assert_eq!(split(b"\"a\nb\"\nc", false, CSV, &mut cells), two_lines);
+        let whole = RecordEnd::Found { bytes: text.len(), lines: 1 };
+        assert_eq!(record_end(text, false, CSV), whole);
+        assert_eq!(record_end(b"a,\"b", true, CSV), RecordEnd::Unclosed);
+        let two_lines = RecordEnd::Found { bytes: 6, lines: 2 };
+        assert_eq!(record_end(b"\"a\nb\"\nc", false, CSV), two_lines);
+    }
+
+    proptest::proptest! {
+        /// Finding a record's end and finding its cells are two walks; they agree on where it ends.
+        #[test]
+        fn a_record_ends_with_its_last_cell(text in "[a\",\n]{1,40}") {
+            let mut cells = Vec::new();
+            if let RecordEnd::Found { bytes, .. } = record_end(text.as_bytes(), true, CSV) {
+                split(text.as_bytes(), CSV, &mut cells);
+                let last = cells.last().map_or(0, |cell| cell.end);
+                let ends = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
+                proptest::prop_assert_eq!(ends, bytes);
+            }
+        }
     }
 
     #[test]
     fn commas_without_end_take_no_memory() {
         let mut cells = Vec::new();
         let text = vec![b','; MAX_CELLS * 3];
-        let found = split(&text, true, CSV, &mut cells);
-        assert_eq!(found, Split::Record { bytes: text.len(), lines: 1, cells: text.len() + 1 });
+        assert_eq!(split(&text, CSV, &mut cells), text.len() + 1);
         assert_eq!(cells.len(), MAX_CELLS);
     }
 }

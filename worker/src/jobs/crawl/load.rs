@@ -80,6 +80,9 @@ impl Loaded {
     }
 }
 
+/// Why a transfer of a format without end mark proves nothing.
+const UNMARKED_END: &str =
+    "the transfer does not show where it ends (no Content-Length, no chunks)";
 /// Rows between looks at the cancellation.
 const CANCEL_INTERVAL: u64 = 1024;
 
@@ -172,6 +175,7 @@ struct Pass<'a> {
     refusals: RefusalTally,
     warnings: RefusalTally,
     facts: SourceFacts,
+    completeness: Completeness,
     decoded: u64,
 }
 
@@ -194,6 +198,7 @@ impl<'a> Pass<'a> {
             refusals: RefusalTally::default(),
             warnings: RefusalTally::default(),
             facts: SourceFacts::default(),
+            completeness: Completeness::Unproven("it was not read".to_owned()),
             decoded: 0,
         })
     }
@@ -265,28 +270,21 @@ impl<'a> Pass<'a> {
         self.decoded = stats.decoded_bytes;
         self.facts.encoding = Some(stats.encoding.to_owned());
         self.facts.compression = Some(compression_name(&stats.compression));
-        let (complete, text) = match reader.completeness() {
-            Completeness::Proven(what) => (true, what.to_string()),
-            Completeness::Unproven(why) => (true, why.to_string()),
-            Completeness::Truncated(why) => (false, format!("truncated: {why}")),
-        };
-        self.facts.complete = complete;
-        self.facts.completeness = Some(text);
+        self.completeness = reader.completeness();
     }
 
     /// Decides about the rows that the source did not mention, and ends the diff.
     fn finish(mut self, facts: &Facts, pumped: &Pumped) -> Result<Loaded, Failure> {
         if let Err(PieceError::Truncated(why)) = &pumped.end {
-            self.facts.complete = false;
-            self.facts.completeness = Some(format!("truncated: {why}"));
+            self.completeness = Completeness::Truncated(why.clone());
         }
-        if !facts.marked_end
-            && !matches!(self.facts.completeness.as_deref(), Some(t) if t.contains("closing"))
-        {
-            self.facts.complete = false;
-            let text = "the transfer does not show where it ends (no Content-Length, no chunks)";
-            self.facts.completeness = Some(text.to_owned());
-        }
+        let transfer_ends = facts.marked_end;
+        (self.facts.complete, self.facts.completeness) = match &self.completeness {
+            Completeness::Proven(what) => (true, Some(what.clone())),
+            Completeness::Unproven(why) if transfer_ends => (true, Some(why.clone())),
+            Completeness::Unproven(_) => (false, Some(UNMARKED_END.to_owned())),
+            Completeness::Truncated(why) => (false, Some(format!("truncated: {why}"))),
+        };
         let (absent, note) = self.absent();
         self.facts.mapping = self.work.pipe.mapping_fingerprint();
         let key = &self.work.key;

@@ -125,9 +125,9 @@ pub(crate) struct ReadPieces(pub Box<dyn Read + Send>);
 
 impl Pieces for ReadPieces {
     fn next(&mut self) -> Result<Option<Bytes>, PieceError> {
-        let mut buffer = vec![0; PIECE_BYTES];
-        let n = self.0.read(&mut buffer).map_err(PieceError::Io)?;
-        buffer.truncate(n);
+        let mut buffer = Vec::with_capacity(PIECE_BYTES);
+        let mut piece = self.0.by_ref().take(PIECE_BYTES as u64);
+        let n = piece.read_to_end(&mut buffer).map_err(PieceError::Io)?;
         Ok((n > 0).then(|| buffer.into()))
     }
 }
