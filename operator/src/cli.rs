@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod dlq;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feedfleet_model::{PipeName, RunId};
 use feedfleet_telemetry::LogFormat;
@@ -45,6 +47,16 @@ pub enum LogChoice {
     Json,
 }
 
+impl LogChoice {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogChoice::Text => "text",
+            LogChoice::Json => "json",
+        }
+    }
+}
+
 impl From<LogChoice> for LogFormat {
     fn from(choice: LogChoice) -> Self {
         match choice {
@@ -65,17 +77,28 @@ pub enum Command {
     Scheduler,
     /// Run a worker alone
     Worker(WorkerArgs),
+    /// Do one job for a worker
+    #[command(hide = true)]
+    Job(ChildArgs),
+    /// Decode pictures for a worker
+    #[command(hide = true)]
+    Picture(ChildArgs),
     /// Run one pipe now
     Run(RunArgs),
-    /// Look at pipes
+    /// Look at pipes, pause and resume them
     #[command(subcommand)]
     Pipes(PipesCommand),
-    /// Look at runs
+    /// Look at runs, and decide on what they held
     #[command(subcommand)]
     Runs(RunsCommand),
     /// Look at the fleet
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Look at dead letters, and decide on them
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
+    /// Check all that the fleet depends on, and say what to do about what is wrong
+    Doctor(DoctorArgs),
     /// Query products, images and runs with SQL
     Sql(SqlArgs),
 }
@@ -99,6 +122,17 @@ pub struct WorkerArgs {
     pub parent: Option<i32>,
     /// Fail at a place, for tests of the fleet's faults
     #[arg(long = "failpoint", hide = true, value_name = "NAME=ACTION")]
+    pub failpoints: Vec<Failpoint>,
+}
+
+/// `feedfleet job` and `picture`: what a worker starts for itself
+#[derive(Debug, Args)]
+pub struct ChildArgs {
+    /// The worker's process; this one ends with it
+    #[arg(long, value_name = "PID")]
+    pub parent: i32,
+    /// As of the worker
+    #[arg(long = "failpoint", value_name = "NAME=ACTION")]
     pub failpoints: Vec<Failpoint>,
 }
 
@@ -143,6 +177,52 @@ pub enum PipesCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Keep a pipe from running
+    Pause {
+        /// The pipe
+        pipe: PipeName,
+        /// Who pauses it, for the record
+        #[arg(
+            long,
+            env = "USER",
+            hide_env_values = true,
+            default_value = "unknown",
+            value_name = "NAME"
+        )]
+        by: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Let a paused pipe run again
+    Resume {
+        /// The pipe
+        pipe: PipeName,
+    },
+}
+
+/// `feedfleet runs approve`, `reject` and `rollback`
+#[derive(Debug, Args)]
+pub struct DecisionArgs {
+    /// The pipe
+    pub pipe: PipeName,
+    /// The run
+    pub run: RunId,
+    /// Who decides, for the record
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        default_value = "unknown",
+        value_name = "NAME"
+    )]
+    pub by: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Only say what would happen
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `feedfleet runs`
@@ -169,6 +249,12 @@ pub enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Remove the products whose removal a run held
+    Approve(DecisionArgs),
+    /// Keep the products whose removal a run held
+    Reject(DecisionArgs),
+    /// Put a pipe back as it was after a run, and pause it
+    Rollback(DecisionArgs),
 }
 
 /// `feedfleet fleet`
@@ -180,6 +266,17 @@ pub enum FleetCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `feedfleet doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Ask no source on the network
+    #[arg(long)]
+    pub offline: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `feedfleet sql`

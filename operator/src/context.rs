@@ -8,10 +8,10 @@ use feedfleet_model::{Clock, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects, Reports};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
 use feedfleet_worker::Queues;
+use feedfleet_worker::jobs::image::Draw;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// The queue moves a message to its dead letters by itself only after so many receives beyond the limit:
 /// interruptions cost a receive too, and the worker's own dead letters carry a reason.
@@ -94,11 +94,10 @@ impl Context {
         Ok(Client::new(options)?)
     }
 
-    /// What a worker works with.
+    /// What a worker works with; it does everything in this process.
     pub fn worker(&self) -> Result<feedfleet_worker::Deps> {
         let fleet = self.config.fleet.clone();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let concurrency = NonZeroUsize::new(fleet.hosts.concurrency).unwrap_or(NonZeroUsize::MIN);
         Ok(feedfleet_worker::Deps {
             worker: format!("{host}/{}", std::process::id()),
@@ -109,7 +108,9 @@ impl Context {
             catalog: self.catalog()?,
             http: self.http()?,
             gate: Arc::new(HostGate::new(concurrency)),
-            decode_slots: Arc::new(Semaphore::new(cores)),
+            transfers: feedfleet_worker::transfers(&fleet.workers),
+            draw: Draw::Here,
+            program: None,
             clock: self.clock.clone(),
             fleet: Arc::new(fleet),
         })

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod context;
 mod demo;
+mod doctor;
 mod shutdown;
 mod view;
 
@@ -17,6 +18,10 @@ static ALLOCATOR: Budget = Budget;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     feedfleet_telemetry::init(&cli.log, cli.log_format.into());
+    if let Err(e) = commands::children::follow_worker(&cli.command) {
+        eprintln!("feedfleet: {e:#}");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {

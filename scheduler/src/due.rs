@@ -1,8 +1,9 @@
 //! Runs that are due: the latest scheduled time of a pipe that has no report. A fleet that was down does one
-//! run a pipe and not every one that it missed.
+//! run a pipe and not every one that it missed; so does a pipe that was paused.
 
 use crate::deps::Deps;
 use crate::issue::{IssueError, issue};
+use crate::pause::paused;
 use chrono::{DateTime, Utc};
 use feedfleet_config::{Config, Pipe};
 use feedfleet_model::report::Trigger;
@@ -26,6 +27,9 @@ async fn send_if_due(deps: &Deps, pipe: &Pipe, now: DateTime<Utc>) -> Result<(),
     if let Some(last) = last
         && (last.key.run >= run || !last.state.is_final())
     {
+        return Ok(());
+    }
+    if paused(deps.objects.as_ref(), &pipe.name).await?.is_some() {
         return Ok(());
     }
     let key = RunKey { pipe: pipe.name.clone(), run };

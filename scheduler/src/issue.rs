@@ -1,11 +1,13 @@
 //! Issuing a run: its report is created by a conditional put, then its message is sent. Whoever loses the
 //! put sends nothing.
 
+use crate::pause::paused;
 use feedfleet_catalog::{Catalog, CatalogError, feed_app_id};
 use feedfleet_model::report::{RunState, Trigger};
 use feedfleet_model::{Clock, CrawlJob, Job, PipeName, RunId, RunKey, RunReport};
-use feedfleet_objects::{ReportError, Reports};
+use feedfleet_objects::{Objects, ReportError, Reports};
 use feedfleet_queue::{NewMessage, Queue, QueueError};
+use std::sync::Arc;
 
 /// Why a run could not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,14 @@ pub enum IssueError {
         run: RunKey,
         /// Where it stands.
         state: RunState,
+    },
+    /// The pipe is paused.
+    #[error("pipe '{pipe}' is paused {why}; to let it run again: feedfleet pipes resume {pipe}")]
+    Paused {
+        /// The pipe.
+        pipe: PipeName,
+        /// Since when, by whom and why.
+        why: String,
     },
 }
 
@@ -70,13 +80,17 @@ pub async fn send(
 /// Issues a run that an operator asks for. `replay`: the run whose raw snapshot is to be read instead of
 /// the source.
 pub async fn issue_now(
-    reports: &Reports,
+    objects: &Arc<dyn Objects>,
     queue: &dyn Queue,
     catalog: &Catalog,
     clock: &dyn Clock,
     pipe: &PipeName,
     replay: Option<RunId>,
 ) -> Result<RunKey, IssueError> {
+    if let Some(pause) = paused(objects.as_ref(), pipe).await? {
+        return Err(IssueError::Paused { pipe: pipe.clone(), why: pause.to_string() });
+    }
+    let reports = &Reports::new(objects.clone());
     let last = reports.last_of(pipe).await?;
     if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
         return Err(IssueError::Unfinished { run: last.key.clone(), state: last.state });

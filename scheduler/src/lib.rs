@@ -5,33 +5,45 @@
 //! missing. It has no memory of its own, so two schedulers at once do no harm, and one that was down
 //! catches up.
 
+pub mod decide;
 mod deps;
+pub mod desk;
 mod due;
+mod expiry;
 pub mod fleet;
 mod fold;
 pub mod issue;
+mod missing;
+mod owner;
+pub mod pause;
+mod pictures;
 mod rescue;
+pub mod rollback;
 pub mod scaling;
+mod share;
+#[cfg(test)]
+mod testing;
 mod upkeep;
 
 pub use deps::Deps;
 pub use fleet::{FleetStatus, LocalFleet};
 pub use fold::fold_receipts;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_config::Config;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Between looks at the tables' shape.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Between looks at the dead letters.
+const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
 pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: CancellationToken) {
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
-    let upkeep = every(UPKEEP_INTERVAL, &shutdown, || upkeep::keep_in_shape(&deps));
+    let upkeep = upkeep::keep(&deps, &shutdown);
+    let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
@@ -46,7 +58,7 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
             }
         }
     };
-    tokio::join!(ticking, folding, upkeep);
+    tokio::join!(ticking, folding, upkeep, desk);
     if let Some(fleet) = fleet {
         fleet.stop(&deps).await;
         // The workers' last receipts.
@@ -98,6 +110,12 @@ impl Ticker {
             () = shutdown.cancelled() => false,
         }
     }
+}
+
+/// The moment that lies `time` before `now`; the epoch at the earliest.
+fn before(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
+    let then = TimeDelta::from_std(time).ok().and_then(|time| now.checked_sub_signed(time));
+    then.map_or(DateTime::UNIX_EPOCH, |then| then.max(DateTime::UNIX_EPOCH))
 }
 
 /// Seconds since `then`, not negative.

@@ -263,6 +263,19 @@ impl Running {
         );
     }
 
+    /// Sends a signal to it and to all the processes of its group, which it must lead.
+    pub fn signal_group(&self, name: &str) {
+        // The shell's own, which takes no group for the name of a signal.
+        let kill = "kill -s \"$1\" -- \"-$2\"";
+        let pid = self.pid().to_string();
+        let status = Command::new("sh").args(["-c", kill, "sh", name, &pid]).status();
+        assert!(
+            status.expect("a shell can be started").success(),
+            "could not send {name}: {}",
+            self.what
+        );
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_none()

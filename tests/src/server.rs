@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -45,6 +45,7 @@ impl Reply {
 pub struct Server {
     address: SocketAddr,
     hits: Arc<Mutex<HashMap<String, usize>>>,
+    sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -60,7 +61,9 @@ impl Server {
         let hits = Arc::new(Mutex::new(HashMap::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let handler = Arc::new(handler);
+        let sent = Arc::new(AtomicU64::new(0));
         let (counted, stopped) = (Arc::clone(&hits), Arc::clone(&stop));
+        let sending = Arc::clone(&sent);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::SeqCst) {
@@ -68,13 +71,14 @@ impl Server {
                 }
                 let Ok(stream) = stream else { continue };
                 let (handler, counted) = (Arc::clone(&handler), Arc::clone(&counted));
+                let sending = Arc::clone(&sending);
                 std::thread::spawn(move || {
                     // A client that goes away in the middle is part of many tests.
-                    answer(&stream, &counted, &*handler).ok();
+                    answer(&stream, &counted, &sending, &*handler).ok();
                 });
             }
         });
-        Self { address, hits, stop, thread: Some(thread) }
+        Self { address, hits, sent, stop, thread: Some(thread) }
     }
 
     /// A server that gives everybody the same body.
@@ -92,6 +96,11 @@ impl Server {
     pub fn hits(&self, path: &str) -> usize {
         let hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         hits.get(path).copied().unwrap_or(0)
+    }
+
+    /// Bytes of bodies sent so far, whoever asked.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
     }
 }
 
@@ -112,6 +121,7 @@ type Handler = dyn Fn(&str, &[(String, String)]) -> Reply;
 fn answer(
     stream: &TcpStream,
     hits: &Mutex<HashMap<String, usize>>,
+    sent: &AtomicU64,
     handler: &Handler,
 ) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
@@ -124,10 +134,10 @@ fn answer(
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     *hits.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default() += 1;
-    send(stream, &handler(path, &headers))
+    send(stream, &handler(path, &headers), sent)
 }
 
-fn send(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
+fn send(mut stream: &TcpStream, reply: &Reply, sent: &AtomicU64) -> io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Test\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -139,11 +149,15 @@ fn send(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     match reply.drip {
-        None => stream.write_all(&reply.body)?,
+        None => {
+            stream.write_all(&reply.body)?;
+            sent.fetch_add(reply.body.len() as u64, Ordering::SeqCst);
+        }
         Some((bytes, pause)) => {
             for piece in reply.body.chunks(bytes.max(1)) {
                 stream.write_all(piece)?;
                 stream.flush()?;
+                sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
                 std::thread::sleep(pause);
             }
         }

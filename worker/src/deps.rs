@@ -1,14 +1,19 @@
 //! What a worker works with.
 
+use crate::isolate::Program;
+use crate::jobs::image::{Decoders, Draw};
+use crate::room::Room;
 use feedfleet_catalog::Catalog;
-use feedfleet_config::{Environment, Fleet, Pipe};
+use feedfleet_config::{Environment, Fleet, Pipe, Workers};
 use feedfleet_http::{Client, HostGate};
 use feedfleet_model::{Clock, PipeName};
 use feedfleet_objects::{DeadLetters, Objects, Reports};
 use feedfleet_queue::Queue;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+
+/// What a worker's own process holds besides pictures.
+const OWN_BASE_BYTES: u64 = 48 << 20;
 
 /// Both queues.
 #[derive(Clone)]
@@ -41,13 +46,29 @@ pub struct Deps {
     pub http: Client,
     /// Requests at once to one host.
     pub gate: Arc<HostGate>,
-    /// Pictures being decoded at once.
-    pub decode_slots: Arc<Semaphore>,
+    /// Bytes of pictures in this process, on their way from the source to the objects; see [`transfers`].
+    pub transfers: Room,
+    /// How pictures are decoded.
+    pub draw: Draw,
+    /// How to start this program again, for each crawl; none: crawls are done in this process.
+    pub program: Option<Arc<Program>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
+/// What pictures in transfer may take of a worker's memory.
+pub fn transfers(workers: &Workers) -> Room {
+    Room::new(workers.memory_shares().own_bytes.saturating_sub(OWN_BASE_BYTES))
+}
+
 impl Deps {
+    /// Lets crawls and decoders run in children: copies of `program`.
+    #[must_use]
+    pub fn apart(self, program: Program) -> Self {
+        let decoders = Decoders::of_worker(program.clone(), &self.fleet.workers);
+        Self { draw: Draw::Apart(Arc::new(decoders)), program: Some(Arc::new(program)), ..self }
+    }
+
     /// The run reports.
     pub fn reports(&self) -> Reports {
         Reports::new(self.objects.clone())

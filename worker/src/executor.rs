@@ -15,12 +15,14 @@
 //! ```
 
 use crate::deps::Deps;
+use crate::isolate::{self, Stop};
 use crate::lease::{Heart, Lease};
 use crate::{backoff, jobs};
 use chrono::{DateTime, Utc};
 use feedfleet_model::job::UnreadableJob;
 use feedfleet_model::report::{Attempt, AttemptEnd, RunState};
 use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey};
+use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::{DeadLetter, ReportError};
 use feedfleet_queue::{Queue, QueueError, Received};
 use feedfleet_telemetry::failpoint;
@@ -80,31 +82,12 @@ async fn attempt(
         Ok(Some(outcome)) => return outcome,
         Err(e) => return storage_failed(&e),
     }
-    let cancel = CancellationToken::new();
-    let work = {
-        let (deps, job, cancel) = (deps.clone(), job.clone(), cancel.clone());
-        tokio::spawn(async move {
-            failpoint::hit("job.begun");
-            jobs::run(&deps, &job, &cancel).await
-        })
-    };
-    tokio::pin!(work);
-    let mut finished = tokio::select! {
-        result = &mut work => Some(result),
-        () = lease.lost().cancelled() => None,
-        () = interrupt.cancelled() => None,
-    };
-    if finished.is_none() {
-        cancel.cancel();
-        finished = Some(work.await);
-    }
-    let outcome = match finished {
-        Some(Ok(outcome)) => outcome,
-        Some(Err(panic)) if panic.is_panic() => {
-            let reason = Reason::new(ReasonClass::Panicked, panic_text(panic.into_panic()));
-            Outcome::RetryAfter(backoff::after_failures(message.receive_count), reason)
+    let stop = Stop { lost: lease.lost(), interrupt: &interrupt };
+    let outcome = match (&deps.program, job) {
+        (Some(program), Job::Crawl(_)) => {
+            isolate::run_apart(program, &deps.fleet.workers, job, stop).await
         }
-        _ => Outcome::Interrupted,
+        _ => run_here(deps, job, stop, message.receive_count).await,
     };
     if lease.lost().is_cancelled() {
         return Outcome::Interrupted;
@@ -112,6 +95,25 @@ async fn attempt(
     match job {
         Job::Crawl(crawl) => end_crawl(deps, crawl, outcome).await,
         Job::Image(_) => end_image(deps, message, outcome),
+    }
+}
+
+/// Does a job in this process. `receives`: how often its message has been received.
+async fn run_here(deps: &Deps, job: &Job, stop: Stop<'_>, receives: u32) -> Outcome {
+    let cancel = CancellationToken::new();
+    let work = jobs::run_caught(deps, job, &cancel, receives);
+    tokio::pin!(work);
+    let finished = tokio::select! {
+        outcome = &mut work => Some(outcome),
+        () = stop.lost.cancelled() => None,
+        () = stop.interrupt.cancelled() => None,
+    };
+    match finished {
+        Some(outcome) => outcome,
+        None => {
+            cancel.cancel();
+            work.await
+        }
     }
 }
 
@@ -123,6 +125,12 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
         let text = format!("run {key} has no report: it was never created, or has expired");
         return Ok(Some(Outcome::Dead(Reason::new(ReasonClass::Unreadable, text))));
     };
+    if report.state == RunState::Dead && !has_letter(deps, job).await? {
+        // The worker that wrote the report died before it wrote the dead letter.
+        let unknown =
+            || Reason::new(ReasonClass::WorkerLost, "the run is dead, it is not known why");
+        return Ok(Some(Outcome::Dead(report.reason.unwrap_or_else(unknown))));
+    }
     if report.state.is_final() {
         return Ok(Some(match report.state {
             RunState::Superseded => Outcome::Superseded,
@@ -132,7 +140,8 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
     let failed = report.failed_attempts();
     // What is in the table cannot fail any more: its image jobs are sent however often it takes.
     if failed >= deps.fleet.leases.max_receives as usize && report.state != RunState::Committed {
-        return Ok(Some(finish_dead(deps, &key, lost_reason(&report.attempts, failed)).await?));
+        let reason = lost_reason(report.counted_attempts(), failed);
+        return Ok(Some(finish_dead(deps, &key, reason).await?));
     }
     let now = deps.clock.now();
     reports
@@ -149,6 +158,17 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
         })
         .await?;
     Ok(None)
+}
+
+/// Whether a dead run's letter waits for an operator. Without one the run would be dead and nobody be told; one
+/// too many costs an operator a look.
+async fn has_letter(deps: &Deps, job: &CrawlJob) -> Result<bool, ReportError> {
+    match deps.dead_letters().load(&Job::Crawl(job.clone()).id()).await {
+        Ok(letter) => Ok(letter.is_some_and(|letter| letter.state == LetterState::Waiting)),
+        // It is written anew.
+        Err(ReportError::Unreadable { .. }) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 fn lost_reason(attempts: &[Attempt], failed: usize) -> Reason {
@@ -265,14 +285,6 @@ fn storage_failed(e: &ReportError) -> Outcome {
     Outcome::RetryAfter(Duration::from_secs(30), reason)
 }
 
-fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-    format!("the job panicked: {}", text.as_deref().unwrap_or("no message"))
-}
-
 /// Does with the message what follows from the outcome. The acknowledgement is repeated if the queue does
 /// not answer; if it never does, the message comes again and its job finds its work done.
 async fn settle(deps: &Deps, queue: &dyn Queue, message: &Received, outcome: &Outcome) {
@@ -311,23 +323,20 @@ async fn try_settle(
         Outcome::Interrupted => queue.release(&message.receipt).await?,
         Outcome::RetryAfter(delay, _) => queue.extend(&message.receipt, *delay).await?,
         Outcome::Dead(reason) => {
-            deps.dead_letters().keep(&dead_letter(deps, message, reason)).await?;
+            deps.dead_letters().keep(&dead_letter(deps, queue, message, reason)).await?;
             queue.dead_letter(&message.receipt, &reason.to_string()).await?;
         }
     }
     Ok(())
 }
 
-fn dead_letter(deps: &Deps, message: &Received, reason: &Reason) -> DeadLetter {
+fn dead_letter(deps: &Deps, queue: &dyn Queue, message: &Received, reason: &Reason) -> DeadLetter {
     let job = Job::from_body(&message.body).ok();
-    let queue = match &job {
-        Some(Job::Image(_)) => "image",
-        _ => "crawl",
-    };
-    let message_id = || format!("message-{}", message.id.as_str());
+    // A body that is no job does not tell which queue it was on.
+    let is_image = std::ptr::addr_eq(std::ptr::from_ref(queue), Arc::as_ptr(&deps.queues.image));
     DeadLetter {
-        id: job.as_ref().map_or_else(message_id, Job::id),
-        queue: queue.to_owned(),
+        id: DeadLetter::id_of(job.as_ref(), message.id.as_str()),
+        queue: if is_image { "image" } else { "crawl" }.to_owned(),
         group: message.group.clone(),
         body: message.body.clone(),
         job,
@@ -337,6 +346,10 @@ fn dead_letter(deps: &Deps, message: &Received, reason: &Reason) -> DeadLetter {
         first_received_at: DateTime::<Utc>::from_timestamp_millis(message.first_received_at_ms)
             .unwrap_or_default(),
         died_at: deps.clock.now(),
+        first_died_at: None,
+        message_id: Some(message.id.as_str().to_owned()),
+        state: LetterState::Waiting,
+        history: Vec::new(),
     }
 }
 

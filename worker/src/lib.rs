@@ -2,16 +2,19 @@
 //!
 //! [`run`] is the process. [`executor`] turns one message into one [`feedfleet_model::Outcome`] and does
 //! with the message what follows from it; [`lease`] keeps it alive meanwhile; [`jobs`] has one folder a kind
-//! of job.
+//! of job. What may abort or exhaust a process is done in children: see [`isolate`].
 
 mod backoff;
 pub mod consumer;
 pub mod deps;
 pub mod executor;
+pub mod isolate;
 pub mod jobs;
 pub mod lease;
 pub mod preview;
+pub mod room;
 pub mod status;
 
 pub use consumer::run;
-pub use deps::{Deps, Queues};
+pub use deps::{Deps, Queues, transfers};
+pub use isolate::Program;

@@ -7,7 +7,7 @@ use feedfleet_config::Pipe;
 use feedfleet_feed::{Change, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::Client;
 use feedfleet_model::{Outcome, Reason, ReasonClass, Row};
-use feedfleet_objects::Objects;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The first records of a source.
@@ -27,17 +27,12 @@ pub struct Preview {
 }
 
 /// Reads up to `limit` records of a pipe's source.
-pub async fn preview(
-    http: &Client,
-    objects: &dyn Objects,
-    pipe: &Pipe,
-    limit: usize,
-) -> Result<Preview, Reason> {
+pub async fn preview(http: &Client, pipe: &Pipe, limit: usize) -> Result<Preview, Reason> {
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
-    let access = Access { http, objects, archive: None, cancel: &cancel };
-    let opened =
-        source::open(access, pipe, None, None).await.map_err(|f| reason(f.into_outcome()))?;
+    let fetched = Arc::default();
+    let access = Access { http, archive: None, fetched: &fetched, cancel: &cancel };
+    let opened = source::open(access, pipe, None).await.map_err(|f| reason(f.into_outcome()))?;
     let Opened::Body(incoming) = opened else {
         return Err(Reason::new(ReasonClass::NotAFeed, "the source sent nothing"));
     };

@@ -27,7 +27,7 @@ pub struct WorkerStatus {
     pub at: DateTime<Utc>,
     /// The message groups of the jobs in its hands.
     pub busy: Vec<String>,
-    /// Its resident memory in bytes.
+    /// Its resident memory in bytes, that of its children included.
     pub memory_bytes: u64,
 }
 
@@ -77,7 +77,7 @@ impl StatusBoard {
                 started_at: self.started_at,
                 at: deps.clock.now(),
                 busy: self.lock().clone(),
-                memory_bytes: feedfleet_telemetry::memory::resident_bytes(),
+                memory_bytes: feedfleet_telemetry::memory::resident_bytes_with_children(),
             };
             if let Err(e) = deps.objects.put(&key, to_json(&status)).await {
                 tracing::warn!(error = %e, "could not publish the worker's status");

@@ -1,12 +1,16 @@
 //! One file a command.
 
-mod fleet;
+pub mod children;
+mod decisions;
+mod dlq;
+mod doctor;
+pub mod fleet;
 mod pipes;
 mod preview;
 mod roles;
 pub mod run;
 mod runs;
-mod sql;
+pub mod sql;
 mod status_page;
 
 pub use roles::worker_arguments;
@@ -22,20 +26,31 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => crate::demo::run(&args).await,
         Command::Up => roles::up(folder, &cli.log).await,
         Command::Scheduler => roles::scheduler(folder).await,
-        Command::Worker(args) => roles::worker(folder, args).await,
+        Command::Worker(args) => roles::worker(folder, &cli.log, cli.log_format, args).await,
+        Command::Job(args) => children::job(folder, args).await,
+        Command::Picture(args) => children::picture(args),
         Command::Run(args) => run::run(folder, &args).await,
         Command::Pipes(PipesCommand::List { json }) => pipes::list(folder, json).await,
         Command::Pipes(PipesCommand::Check { pipe }) => pipes::check(folder, pipe.as_ref()),
         Command::Pipes(PipesCommand::Preview { pipe, records, json }) => {
             preview::preview(folder, &pipe, records, json).await
         }
+        Command::Pipes(PipesCommand::Pause { pipe, by, note }) => {
+            pipes::pause(folder, &pipe, by, note).await
+        }
+        Command::Pipes(PipesCommand::Resume { pipe }) => pipes::resume(folder, &pipe).await,
         Command::Runs(RunsCommand::List { pipe, limit, json }) => {
             runs::list(folder, pipe.as_ref(), limit, json).await
         }
         Command::Runs(RunsCommand::Show { pipe, run, json }) => {
             runs::show(folder, &pipe, run, json).await
         }
+        Command::Runs(RunsCommand::Approve(args)) => decisions::approve(folder, args).await,
+        Command::Runs(RunsCommand::Reject(args)) => decisions::reject(folder, args).await,
+        Command::Runs(RunsCommand::Rollback(args)) => decisions::rollback(folder, args).await,
         Command::Fleet(FleetCommand::Status { json }) => fleet::status(folder, json).await,
+        Command::Dlq(command) => dlq::dlq(folder, command).await,
+        Command::Doctor(args) => doctor::doctor(folder, &args).await,
         Command::Sql(args) => sql::sql(folder, &args),
     }
 }

@@ -1,4 +1,4 @@
-//! `feedfleet pipes list` and `check`.
+//! `feedfleet pipes list`, `check`, `pause` and `resume`.
 
 use crate::context::Context;
 use crate::view;
@@ -8,6 +8,7 @@ use feedfleet_config::Pipe;
 use feedfleet_feed::Settings;
 use feedfleet_model::PipeName;
 use feedfleet_model::report::RunState;
+use feedfleet_scheduler::pause::{self, Pause};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,12 +24,14 @@ struct PipeView {
     last_run: Option<DateTime<Utc>>,
     last_state: Option<RunState>,
     live: Option<u64>,
+    paused: Option<Pause>,
 }
 
 /// Lists the pipes: configuration from their files, the last run from its report.
 pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
+    let objects = context.objects()?;
     let now = context.clock.now();
     let mut pipes = Vec::new();
     for pipe in &context.config.pipes {
@@ -39,16 +42,28 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
                 None
             }
         };
+        let paused = match pause::paused(objects.as_ref(), &pipe.name).await {
+            Ok(paused) => paused,
+            Err(e) => {
+                eprintln!("{}: {e}", pipe.name);
+                None
+            }
+        };
+        // After a rollback the last report says no more what is in the table.
+        let rolled_back = paused.as_ref().and_then(|pause| pause.rolled_back);
         pipes.push(PipeView {
             pipe: pipe.name.clone(),
             location: pipe.source.location.display(),
             format: pipe.source.format.name().to_owned(),
             schedule: pipe.schedule.as_ref().map(|s| s.cron.clone()),
             timezone: pipe.schedule.as_ref().map(|s| s.timezone.to_string()),
-            next_run: pipe.next_run_after(now),
+            next_run: pipe.next_run_after(now).filter(|_| paused.is_none()),
             last_run: last.as_ref().map(|r| r.scheduled_at()),
             last_state: last.as_ref().map(|r| r.state),
-            live: last.as_ref().map(|r| r.counts.live),
+            live: rolled_back
+                .map(|back| back.live)
+                .or_else(|| last.as_ref().map(|r| r.counts.live)),
+            paused,
         });
     }
     for mistake in context.mistakes.iter() {
@@ -58,6 +73,11 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
         view::print_json(&pipes)?;
     } else {
         view::print(rendered(&pipes, now));
+        for pipe in &pipes {
+            if let Some(paused) = &pipe.paused {
+                view::print(format!("{} is paused {paused}", pipe.pipe));
+            }
+        }
     }
     Ok(if context.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -77,7 +97,7 @@ fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
             pipe.pipe.to_string().into(),
             pipe.format.clone().into(),
             schedule.into(),
-            moment(pipe.next_run).into(),
+            if pipe.paused.is_some() { "paused".into() } else { moment(pipe.next_run).into() },
             moment(pipe.last_run).into(),
             pipe.last_state.map_or("", RunState::word).into(),
             pipe.live.map_or_else(|| "".into(), view::number),
@@ -132,6 +152,46 @@ fn check_reading(pipe: &Pipe) -> Result<()> {
         bail!("there is no file {}; correct url under [source]", path.display());
     }
     Ok(())
+}
+
+/// Keeps a pipe from running.
+pub async fn pause(
+    folder: &Path,
+    pipe: &PipeName,
+    by: String,
+    note: Option<String>,
+) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    if !context.config.pipes.iter().any(|known| known.name == *pipe) {
+        bail!("{}", no_such_pipe(&context, pipe));
+    }
+    let objects = context.objects()?;
+    let said = Pause { at: context.clock.now(), by, note, rolled_back: None };
+    if pause::pause(objects.as_ref(), pipe, &said).await? {
+        view::print(format!(
+            "'{pipe}' is paused; a run of it that is under way goes on. To let it run again: feedfleet \
+             pipes resume {pipe}"
+        ));
+    } else {
+        let earlier = pause::paused(objects.as_ref(), pipe).await?;
+        let earlier = earlier.map_or_else(String::new, |earlier| format!(" {earlier}"));
+        view::print(format!("'{pipe}' is paused already{earlier}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a paused pipe run again.
+pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
+    let context = Context::load_existing(folder)?;
+    let objects = context.objects()?;
+    if pause::resume(objects.as_ref(), pipe).await? {
+        view::print(format!("'{pipe}' runs again: by its schedule, or now: feedfleet run {pipe}"));
+    } else if context.config.pipes.iter().any(|known| known.name == *pipe) {
+        view::print(format!("'{pipe}' was not paused"));
+    } else {
+        bail!("{}", no_such_pipe(&context, pipe));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What to say of a pipe that is not there.

@@ -7,7 +7,6 @@ use anyhow::{Result, bail};
 use feedfleet_feed::{Change, Refusal};
 use feedfleet_model::columns::{COLUMNS, ColumnId, ColumnType};
 use feedfleet_model::{PipeName, Row, ValueRef, text};
-use feedfleet_objects::FolderObjects;
 use feedfleet_worker::preview::{Preview, preview as fetch};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -30,12 +29,7 @@ pub async fn preview(
         }
         bail!("{}", no_such_pipe(&context, name));
     };
-    // A preview reads no object; the store is one that is gone with it.
-    let nowhere = std::env::temp_dir().join(format!("feedfleet-preview-{}", std::process::id()));
-    let objects = FolderObjects::open(&nowhere)?;
-    let result = fetch(&context.http()?, &objects, pipe, records).await;
-    std::fs::remove_dir_all(&nowhere)?;
-    let preview = match result {
+    let preview = match fetch(&context.http()?, pipe, records).await {
         Ok(preview) => preview,
         Err(reason) => bail!("{name}: {reason}"),
     };

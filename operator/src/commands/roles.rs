@@ -1,13 +1,15 @@
 //! `feedfleet up`, `scheduler` and `worker`: the processes that stay.
 
 use super::status_page;
-use crate::cli::WorkerArgs;
+use crate::cli::{LogChoice, WorkerArgs};
 use crate::context::Context;
 use crate::shutdown;
 use crate::view;
 use anyhow::{Context as _, Result};
 use feedfleet_scheduler::LocalFleet;
-use feedfleet_telemetry::{budget, failpoint};
+use feedfleet_telemetry::budget;
+use feedfleet_telemetry::failpoint::{self, Failpoint};
+use feedfleet_worker::Program;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -72,15 +74,41 @@ pub async fn scheduler(folder: &Path) -> Result<ExitCode> {
 }
 
 /// A worker.
-pub async fn worker(folder: &Path, args: WorkerArgs) -> Result<ExitCode> {
+pub async fn worker(
+    folder: &Path,
+    log: &str,
+    log_format: LogChoice,
+    args: WorkerArgs,
+) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let shutdown = shutdown::on_signal()?;
+    let program = own_program(&context.config.folder, log, log_format, &args.failpoints)?;
+    if !args.failpoints.is_empty() {
+        // One of them stops the whole group, which must not be that of whoever started the worker.
+        rustix::process::setpgid(None, None).context("could not begin a process group")?;
+    }
     failpoint::set(args.failpoints);
     if let Some(parent) = args.parent {
         shutdown::with_parent(parent, shutdown.clone());
     }
-    let memory = context.config.fleet.workers.memory_bytes;
+    let shares = context.config.fleet.workers.memory_shares();
+    // Renditions come back through this process, and are of the decoders' share until they are stored.
+    let memory = shares.own_bytes + shares.picture_bytes;
     budget::set_limit(usize::try_from(memory).unwrap_or(usize::MAX));
-    feedfleet_worker::run(context.worker()?, shutdown).await?;
+    feedfleet_worker::run(context.worker()?.apart(program), shutdown).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a worker starts its children.
+fn own_program(
+    folder: &Path,
+    log: &str,
+    log_format: LogChoice,
+    failpoints: &[Failpoint],
+) -> Result<Program> {
+    let path = std::env::current_exe().context("could not find this program's own file")?;
+    let mut options: Vec<OsString> = vec!["--config".into(), folder.into()];
+    options.extend(["--log".into(), log.into(), "--log-format".into(), log_format.name().into()]);
+    let failpoint = |point: &Failpoint| [OsString::from("--failpoint"), point.to_string().into()];
+    Ok(Program { path, options, role_options: failpoints.iter().flat_map(failpoint).collect() })
 }

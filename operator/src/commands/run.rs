@@ -34,7 +34,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     let reports = context.reports()?;
     let queues = context.queues()?;
     let key = issue_now(
-        &reports,
+        &context.objects()?,
         queues.crawl.as_ref(),
         &context.catalog()?,
         context.clock.as_ref(),

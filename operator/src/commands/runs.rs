@@ -1,5 +1,6 @@
 //! `feedfleet runs list` and `show`.
 
+use super::decisions::told;
 use super::pipes::no_such_pipe;
 use crate::context::Context;
 use crate::view;
@@ -63,7 +64,7 @@ pub async fn list(
             report.key.pipe.to_string().into(),
             report.key.run.to_string().into(),
             view::moment(report.scheduled_at()).into(),
-            report.state.word().into(),
+            state(report).into(),
             view::number(counts.seen),
             view::number(counts.new),
             view::number(counts.changed),
@@ -76,6 +77,15 @@ pub async fn list(
     }
     view::print(table);
     Ok(code)
+}
+
+/// The state, and what was decided on a run that was held.
+fn state(report: &RunReport) -> String {
+    let state = report.state.word();
+    match &report.decision {
+        Some(decision) => format!("{state} ({})", decision.word()),
+        None => state.to_owned(),
+    }
 }
 
 /// Shows one run's report.
@@ -114,7 +124,10 @@ pub async fn show(
 pub fn print_report(report: &RunReport) {
     let line = |name: &str, value: String| view::print(format!("{name:14} {value}"));
     line("run", report.key.to_string());
-    line("state", report.state.word().to_owned());
+    line("state", state(report));
+    if let Some(decision) = &report.decision {
+        line("decision", told(decision));
+    }
     if let Some(reason) = &report.reason {
         line("reason", text::printable(&reason.to_string()).into_owned());
     }
@@ -138,6 +151,9 @@ pub fn print_report(report: &RunReport) {
     if let (Some(encoding), Some(compression)) = (&source.encoding, &source.compression) {
         line("reading", format!("encoding {encoding}, compression {compression}"));
     }
+    if let Some(bytes) = source.resumed_at_bytes {
+        line("resumed", format!("{} had been archived by earlier attempts", text::bytes(bytes)));
+    }
     if let Some(raw) = &source.raw_key {
         line("raw snapshot", raw.clone());
     }
@@ -158,10 +174,14 @@ pub fn print_report(report: &RunReport) {
     line(
         "products",
         format!(
-            "{} live; {} removed, {} held",
+            "{} live; {} removed, {} held{}",
             number(counts.live),
             number(counts.removed),
-            number(counts.held)
+            number(counts.held),
+            match counts.absent {
+                0 => String::new(),
+                absent => format!(", {} absent for too few runs to be removed", number(absent)),
+            }
         ),
     );
     line("images", format!("{} queued", number(counts.images_queued)));

@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-const PROGRAM: &str = "feedfleet-query";
+/// The program's name.
+pub const PROGRAM: &str = "feedfleet-query";
 
 /// Becomes `feedfleet-query`.
 pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
@@ -30,8 +31,8 @@ pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
     Err(error).with_context(|| format!("could not start {PROGRAM}"))
 }
 
-/// Beside this program, else by the PATH.
-fn program() -> PathBuf {
+/// The program: beside this one, else by the PATH.
+pub fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))
 }

@@ -84,6 +84,16 @@ impl Table {
     /// Commits a change, or says why it must not be. On any error the caller reads the fence again before
     /// it decides anything: the entry may have been written.
     pub fn commit(&self, change: &Change) -> Result<CommitOutcome, CatalogError> {
+        self.commit_if(change, |_| Ok(true))
+    }
+
+    /// As [`commit`](Self::commit), for a change that rests on more than its fence and its files: it is
+    /// void ([`CommitOutcome::Moved`]) where `holds` says no of the version that it would follow.
+    pub(crate) fn commit_if(
+        &self,
+        change: &Change,
+        holds: impl Fn(&Snapshot) -> Result<bool, CatalogError>,
+    ) -> Result<CommitOutcome, CatalogError> {
         for round in 0..MAX_CONFLICTS {
             let snapshot = self.ensure()?;
             match snapshot.fence(&change.fence.app_id)? {
@@ -93,7 +103,9 @@ impl Table {
                 }
                 _ => {}
             }
-            if identities(&snapshot.files(Some(&change.pipe))?) != identities(&change.base) {
+            if identities(&snapshot.files(Some(&change.pipe))?) != identities(&change.base)
+                || !holds(&snapshot)?
+            {
                 return Ok(CommitOutcome::Moved);
             }
             if let Some(outcome) = self.try_commit(&snapshot, change)? {
@@ -135,6 +147,9 @@ impl Table {
             .context("begin a commit to table", subject)?;
 
         for file in &change.adds {
+            // A writer that stood still for longer than vacuum's grace must not name files that are gone.
+            let path = self.folder().join(&file.path);
+            std::fs::metadata(&path).at("find the new file", &path)?;
             let metadata = add_metadata(self, file, &context)?;
             transaction.add_files(metadata);
         }

@@ -4,15 +4,20 @@
 //!
 //! Of several records with one id, the one with the smallest content hash wins, whatever order they came in.
 
-use crate::commit::{Change, Fence};
+mod end;
+
+pub use crate::tally::{Absent, Tally, Verdict};
+pub use end::nothing_changed;
+
 use crate::encode::{Lineage, RowBatch};
 use crate::error::CatalogError;
 use crate::index::{BYTES_PER_ROW, Entry, Index, Share, State, UNKNOWN, split};
-use crate::stage::{Stage, Staged};
+use crate::stage::Stage;
 use crate::table::{DataFile, Snapshot, Table};
+use crate::unmentioned::{Missing, Unmentioned, link_hash};
 use feedfleet_model::hash::{id_hash, images_hash};
-use feedfleet_model::{PipeName, Row, RunId, RunKey};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use feedfleet_model::{Row, RunKey, columns};
+use std::collections::HashMap;
 
 /// A run's comparison of its source with the table.
 pub struct Diff {
@@ -27,9 +32,12 @@ pub struct Diff {
     tally: Tally,
     /// By file: rows that are replaced or deleted.
     dead: Vec<Vec<u64>>,
-    /// By file: rows that the source did not mention.
-    unmentioned: Vec<Vec<u64>>,
-    absent: u64,
+    /// Rows that the source did not mention.
+    unmentioned: Unmentioned,
+    /// Links of new rows, hashed: products that only changed their ids are known by them.
+    new_links: Vec<u64>,
+    /// Live rows of the pipe: no more links are kept, however many products are new.
+    max_links: u64,
 }
 
 /// A changed row as it was in the table, and where its new content is staged.
@@ -38,51 +46,6 @@ struct Was {
     images_run: u32,
     images_hash: i32,
     ordinal: u64,
-}
-
-/// Rows by what became of them, so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Rows that were live before the run.
-    pub live_before: u64,
-    /// Not in the table before.
-    pub new: u64,
-    /// With other content.
-    pub changed: u64,
-    /// As they were.
-    pub unchanged: u64,
-    /// Gone by the source's word, or by absence.
-    pub removed: u64,
-    /// Absent, and kept.
-    pub held: u64,
-    /// Records whose id had occurred before.
-    pub duplicates: u64,
-}
-
-/// What one row turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Not in the table before.
-    New,
-    /// Other content than in the table.
-    Changed,
-    /// As it was.
-    Unchanged,
-    /// The id occurred before in this source.
-    Duplicate,
-    /// In another share of the pipe; see [`Share`].
-    Elsewhere,
-}
-
-/// What to do with rows that the source did not mention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absent {
-    /// They are gone.
-    Remove,
-    /// They would be gone, but an operator shall decide.
-    Hold,
-    /// The source names changes only: absence means nothing.
-    Keep,
 }
 
 /// The index does not fit its budget: go through the source again in more, smaller shares.
@@ -138,8 +101,9 @@ impl Diff {
             scratch: Vec::new(),
             tally: Tally::default(),
             dead: vec![Vec::new(); base.len()],
-            unmentioned: vec![Vec::new(); base.len()],
-            absent: 0,
+            unmentioned: Unmentioned::of(base.len()),
+            new_links: Vec::new(),
+            max_links: base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum(),
             base,
         };
         diff.load(snapshot)?;
@@ -164,9 +128,12 @@ impl Diff {
         self.tally
     }
 
-    /// Rows of the passes that have ended which the source has not mentioned.
-    pub fn absent(&self) -> u64 {
-        self.absent
+    /// Notes for how many complete runs in a row, the last one included, a product of this pass's share has
+    /// been absent. To be told at the beginning of each pass; ids that are not in the table are left alone.
+    pub fn note_absence(&mut self, id: &str, nights: u8) {
+        if let Some(at) = self.find(id_hash(id)) {
+            self.index.entries[at as usize].nights = nights;
+        }
     }
 
     /// Takes a record of the source by its hash alone, if a live row was made of just this record and the
@@ -213,9 +180,7 @@ impl Diff {
     /// Takes the source's word that a product is still there, though what it says of it cannot be used: the
     /// row stays as it is.
     pub fn keep(&mut self, id: &str) {
-        let hash = id_hash(id);
-        let found = self.index.share.holds(hash).then(|| self.index.find(split(hash))).flatten();
-        if let Some(at) = found
+        if let Some(at) = self.find(id_hash(id))
             && self.index.entries[at as usize].state == State::Absent
         {
             self.set_state(at, State::Unchanged);
@@ -240,11 +205,21 @@ impl Diff {
         Ok(Verdict::Changed)
     }
 
+    /// A product's place in the index; none also where it is in another share.
+    fn find(&self, id: u128) -> Option<u32> {
+        self.index.share.holds(id).then(|| self.index.find(split(id))).flatten()
+    }
+
     /// A product that the table does not have.
     fn admit(&mut self, id: [u64; 2], content: [u64; 2], row: &Row) -> Result<(), PushError> {
         if self.index.entries.len() >= self.max_rows {
             let budget_bytes = self.max_rows * BYTES_PER_ROW;
             return Err(OverBudget { budget_bytes }.into());
+        }
+        if let Some(link) = row.text(columns::LINK)
+            && (self.new_links.len() as u64) < self.max_links
+        {
+            self.new_links.push(link_hash(link));
         }
         let run = self.run_secs();
         let at = self.index.insert(Entry {
@@ -256,6 +231,7 @@ impl Diff {
             first_seen: run,
             images_run: run,
             images_hash: 0,
+            nights: 0,
             state: State::Absent,
         });
         self.stage_new(at, content, row)
@@ -366,93 +342,28 @@ impl Diff {
     /// again.
     pub fn end_pass(&mut self, snapshot: Option<&Snapshot>) -> Result<bool, CatalogError> {
         for entry in &self.index.entries {
-            let rows = match entry.state {
-                State::Changed | State::Deleted => &mut self.dead,
-                State::Absent => {
-                    self.absent += 1;
-                    &mut self.unmentioned
+            match entry.state {
+                State::Changed | State::Deleted => {
+                    self.dead[entry.file as usize].push(u64::from(entry.row));
                 }
-                _ => continue,
-            };
-            rows[entry.file as usize].push(u64::from(entry.row));
+                State::Absent => {
+                    let missing = Missing { row: entry.row, nights: entry.nights };
+                    self.unmentioned.push(entry.file, missing);
+                }
+                _ => {}
+            }
         }
         self.changed.clear();
         let Share { nth, of } = self.index.share;
         if nth + 1 >= of {
             self.index = Index::empty(self.index.share);
+            self.unmentioned.sort();
             return Ok(false);
         }
         self.index = Index::empty(Share { nth: nth + 1, of });
         self.load(snapshot)?;
         Ok(true)
     }
-
-    /// Ends the diff: the change to commit, and what it consists of.
-    pub fn finish(mut self, app_id: &str, absent: Absent) -> Result<(Change, Tally), CatalogError> {
-        match absent {
-            Absent::Remove => {
-                self.tally.removed += self.absent;
-                for (dead, unmentioned) in self.dead.iter_mut().zip(&mut self.unmentioned) {
-                    dead.append(unmentioned);
-                }
-            }
-            Absent::Hold => self.tally.held += self.absent,
-            Absent::Keep => {}
-        }
-        if self.batch.rows() > 0 {
-            self.stage.write(self.batch.take()?)?;
-        }
-        let Staged { files } = self.stage.finish()?;
-        let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
-        for (file, rows) in self.base.iter().zip(self.dead) {
-            if rows.is_empty() {
-                continue;
-            }
-            if file.dead_rows() + rows.len() as u64 >= file.rows {
-                drops.insert(file.path.clone());
-            } else {
-                dead.insert(file.path.clone(), rows);
-            }
-        }
-        let tally = self.tally;
-        let change = Change {
-            pipe: self.run.pipe.clone(),
-            base: self.base,
-            adds: files,
-            dead,
-            drops,
-            fence: Fence { app_id: app_id.to_owned(), run: self.run.run.0 },
-            metrics: metrics(&tally),
-            data_change: true,
-        };
-        Ok((change, tally))
-    }
-}
-
-/// A change that only moves the fence: the run found nothing to change.
-pub fn nothing_changed(pipe: &PipeName, run: RunId, app_id: &str, base: Vec<DataFile>) -> Change {
-    let live = base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
-    Change {
-        pipe: pipe.clone(),
-        base,
-        adds: Vec::new(),
-        dead: BTreeMap::new(),
-        drops: BTreeSet::new(),
-        fence: Fence { app_id: app_id.to_owned(), run: run.0 },
-        metrics: metrics(&Tally { live_before: live, unchanged: live, ..Tally::default() }),
-        data_change: true,
-    }
-}
-
-fn metrics(tally: &Tally) -> Vec<(&'static str, u64)> {
-    vec![
-        ("new", tally.new),
-        ("changed", tally.changed),
-        ("unchanged", tally.unchanged),
-        ("removed", tally.removed),
-        ("held", tally.held),
-        ("duplicates", tally.duplicates),
-    ]
 }
 
 /// The place in the stage of a row that the table does not have.

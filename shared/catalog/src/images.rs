@@ -10,19 +10,21 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch,
     StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::TimestampMicrosecondType;
-use feedfleet_model::PipeName;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use feedfleet_model::image::ImageEntry;
+use feedfleet_model::{PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Where the current entry of a picture lies, and when it was made.
 type Current = HashMap<String, (usize, u64, i64)>;
 
+/// Rounds in which a change may lose to others.
+const ROUNDS: usize = 10;
+
 /// Folds entries of one pipe into the table: of several for a key, the newest stays. Folding the same
 /// entries twice changes nothing. The number of entries that became current.
 pub fn fold(table: &Table, pipe: &PipeName, entries: &[ImageEntry]) -> Result<usize, CatalogError> {
-    const ROUNDS: usize = 10;
     for _ in 0..ROUNDS {
         let snapshot = table.ensure()?;
         let base = snapshot.files(Some(pipe))?;
@@ -43,33 +45,138 @@ pub fn fold(table: &Table, pipe: &PipeName, entries: &[ImageEntry]) -> Result<us
         if fresh.is_empty() {
             return Ok(0);
         }
-        let whole = |f: &DataFile| {
-            dead.get(&f.path).is_some_and(|rows| f.dead_rows() + rows.len() as u64 >= f.rows)
-        };
-        let drops: BTreeSet<String> =
-            base.iter().filter(|f| whole(f)).map(|f| f.path.clone()).collect();
-        dead.retain(|path, _| !drops.contains(path));
-        let app_id = format!("{pipe}/images");
-        let run = snapshot.fence(&app_id)?.unwrap_or(0) + 1;
-        let change = Change {
-            pipe: pipe.clone(),
-            base,
-            adds: write(table, pipe, run, &fresh)?,
-            dead,
-            drops,
-            fence: Fence { app_id, run },
-            metrics: vec![("entries", fresh.len() as u64)],
-            data_change: true,
-        };
-        if matches!(table.commit(&change)?, CommitOutcome::Committed { .. }) {
+        if publish(&snapshot, pipe, base, dead, &fresh)? {
             return Ok(fresh.len());
         }
     }
-    Err(CatalogError {
-        action: "fold image receipts into",
+    Err(contended("fold image receipts into", table))
+}
+
+/// Takes entries of one pipe out of the table: those of which `is_gone` says so, by the picture's key and
+/// the time at which it was last looked at, in epoch microseconds. How many there were.
+pub fn remove(
+    table: &Table,
+    pipe: &PipeName,
+    is_gone: &dyn Fn(&str, i64) -> bool,
+) -> Result<usize, CatalogError> {
+    for _ in 0..ROUNDS {
+        let Some(snapshot) = table.snapshot()? else { return Ok(0) };
+        let base = snapshot.files(Some(pipe))?;
+        let mut dead: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut removed = 0;
+        for file in &base {
+            for_each_batch(&snapshot, file, Some(&["key", "checked_at"]), |rows| {
+                let keys = rows.batch.column_by_name("key").and_then(|c| c.as_string_opt::<i32>());
+                let times = rows
+                    .batch
+                    .column_by_name("checked_at")
+                    .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+                let (Some(keys), Some(times)) = (keys, times) else { return Ok(()) };
+                for row in rows.live().filter(|&row| keys.is_valid(row)) {
+                    if is_gone(keys.value(row), times.value(row)) {
+                        let place = rows.first_row + row as u64;
+                        dead.entry(file.path.clone()).or_default().push(place);
+                        removed += 1;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        if removed == 0 || publish(&snapshot, pipe, base, dead, &[])? {
+            return Ok(removed);
+        }
+    }
+    Err(contended("take image entries out of", table))
+}
+
+/// What the table knows of one picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The picture's key.
+    pub key: &'a str,
+    /// The run that asked for it.
+    pub run: RunId,
+    /// What came of the last look, as [`feedfleet_model::image::ImageStatus::word`] says it.
+    pub status: &'a str,
+    /// Whether asking again later may help.
+    pub retry: bool,
+    /// When it was last looked at, in epoch microseconds.
+    pub checked_at_us: i64,
+}
+
+/// Calls `visit` with every current entry of a pipe.
+pub fn for_each_entry(
+    snapshot: &Snapshot,
+    pipe: &PipeName,
+    mut visit: impl FnMut(Known<'_>),
+) -> Result<(), CatalogError> {
+    const COLUMNS: [&str; 5] = ["key", "run", "status", "retry", "checked_at"];
+    for file in snapshot.files(Some(pipe))? {
+        for_each_batch(snapshot, &file, Some(&COLUMNS), |rows| {
+            let column = |name| rows.batch.column_by_name(name);
+            let keys = column("key").and_then(|c| c.as_string_opt::<i32>());
+            let runs = column("run").and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let statuses = column("status").and_then(|c| c.as_string_opt::<i32>());
+            let retries = column("retry").and_then(|c| c.as_boolean_opt());
+            let times =
+                column("checked_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+            let (Some(keys), Some(runs), Some(statuses), Some(retries), Some(times)) =
+                (keys, runs, statuses, retries, times)
+            else {
+                return Ok(());
+            };
+            for row in rows.live().filter(|&row| keys.is_valid(row)) {
+                visit(Known {
+                    key: keys.value(row),
+                    run: RunId(runs.value(row)),
+                    status: statuses.value(row),
+                    retry: retries.value(row),
+                    checked_at_us: times.value(row),
+                });
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Commits entries and the death of those before them. False: somebody else was first, and the change must
+/// be worked out anew.
+fn publish(
+    snapshot: &Snapshot,
+    pipe: &PipeName,
+    base: Vec<DataFile>,
+    mut dead: BTreeMap<String, Vec<u64>>,
+    fresh: &[&ImageEntry],
+) -> Result<bool, CatalogError> {
+    let table = snapshot.table();
+    let whole = |f: &DataFile| {
+        dead.get(&f.path).is_some_and(|rows| f.dead_rows() + rows.len() as u64 >= f.rows)
+    };
+    let drops: BTreeSet<String> =
+        base.iter().filter(|f| whole(f)).map(|f| f.path.clone()).collect();
+    dead.retain(|path, _| !drops.contains(path));
+    let app_id = format!("{pipe}/images");
+    let run = snapshot.fence(&app_id)?.unwrap_or(0) + 1;
+    let change = Change {
+        pipe: pipe.clone(),
+        base,
+        adds: write(table, pipe, run, fresh)?,
+        dead,
+        drops,
+        fence: Fence { app_id, run },
+        metrics: vec![("entries", fresh.len() as u64)],
+        data_change: true,
+    };
+    Ok(matches!(table.commit(&change)?, CommitOutcome::Committed { .. }))
+}
+
+fn contended(action: &'static str, table: &Table) -> CatalogError {
+    CatalogError {
+        action,
         subject: table.url().to_string(),
-        source: Cause::Unusable("somebody else folds them too".into()),
-    })
+        source: Cause::Unusable("others change it all the time".into()),
+    }
 }
 
 fn newest(entries: &[ImageEntry]) -> BTreeMap<&str, &ImageEntry> {

@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub first_seen: u32,
     pub images_run: u32,
     pub images_hash: i32,
+    /// Complete runs in a row, up to the last one, that did not mention the row.
+    pub nights: u8,
     pub state: State,
 }
 
@@ -189,6 +191,7 @@ impl<'a> IndexColumns<'a> {
             first_seen: (self.first_seen.value(row) / 1_000_000) as u32,
             images_run: self.images_run.value(row) as u32,
             images_hash: self.images_hash.value(row) as i32,
+            nights: 0,
             state: State::Absent,
         })
     }

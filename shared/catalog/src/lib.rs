@@ -4,18 +4,28 @@
 //! A run's work is a [`diff::Diff`]; it ends in a [`commit::Change`], which [`Table::commit`] publishes whole
 //! or not at all, behind a fence that lets a run in once and an older run never.
 
+mod checkup;
 pub mod commit;
 pub mod compact;
 pub mod diff;
 mod durable;
 pub mod encode;
 pub mod error;
+mod history;
 pub mod images;
 mod index;
+mod log_files;
+mod moved;
+pub mod pictures;
 pub mod read;
+pub mod restore;
+pub mod retire;
 pub mod schema;
 mod stage;
 pub mod table;
+mod tally;
+mod unmentioned;
+pub mod vacuum;
 pub mod writer;
 
 pub use commit::{Change, CommitOutcome, Fence};
@@ -65,4 +75,14 @@ impl Catalog {
 /// The fence of a pipe's feed: its runs pass in order, each once.
 pub fn feed_app_id(pipe: &PipeName) -> String {
     format!("{pipe}/feed")
+}
+
+/// The fence of approved removals; its runs are the runs whose removals were held.
+pub fn approval_app_id(pipe: &PipeName) -> String {
+    format!("{pipe}/approval")
+}
+
+/// The fence of rollbacks; each is ahead of the run that was the pipe's newest.
+pub fn rollback_app_id(pipe: &PipeName) -> String {
+    format!("{pipe}/rollback")
 }

@@ -37,6 +37,23 @@ impl Rows {
         }
         filter_record_batch(&self.batch, &BooleanArray::from(keep))
     }
+
+    /// Those of some places in the file, which ascend, that lie in this batch.
+    pub(crate) fn among<'a>(&self, places: &'a [u64]) -> &'a [u64] {
+        let end = self.first_row + self.batch.num_rows() as u64;
+        let from = places.partition_point(|&place| place < self.first_row);
+        let to = places.partition_point(|&place| place < end);
+        &places[from..to]
+    }
+
+    /// The rows alone whose places in the file are among `places`, which ascend.
+    pub(crate) fn batch_of(&self, places: &[u64]) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let mut keep = vec![false; self.batch.num_rows()];
+        for place in self.among(places) {
+            keep[(place - self.first_row) as usize] = true;
+        }
+        filter_record_batch(&self.batch, &BooleanArray::from(keep))
+    }
 }
 
 /// Calls `visit` with every batch of a file, in order. `columns`: those to read; none: all.

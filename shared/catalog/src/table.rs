@@ -105,6 +105,21 @@ impl Table {
         self.inner.engine.as_ref()
     }
 
+    /// Where a path is on this machine; `path` as the log writes it, that is, as a relative URL.
+    pub(crate) fn local_path(&self, path: &str) -> Result<PathBuf, CatalogError> {
+        local(self.url().join(path).ok(), path)
+    }
+
+    /// Where a deletion vector is on this machine; none if the log itself holds it.
+    pub(crate) fn vector_path(
+        &self,
+        vector: &DeletionVectorDescriptor,
+    ) -> Result<Option<PathBuf>, CatalogError> {
+        let subject = vector.path_or_inline_dv.as_str();
+        let url = vector.absolute_path(self.url()).context("find the deletion vector", subject)?;
+        url.map(|url| local(Some(url), subject)).transpose()
+    }
+
     /// The newest state; none while the table has not been created.
     pub fn snapshot(&self) -> Result<Option<Snapshot>, CatalogError> {
         if !self.folder().join("_delta_log").is_dir() {
@@ -185,7 +200,7 @@ impl Table {
         }
     }
 
-    fn missing_columns(&self, snapshot: &Snapshot) -> Result<Vec<String>, CatalogError> {
+    pub(crate) fn missing_columns(&self, snapshot: &Snapshot) -> Result<Vec<String>, CatalogError> {
         let present = snapshot.inner.schema();
         let mut missing = Vec::new();
         for field in self.spec().schema.fields() {
@@ -230,6 +245,15 @@ impl Table {
             _ => Ok(false),
         }
     }
+}
+
+/// Where a file of the log is on this machine.
+fn local(url: Option<Url>, subject: &str) -> Result<PathBuf, CatalogError> {
+    url.and_then(|url| url.to_file_path().ok()).ok_or_else(|| CatalogError {
+        action: "find the file",
+        subject: subject.to_owned(),
+        source: Cause::Unusable("it is not on this machine".into()),
+    })
 }
 
 /// One version of a table.
@@ -376,12 +400,7 @@ impl Snapshot {
 
     /// Where a file is on this machine.
     pub fn local_path(&self, file: &DataFile) -> Result<PathBuf, CatalogError> {
-        let url = self.table.url().join(&file.path).ok();
-        url.and_then(|url| url.to_file_path().ok()).ok_or_else(|| CatalogError {
-            action: "find the file",
-            subject: file.path.clone(),
-            source: Cause::Unusable("it is not on this machine".into()),
-        })
+        self.table.local_path(&file.path)
     }
 
     /// Entries in the log since its last checkpoint.

@@ -71,7 +71,8 @@ pub struct Workers {
     pub crawl_slots: usize,
     /// Image jobs that one worker does at once; default 8.
     pub image_slots: usize,
-    /// Bytes of memory that one worker plans with; default 2 GiB, at least 64 MiB.
+    /// Bytes of memory that one worker may hold, its children included; default 2 GiB, at least 256 MiB
+    /// and enough for every crawl slot. How it is dealt out: [`Workers::memory_shares`].
     pub memory_bytes: u64,
 }
 

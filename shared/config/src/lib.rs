@@ -13,6 +13,7 @@ mod fingerprint;
 mod fleet;
 mod load;
 mod location;
+mod memory;
 mod pipe;
 mod read;
 mod secret;
@@ -29,6 +30,7 @@ pub use fleet::{
     Workers,
 };
 pub use load::{Config, load, load_lenient, load_pipe, parse_fleet, parse_pipe};
+pub use memory::{LEAST_CRAWL_BYTES, LEAST_MEMORY_BYTES, MemoryShares};
 pub use pipe::{
     Compression, Format, From, Guard, Images, Location, Lookup, MapEntry, Pipe, Rendition,
     RenditionFormat, Schedule, Source, SourceLimits, Target, Transform,

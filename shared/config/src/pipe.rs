@@ -249,6 +249,11 @@ pub struct Lookup {
 pub struct Guard {
     /// Share of the live rows, 0 to 1, that one run may remove.
     pub max_removed: f64,
+    /// Complete runs in a row that a product must be absent from before it is removed, 1 to 30.
+    pub absent_nights: u8,
+    /// Share of the usual number of records, 0 to 1, below which a source that does not prove its end
+    /// counts as cut short.
+    pub min_records: f64,
 }
 
 /// What becomes of a pipe's pictures.

@@ -95,7 +95,8 @@ fn a_small_pipe_has_the_documented_defaults() {
     let pipe = pipe(SMALL);
     assert_eq!(pipe.file, PathBuf::from("pipes/acme.toml"));
     assert!(pipe.schedule.is_none() && pipe.map.is_empty());
-    assert_eq!(pipe.guard.max_removed, 0.3);
+    assert_eq!((pipe.guard.max_removed, pipe.guard.min_records), (0.3, 0.8));
+    assert_eq!(pipe.guard.absent_nights, 1);
     assert_eq!(pipe.source.location.display(), "/conf/f.xml");
     assert_eq!(pipe.source.compression, Compression::Auto);
     assert!(pipe.source.headers.is_empty() && pipe.source.key.is_empty());
@@ -121,7 +122,9 @@ fn the_documented_pipe_is_read() {
         [map]
         price = { field = "g:price", as = "money", currency = "KRW" }
         [guard]
-        max_removed = "30%"
+        max_removed = "25%"
+        absent_nights = 3
+        min_records = "50%"
         [images]
         renditions = [{ name = "thumb", max = 300, format = "webp" }]
         "#,
@@ -130,6 +133,8 @@ fn the_documented_pipe_is_read() {
     assert_eq!((schedule.cron.as_str(), schedule.timezone.name()), ("0 2 * * *", "Asia/Seoul"));
     assert_eq!(schedule.window, Duration::ZERO);
     assert_eq!(pipe.source.format, Format::GoogleXml);
+    assert_eq!((pipe.guard.max_removed, pipe.guard.min_records), (0.25, 0.5));
+    assert_eq!(pipe.guard.absent_nights, 3);
     let entry = &pipe.map[0];
     assert_eq!((entry.target, entry.line), (Target::Column(columns::PRICE), 9));
     assert_eq!(entry.from, MapFrom::Field("g:price".to_owned()));

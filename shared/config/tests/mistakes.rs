@@ -190,6 +190,11 @@ fn settings_of_a_source() {
             "[guard]\nmax_removed = '130%'",
             "6:15: '130%' is not a percentage; expected '0%' to '100%'",
         ),
+        ("[guard]\nabsent_nights = 0", "6:17: absent_nights in [guard] is 0; expected 1 to 30"),
+        (
+            "[guard]\nmin_records = 80",
+            "6:15: min_records in [guard] is a whole number; expected a text",
+        ),
     ] {
         assert_pipe(&around("", rest), expected);
     }
@@ -320,7 +325,12 @@ fn fleets() {
     for (text, expected) in [
         (
             "[workers]\nmemory = '32MiB'",
-            "2:10: memory in [workers] is '32MiB'; expected at least 64MiB",
+            "2:10: memory in [workers] is '32MiB'; expected at least 256MiB",
+        ),
+        (
+            "[workers]\nmemory = '256MiB'\ncrawl_slots = 4",
+            "1:1: memory in [workers] leaves each of 4 crawl_slots 32MiB; expected at least 64MiB \
+             for each",
         ),
         ("[workers]\nmax = 0", "2:7: max in [workers] is 0; expected 1 to 10000"),
         (

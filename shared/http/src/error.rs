@@ -88,8 +88,8 @@ pub enum FetchErrorKind {
         /// What the HTTP library reported.
         source: Cause,
     },
-    /// The server answered a range request with another range, the body was read past a failure,
-    /// or the URL cannot be put into a request.
+    /// The server answered a range request with another range or with more than it announced, the
+    /// body was read past a failure, or the URL cannot be put into a request.
     #[error("{0}")]
     Other(&'static str),
 }

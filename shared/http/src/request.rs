@@ -21,8 +21,8 @@ pub struct Request {
     pub last_modified: Option<String>,
     /// Ask for the rest of the resource from this byte on. Without it, `etag` and `last_modified`
     /// make the request conditional (an unchanged resource is answered with status 304). With it
-    /// they make sure that the rest belongs to the same copy: where they can't (no `last_modified`,
-    /// and no or only a weak `etag`), the whole resource is asked for.
+    /// they make sure that the rest belongs to the same copy: where they can't (a weak `etag`, or
+    /// neither of them), the whole resource is asked for.
     pub range_from: Option<u64>,
     /// The bounds of the fetch.
     pub limits: Limits,
@@ -47,8 +47,10 @@ impl Request {
     }
 
     fn range_validator(&self) -> Option<&str> {
-        let strong_etag = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
-        strong_etag.or(self.last_modified.as_deref())
+        match &self.etag {
+            Some(etag) => Some(etag.as_str()).filter(|etag| !etag.starts_with("W/")),
+            None => self.last_modified.as_deref(),
+        }
     }
 
     /// The headers to send. The error is the name of one that is not valid HTTP.
@@ -160,6 +162,11 @@ mod tests {
         request.etag = Some("W/\"1\"".to_owned());
         assert_eq!(sent(&request, "range"), None);
         assert_eq!(request.range_start(), None);
+        // Where there is a tag, the date guards nothing (RFC 9110, 13.1.5).
+        request.last_modified = Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned());
+        assert_eq!(request.range_start(), None);
+        request.etag = None;
+        assert_eq!(sent(&request, "if-range"), request.last_modified);
         request.etag = Some("\"1\"".to_owned());
         assert_eq!(sent(&request, "range").as_deref(), Some("bytes=10-"));
         assert_eq!(sent(&request, "if-range").as_deref(), Some("\"1\""));

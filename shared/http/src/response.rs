@@ -129,6 +129,22 @@ impl Response {
         text(self.inner.headers(), header::LAST_MODIFIED)
     }
 
+    /// Whether the rest of the body can be asked for later without mixing it with another version:
+    /// there is a strong entity tag or, where there is none at all, a `Last-Modified` at least a
+    /// second before the response's own date (RFC 9110, 8.8.2.2).
+    pub fn is_resumable(&self) -> bool {
+        if let Some(etag) = self.etag() {
+            return !etag.starts_with("W/");
+        }
+        let date = |name| httpdate::parse_http_date(text(self.inner.headers(), name)?).ok();
+        match (date(header::LAST_MODIFIED), date(header::DATE)) {
+            (Some(modified), Some(sent)) => {
+                sent.duration_since(modified).is_ok_and(|age| age >= Duration::from_secs(1))
+            }
+            _ => false,
+        }
+    }
+
     /// The `Content-Type`, parameters included.
     pub fn content_type(&self) -> Option<&str> {
         text(self.inner.headers(), header::CONTENT_TYPE)
@@ -252,6 +268,9 @@ impl Body {
         self.received += bytes;
         if self.received > self.limits.max_bytes {
             return Err(FetchErrorKind::TooLarge { limit_bytes: self.limits.max_bytes });
+        }
+        if self.expected.is_some_and(|expected| self.received > expected) {
+            return Err(FetchErrorKind::Other("the body is longer than it was announced"));
         }
         self.window_bytes += bytes;
         self.window_wait += wait;

@@ -39,10 +39,18 @@ pub struct ImageJob {
     pub host: String,
     /// The message group's shard: at most one worker at a time fetches from a shard of a host.
     pub shard: u32,
-    /// Place of this batch in its run, from 0; a part of the deduplication id.
+    /// Which asking for the run's pictures this is: 0 is the run's own; a later one is named by the epoch
+    /// minute at which they were found missing. A part of the deduplication id.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub round: i64,
+    /// Place of this batch in its round, from 0; a part of the deduplication id.
     pub batch: u32,
     /// The images.
     pub items: Vec<ImageItem>,
+}
+
+fn is_zero(round: &i64) -> bool {
+    *round == 0
 }
 
 /// One image to mirror.
@@ -110,7 +118,7 @@ impl Job {
     pub fn id(&self) -> String {
         match self {
             Job::Crawl(job) => format!("crawl-{}-{}", job.pipe, job.run),
-            Job::Image(job) => format!("image-{}-{}-{}", job.pipe, job.run, job.batch),
+            Job::Image(job) => format!("image-{}-{}-{}", job.pipe, job.run, job.place("-")),
         }
     }
 
@@ -135,7 +143,7 @@ impl Job {
     pub fn dedup_id(&self) -> String {
         match self {
             Job::Crawl(job) => format!("{}/{}/{}", job.pipe, job.run, job.attempt),
-            Job::Image(job) => format!("{}/{}/{}", job.pipe, job.run, job.batch),
+            Job::Image(job) => format!("{}/{}/{}", job.pipe, job.run, job.place("/")),
         }
     }
 
@@ -144,6 +152,16 @@ impl Job {
         match self {
             Job::Crawl(_) => KINDS[0],
             Job::Image(_) => KINDS[1],
+        }
+    }
+}
+
+impl ImageJob {
+    /// Which of its run's batches this is, as ids name it.
+    fn place(&self, separator: &str) -> String {
+        match self.round {
+            0 => self.batch.to_string(),
+            round => format!("r{round}{separator}{}", self.batch),
         }
     }
 }
@@ -187,6 +205,28 @@ mod tests {
             let error = Job::from_body(body).unwrap_err().to_string();
             assert!(error.contains(expected), "{body}: {error}");
         }
+    }
+
+    #[test]
+    fn a_later_round_has_ids_of_its_own() {
+        let job = |round| {
+            Job::Image(ImageJob {
+                pipe: "acme".parse().unwrap(),
+                run: RunId(7),
+                host: "h".into(),
+                shard: 0,
+                round,
+                batch: 3,
+                items: vec![ImageItem { url: "http://h/1.jpg".into() }],
+            })
+        };
+        assert_eq!((job(0).id(), job(0).dedup_id()), ("image-acme-7-3".into(), "acme/7/3".into()));
+        assert_eq!(job(25).id(), "image-acme-7-r25-3");
+        assert_eq!(job(25).dedup_id(), "acme/7/r25/3");
+        assert_eq!(Job::from_body(&job(25).to_body()).unwrap(), job(25));
+        // A body of an earlier release has no round, and neither has a run's own.
+        assert!(!job(0).to_body().contains("round"));
+        assert_eq!(Job::from_body(&job(0).to_body()).unwrap(), job(0));
     }
 
     #[test]

@@ -46,10 +46,14 @@ impl fmt::Display for ObjectKey {
 
 /// Prefix of all run reports.
 pub const REPORTS: &str = "reports";
+/// Prefix of raw snapshots.
+pub const RAW: &str = "raw";
 /// Prefix of image receipts that wait to be folded into the `images` table.
 pub const RECEIPTS: &str = "receipts";
 /// Prefix of dead letters.
 pub const DEAD: &str = "dead";
+/// Prefix of the dead letters of crawl jobs, whose ids begin so.
+pub const DEAD_CRAWLS: &str = "dead/crawl-";
 
 /// A run's report. Run ids are written with leading zeros: listing sorts them by time.
 pub fn report(key: &RunKey) -> ObjectKey {
@@ -69,20 +73,43 @@ pub fn run_of_report(key: &ObjectKey) -> Option<RunKey> {
     parts.next().is_none().then_some(RunKey { pipe, run })
 }
 
-/// The raw snapshot of a run's source, as it came.
+/// Names the raw snapshot of a run's source, as it came. No object itself: it is made of those below.
 pub fn raw(key: &RunKey) -> ObjectKey {
-    ObjectKey::of(format!("raw/{}/{}.bin", key.pipe, run_segment(key.run)))
+    ObjectKey::of(format!("{RAW}/{}/{}", key.pipe, run_segment(key.run)))
 }
 
-/// The run whose raw snapshot has this key; none for other keys.
-pub fn run_of_raw(key: &ObjectKey) -> Option<RunKey> {
-    let (pipe, run) = key.as_str().strip_prefix("raw/")?.strip_suffix(".bin")?.split_once('/')?;
-    Some(RunKey { pipe: pipe.parse().ok()?, run: run.parse().ok()? })
+/// Prefix of the objects that make up a run's raw snapshot.
+pub fn raw_prefix(key: &RunKey) -> String {
+    format!("{}/", raw(key))
+}
+
+/// What is known of a raw snapshot, and which parts belong to it.
+pub fn raw_facts(key: &RunKey) -> ObjectKey {
+    ObjectKey::of(format!("{}/facts.json", raw(key)))
+}
+
+/// Part `number` of a raw snapshot, of those that one transfer into it wrote.
+pub fn raw_part(key: &RunKey, transfer: u32, number: u32) -> ObjectKey {
+    ObjectKey::of(format!("{}/{transfer:04}-{number:08}", raw(key)))
+}
+
+/// The transfer and the number of a part of a raw snapshot; none for other keys.
+pub fn part_of_raw(key: &ObjectKey) -> Option<(u32, u32)> {
+    run_of_raw_object(key)?;
+    let (transfer, number) = key.name().split_once('-')?;
+    Some((transfer.parse().ok()?, number.parse().ok()?))
 }
 
 /// Prefix of a pipe's raw snapshots.
 pub fn raw_of(pipe: &PipeName) -> String {
-    format!("raw/{pipe}/")
+    format!("{RAW}/{pipe}/")
+}
+
+/// The run whose raw snapshot this key names, or an object of; none for other keys.
+pub fn run_of_raw_object(key: &ObjectKey) -> Option<RunKey> {
+    let mut parts = key.as_str().strip_prefix(RAW)?.strip_prefix('/')?.split('/');
+    let pipe = parts.next()?.parse().ok()?;
+    Some(RunKey { pipe, run: parts.next()?.parse().ok()? })
 }
 
 /// The validators of a pipe's last complete run.
@@ -90,11 +117,43 @@ pub fn validators(pipe: &PipeName) -> ObjectKey {
     ObjectKey::of(format!("validators/{pipe}.json"))
 }
 
+/// The ids of the products whose removal a run held, until an operator decides; JSON Lines.
+pub fn held(key: &RunKey) -> ObjectKey {
+    ObjectKey::of(format!("held/{}/{}", key.pipe, run_segment(key.run)))
+}
+
+/// The ids of the products that a run's source did not mention and that stay, and for how many complete
+/// runs in a row; JSON Lines.
+pub fn absent(key: &RunKey) -> ObjectKey {
+    ObjectKey::of(format!("absent/{}/{}", key.pipe, run_segment(key.run)))
+}
+
+/// Says that a pipe is paused, and why.
+pub fn paused(pipe: &PipeName) -> ObjectKey {
+    ObjectKey::of(format!("paused/{pipe}.json"))
+}
+
 /// The key of a picture of a pipe: derived from its address, so that the product row knows it before the
 /// picture is there. It names the original.
 pub fn image_key(pipe: &PipeName, url: &str) -> ObjectKey {
-    let hash = hex(bytes_hash(url.as_bytes()));
+    let hash = hex(address_hash(url));
     ObjectKey::of(format!("images/{pipe}/{}/{hash}/original", &hash[..2]))
+}
+
+/// The hash that names the picture at this address among its pipe's.
+pub fn address_hash(url: &str) -> u128 {
+    bytes_hash(url.as_bytes())
+}
+
+/// The [`address_hash`] in the key of an original, a rendition or a picture's facts; none for other keys.
+pub fn picture_hash(key: &str) -> Option<u128> {
+    let hash = key.strip_prefix("images/")?.split('/').nth(2)?;
+    if hash.len() == 32 { u128::from_str_radix(hash, 16).ok() } else { None }
+}
+
+/// Prefix of a pipe's pictures whose hash begins with this byte.
+pub fn pictures_of(pipe: &PipeName, first_byte: u8) -> String {
+    format!("images/{pipe}/{first_byte:02x}/")
 }
 
 /// A rendition of the picture with this key.
@@ -107,6 +166,11 @@ pub fn rendition(image: &ObjectKey, name: &str, extension: &str) -> ObjectKey {
 pub fn image_facts(image: &ObjectKey) -> ObjectKey {
     let base = image.as_str().strip_suffix("original").unwrap_or(image.as_str());
     ObjectKey::of(format!("{base}facts.json"))
+}
+
+/// Whether this is the key of some picture's facts.
+pub fn is_image_facts(key: &ObjectKey) -> bool {
+    picture_hash(key.as_str()).is_some() && key.name() == "facts.json"
 }
 
 /// Prefix of what workers tell of themselves.
@@ -122,6 +186,11 @@ pub fn fleet_status() -> ObjectKey {
     ObjectKey::of("fleet/status.json".to_owned())
 }
 
+/// Who does upkeep.
+pub fn upkeep_owner() -> ObjectKey {
+    ObjectKey::of("upkeep/owner.json".to_owned())
+}
+
 /// The receipt of an image job, by the job's own id.
 pub fn receipt(job_id: &str) -> ObjectKey {
     ObjectKey::of(format!("{RECEIPTS}/{job_id}.json"))
@@ -130,6 +199,11 @@ pub fn receipt(job_id: &str) -> ObjectKey {
 /// The lasting dead letter of a job, by the job's own id.
 pub fn dead_letter(job_id: &str) -> ObjectKey {
     ObjectKey::of(format!("{DEAD}/{job_id}.json"))
+}
+
+/// The dead letter that somebody names; none for a text that is no id.
+pub fn dead_letter_named(id: &str) -> Option<ObjectKey> {
+    if id.contains('/') { None } else { ObjectKey::parse(&format!("{DEAD}/{id}.json")) }
 }
 
 fn run_segment(run: RunId) -> String {
@@ -153,6 +227,37 @@ mod tests {
         for bad in ["", "a//b", "../a", "a/..", "a b", "/a", "a/"] {
             assert_eq!(ObjectKey::parse(bad), None, "{bad}");
         }
+        for bad in ["../reports/acme/1", "a/b", "a b", "\0"] {
+            assert_eq!(dead_letter_named(bad), None, "{bad}");
+        }
+        assert_eq!(dead_letter_named("crawl-a-7"), Some(dead_letter("crawl-a-7")));
+    }
+
+    #[test]
+    fn every_object_of_a_picture_names_it() {
+        let pipe: PipeName = "acme".parse().unwrap();
+        let url = "http://h/1.jpg";
+        let original = image_key(&pipe, url);
+        for key in [rendition(&original, "thumb", "webp"), image_facts(&original), original] {
+            assert_eq!(picture_hash(key.as_str()), Some(address_hash(url)), "{key}");
+            let byte = (address_hash(url) >> 120) as u8;
+            assert!(key.as_str().starts_with(&pictures_of(&pipe, byte)), "{key}");
+        }
+        assert_eq!(picture_hash("images/acme/ab/short/original"), None);
+        assert_eq!(picture_hash("raw/acme/000000000001/facts.json"), None);
+    }
+
+    #[test]
+    fn a_snapshot_and_its_objects_name_their_run() {
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+        for key in [raw(&run), raw_facts(&run), raw_part(&run, 1, 20)] {
+            assert_eq!(run_of_raw_object(&key), Some(run.clone()), "{key}");
+        }
+        assert!(raw_part(&run, 2, 0).as_str().starts_with(&raw_prefix(&run)));
+        assert_eq!(part_of_raw(&raw_part(&run, 3, 20)), Some((3, 20)));
+        assert_eq!(part_of_raw(&raw_facts(&run)), None);
+        assert_eq!(part_of_raw(&raw(&run)), None);
+        assert_eq!(run_of_raw_object(&report(&run)), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod columns;
 pub mod hash;
 pub mod ids;
 pub mod image;
+pub mod image_jobs;
 pub mod job;
 pub mod keys;
 pub mod outcome;

@@ -35,6 +35,10 @@ pub struct RunReport {
     pub finished_at: Option<DateTime<Utc>>,
     /// Each start of the job by a worker, in order.
     pub attempts: Vec<Attempt>,
+    /// Attempts, from the first on, that do not count any more: those before the run's last replay from the dead
+    /// letters.
+    #[serde(default)]
+    pub forgiven_attempts: usize,
     /// Records by what became of them.
     pub counts: Counts,
     /// Bytes by where they went.
@@ -53,6 +57,29 @@ pub struct RunReport {
     pub table_version: Option<u64>,
     /// Why it failed, or what an operator should know of a run that did not.
     pub reason: Option<Reason>,
+    /// What an operator decided about removals that the run held.
+    #[serde(default)]
+    pub decision: Option<Decision>,
+}
+
+/// An operator's word on the removals that a run held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether they were carried out; otherwise the products stay.
+    pub approved: bool,
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why, in the operator's words.
+    pub note: Option<String>,
+}
+
+impl Decision {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        if self.approved { "approved" } else { "rejected" }
+    }
 }
 
 /// Where a run stands.
@@ -141,8 +168,10 @@ pub struct Counts {
     pub unchanged: u64,
     /// Products taken out.
     pub removed: u64,
-    /// Products absent from the source that stay until an operator decides.
+    /// Products absent from the source that stay until an operator decides; afterwards, as they were.
     pub held: u64,
+    /// Products absent from the source that stay until they have been absent from more runs in a row.
+    pub absent: u64,
     /// Records that could not become a product.
     pub refused: u64,
     /// Records whose id had occurred in the same feed already.
@@ -157,7 +186,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bytes {
-    /// Received from the source.
+    /// Received from the source by the last attempt.
     pub fetched: u64,
     /// After decompression and decoding.
     pub decoded: u64,
@@ -177,8 +206,10 @@ pub struct SourceFacts {
     pub etag: Option<String>,
     /// Its Last-Modified.
     pub last_modified: Option<String>,
-    /// Object key of the raw snapshot.
+    /// Key of the raw snapshot.
     pub raw_key: Option<String>,
+    /// Bytes that earlier attempts of the run had archived, and that the last one read from there.
+    pub resumed_at_bytes: Option<u64>,
     /// The raw snapshot this run read instead of the source.
     pub replayed_from: Option<String>,
     /// Its Content-Type, which a replay of the raw snapshot needs again.
@@ -233,6 +264,7 @@ impl RunReport {
             updated_at: now,
             finished_at: None,
             attempts: Vec::new(),
+            forgiven_attempts: 0,
             counts: Counts::default(),
             bytes: Bytes::default(),
             source: SourceFacts::default(),
@@ -242,6 +274,7 @@ impl RunReport {
             peak_memory_bytes: 0,
             table_version: None,
             reason: None,
+            decision: None,
         }
     }
 
@@ -251,10 +284,30 @@ impl RunReport {
         DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at)
     }
 
+    /// The attempts since the run was created, or last reopened.
+    pub fn counted_attempts(&self) -> &[Attempt] {
+        self.attempts.get(self.forgiven_attempts..).unwrap_or_default()
+    }
+
+    /// Takes a run back from the dead: it waits for a worker again, with all its attempts before it. Why it died
+    /// stays with its attempts and in its dead letter. Runs in any other state stay as they are.
+    pub fn reopen(&mut self, now: DateTime<Utc>) {
+        if self.state != RunState::Dead {
+            return;
+        }
+        // In the table already: what is missing is its image jobs.
+        let in_table = self.table_version.is_some();
+        self.state = if in_table { RunState::Committed } else { RunState::Queued };
+        self.forgiven_attempts = self.attempts.len();
+        self.reason = None;
+        self.finished_at = None;
+        self.updated_at = now;
+    }
+
     /// Attempts that count against the limit: every one but those that were interrupted, or still run as
     /// the last of the list when `running` says so.
     pub fn failed_attempts(&self) -> usize {
-        self.attempts
+        self.counted_attempts()
             .iter()
             .filter(|a| a.end.as_ref().is_none_or(|end| end.outcome == "retry"))
             .count()
@@ -337,5 +390,15 @@ mod tests {
         report.attempts = vec![ended("interrupted"), ended("retry"), ended("interrupted")];
         report.attempts.push(Attempt { worker: "w".into(), started_at: Utc::now(), end: None });
         assert_eq!(report.failed_attempts(), 2);
+
+        report.reopen(Utc::now());
+        assert_eq!((report.state, report.failed_attempts()), (RunState::Queued, 2), "not dead");
+        report.state = RunState::Dead;
+        report.finished_at = Some(Utc::now());
+        report.reopen(Utc::now());
+        assert_eq!((report.state, report.failed_attempts()), (RunState::Queued, 0));
+        assert_eq!((report.attempts.len(), report.finished_at), (4, None));
+        report.attempts.push(ended("retry"));
+        assert_eq!(report.failed_attempts(), 1);
     }
 }

@@ -11,8 +11,9 @@ use feedfleet_model::keys::ObjectKey;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 /// A folder of objects. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ const TEMPORARY: &str = ".tmp";
 const LOCKS: &str = ".locks";
 /// Lock files: conditional writes of different keys rarely meet.
 const LOCK_STRIPES: u128 = 64;
+/// Slashes in a key from which on its folder is that of one picture or one snapshot alone.
+const DEEP: usize = 3;
+/// How often a folder may be taken away while a file is placed in it.
+const PLACE_TRIES: u32 = 10;
 
 impl FolderObjects {
     /// Opens the folder, and makes it where it is absent.
@@ -37,6 +42,16 @@ impl FolderObjects {
         fs::create_dir_all(root.join(TEMPORARY)).map_err(failed)?;
         fs::create_dir_all(root.join(LOCKS)).map_err(failed)?;
         Ok(Self { root: Arc::new(root) })
+    }
+
+    /// Whether a store has been made in this folder: opening it then makes nothing.
+    pub fn is_made(root: &Path) -> bool {
+        root.join(TEMPORARY).is_dir() && root.join(LOCKS).is_dir()
+    }
+
+    /// The folder of the locks that conditional writes take.
+    pub fn lock_folder(&self) -> PathBuf {
+        self.root.join(LOCKS)
     }
 
     /// The folder.
@@ -65,17 +80,21 @@ impl FolderObjects {
 
     fn temporary(&self) -> PathBuf {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        // A process that was killed leaves its files, and the next one may have its number.
+        static START: LazyLock<u128> = LazyLock::new(|| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            since.map_or(0, |since| since.as_nanos())
+        });
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.root.join(TEMPORARY).join(format!("{}-{n}", std::process::id()))
+        self.root.join(TEMPORARY).join(format!("{}-{}-{n}", std::process::id(), *START))
     }
 
     /// Puts a synced temporary file in place.
     fn publish(&self, temporary: &Path, key: &ObjectKey, only_new: bool) -> io::Result<bool> {
         let path = self.path(key);
         let folder = path.parent().unwrap_or(&self.root);
-        create_folder(folder)?;
         let placed = if only_new {
-            let linked = fs::hard_link(temporary, &path);
+            let linked = place(folder, || fs::hard_link(temporary, &path));
             fs::remove_file(temporary)?;
             match linked {
                 Ok(()) => true,
@@ -83,10 +102,14 @@ impl FolderObjects {
                 Err(e) => return Err(e),
             }
         } else {
-            fs::rename(temporary, &path)?;
+            place(folder, || fs::rename(temporary, &path))?;
             true
         };
-        sync_folder(folder)?;
+        match sync_folder(folder) {
+            // Deleted again already, and its folder with it.
+            Err(e) if is_absent(&e) => {}
+            synced => synced?,
+        }
         Ok(placed)
     }
 
@@ -134,6 +157,28 @@ fn version(bytes: &[u8]) -> Version {
 /// Also where a segment of the key's path is a file: no such object can exist.
 fn is_absent(e: &io::Error) -> bool {
     matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Places a file in a folder, which is made if need be, and again if a delete took it, still empty.
+fn place(folder: &Path, action: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    create_folder(folder)?;
+    for _ in 0..PLACE_TRIES {
+        match action() {
+            Err(e) if e.kind() == ErrorKind::NotFound => create_folder(folder)?,
+            placed => return placed,
+        }
+    }
+    action()
+}
+
+/// Removes the folder of a deleted object if it is empty now. Folders that hold many objects are left: they
+/// come back at once.
+fn tidy(key: &ObjectKey, path: &Path) {
+    let is_deep = key.as_str().matches('/').count() >= DEEP;
+    if let Some(folder) = path.parent().filter(|_| is_deep) {
+        // It fails where there is another object, as it should.
+        fs::remove_dir(folder).ok();
+    }
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {
@@ -185,10 +230,12 @@ impl Objects for FolderObjects {
     async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectError> {
         let target = key.clone();
         self.blocking("delete", key.as_str(), move |this| {
-            match fs::remove_file(this.path(&target)) {
-                Err(e) if !is_absent(&e) => Err(e),
-                _ => Ok(()),
+            let path = this.path(&target);
+            match fs::remove_file(&path) {
+                Err(e) if !is_absent(&e) => return Err(e),
+                _ => tidy(&target, &path),
             }
+            Ok(())
         })
         .await
     }
@@ -212,6 +259,31 @@ impl Objects for FolderObjects {
             found.sort_by(|a, b| a.key.cmp(&b.key));
             found.truncate(limit);
             Ok(found)
+        })
+        .await
+    }
+
+    async fn discard_unfinished(&self, before: SystemTime) -> Result<u64, ObjectError> {
+        self.blocking("discard unfinished", TEMPORARY, move |this| {
+            let mut discarded = 0;
+            for entry in fs::read_dir(this.root.join(TEMPORARY))? {
+                let entry = entry?;
+                // Its writer may finish it, or another may discard it, at any moment.
+                let modified = match entry.metadata().and_then(|m| m.modified()) {
+                    Ok(modified) => modified,
+                    Err(e) if is_absent(&e) => continue,
+                    Err(e) => return Err(e),
+                };
+                if modified >= before {
+                    continue;
+                }
+                match fs::remove_file(entry.path()) {
+                    Ok(()) => discarded += 1,
+                    Err(e) if is_absent(&e) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(discarded)
         })
         .await
     }
@@ -390,6 +462,38 @@ mod tests {
         assert_eq!(rest[0].key, key("r/a/1"));
         assert_eq!(store.list("r/a", None, 10).await.unwrap().len(), 2);
         assert!(store.list("absent/", None, 10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_killed_writers_left_is_discarded_by_age() {
+        let (folder, store) = store();
+        let temporary = folder.path().join(TEMPORARY);
+        for (name, hours) in [("1-1-0", 25), ("2-1-0", 1)] {
+            let file = File::create(temporary.join(name)).unwrap();
+            let modified = SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+            file.set_modified(modified).unwrap();
+        }
+        store.put(&key("r/a"), "x".into()).await.unwrap();
+        let day_ago = SystemTime::now() - std::time::Duration::from_secs(24 * 3600);
+        assert_eq!(store.discard_unfinished(day_ago).await.unwrap(), 1);
+        let left: Vec<_> = fs::read_dir(&temporary).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(left, [temporary.join("2-1-0")]);
+        assert!(store.get(&key("r/a")).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_last_delete_takes_a_deep_folder_along() {
+        let (folder, store) = store();
+        for name in ["images/acme/ab/h/original", "images/acme/ab/h/facts.json", "dead/x"] {
+            store.put(&key(name), "x".into()).await.unwrap();
+        }
+        store.delete(&key("images/acme/ab/h/facts.json")).await.unwrap();
+        assert!(store.get(&key("images/acme/ab/h/original")).await.unwrap().is_some());
+        store.delete(&key("images/acme/ab/h/original")).await.unwrap();
+        assert!(!folder.path().join("images/acme/ab/h").exists());
+        store.delete(&key("dead/x")).await.unwrap();
+        assert!(folder.path().join("dead").is_dir());
+        store.put(&key("images/acme/ab/h/original"), "y".into()).await.unwrap();
     }
 
     #[tokio::test]

@@ -2,10 +2,12 @@
 //!
 //! [`Objects`] is the interface and its contract; [`FolderObjects`] keeps objects as files.
 
+mod absences;
 pub mod dead_letters;
 mod folder;
 pub mod reports;
 
+pub use absences::{AbsenceList, read_absences};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use folder::FolderObjects;
 pub use reports::{ReportError, Reports};
@@ -49,6 +51,10 @@ pub trait Objects: Send + Sync + 'static {
         after: Option<&ObjectKey>,
         limit: usize,
     ) -> Result<Vec<Listed>, ObjectError>;
+
+    /// Discards what writers that are gone left unfinished, such as a temporary file or half an upload, if it
+    /// was last written before `before`. How many there were. What is visible as an object is left alone.
+    async fn discard_unfinished(&self, before: SystemTime) -> Result<u64, ObjectError>;
 
     /// Begins a large object. Nothing is visible before [`Upload::finish`]; dropping the upload discards
     /// it. Blocking: for use on a thread of its own.

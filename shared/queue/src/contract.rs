@@ -131,7 +131,9 @@ pub trait Queue: Send + Sync + 'static {
     /// [`QueueError::Backend`].
     async fn dead(&self, limit: usize) -> Result<Vec<DeadMessage>, QueueError>;
 
-    /// Deletes one dead letter; `false` if there is none of this id.
+    /// Deletes one dead letter; `false` if there is none of this id. A backend that can't look a message up by
+    /// its id (SQS) deletes it if it comes by, and otherwise answers `false`: it is gone when its retention ends.
+    /// So a dead letter that matters is kept elsewhere, and this list is only its place in line.
     ///
     /// # Errors
     /// [`QueueError::Backend`].

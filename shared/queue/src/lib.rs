@@ -25,4 +25,4 @@ pub use limits::{
     DEDUP_WINDOW, MAX_BATCH, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_VISIBILITY, MAX_WAIT,
     validate_batch, validate_visibility,
 };
-pub use sqlite::{SqliteQueue, SqliteQueueOptions};
+pub use sqlite::{SqliteQueue, SqliteQueueOptions, SqliteSettings};

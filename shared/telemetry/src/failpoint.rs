@@ -1,8 +1,10 @@
 //! Failpoints: places at which a test can make a worker panic, abort, run out of memory, stop or wait.
 //!
-//! They are set by the worker's hidden flag `--failpoint NAME=ACTION`; where none is set, a failpoint costs
-//! one load. That the real binary has them is the point: what is tested is what runs.
+//! They are set by the worker's hidden flag `--failpoint NAME=ACTION`, which it passes on to the processes it
+//! starts; where none is set, a failpoint costs one load. That the real binary has them is the point: what is
+//! tested is what runs.
 
+use rustix::process::{Signal, kill_current_process_group};
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -17,7 +19,7 @@ pub enum Action {
     Abort,
     /// The process takes memory until it has none.
     Exhaust,
-    /// The process stops until it is continued (SIGSTOP).
+    /// The process group stops until it is continued (SIGSTOP): the worker and all its children.
     Stop,
     /// The thread waits.
     Sleep(Duration),
@@ -66,6 +68,19 @@ impl FromStr for Failpoint {
     }
 }
 
+impl std::fmt::Display for Failpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.name;
+        match self.action {
+            Action::Panic => write!(f, "{name}=panic"),
+            Action::Abort => write!(f, "{name}=abort"),
+            Action::Exhaust => write!(f, "{name}=exhaust"),
+            Action::Stop => write!(f, "{name}=stop"),
+            Action::Sleep(time) => write!(f, "{name}=sleep:{}", time.as_millis()),
+        }
+    }
+}
+
 static SET: OnceLock<HashMap<String, Action>> = OnceLock::new();
 
 /// Sets the failpoints of this process; once, at its start.
@@ -85,9 +100,8 @@ pub fn hit(name: &str) {
         Action::Abort => std::process::abort(),
         Action::Sleep(time) => std::thread::sleep(*time),
         Action::Stop => {
-            let pid = std::process::id().to_string();
             // The process stops within this call, and goes on after it.
-            if let Err(e) = std::process::Command::new("kill").args(["-STOP", &pid]).status() {
+            if let Err(e) = kill_current_process_group(Signal::STOP) {
                 tracing::error!(error = %e, "could not stop");
             }
         }
@@ -108,6 +122,9 @@ mod tests {
     fn failpoints_are_read() {
         let point: Failpoint = "crawl.committed=sleep:20".parse().unwrap();
         assert_eq!(point.action, Action::Sleep(Duration::from_millis(20)));
+        for text in ["a=panic", "a=abort", "a=exhaust", "a=stop", "a=sleep:20"] {
+            assert_eq!(text.parse::<Failpoint>().unwrap().to_string(), text);
+        }
         assert!("crawl.committed".parse::<Failpoint>().is_err());
         assert!("x=explode".parse::<Failpoint>().is_err());
         hit("never.set");

@@ -7,7 +7,9 @@
 
 mod chaos;
 mod deaths;
+mod isolation;
 mod leases;
 pub(crate) mod nights;
 mod processes;
+mod resume;
 mod support;

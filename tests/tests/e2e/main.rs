@@ -1,9 +1,14 @@
 //! Feedfleet from outside: the real binary on a folder of its own, sources served from this machine.
 
+mod dlq;
+mod doctor;
 mod faults;
 mod formats;
+mod guard;
 mod readers;
 mod real_input;
+mod rollback;
 mod secrets;
 mod sources;
+mod upkeep;
 mod users;

@@ -3,8 +3,10 @@
 pub mod crawl;
 pub mod image;
 
+use crate::backoff;
 use crate::deps::Deps;
 use feedfleet_model::{Job, Outcome, Reason, ReasonClass};
+use feedfleet_telemetry::failpoint;
 use tokio_util::sync::CancellationToken;
 
 /// Does a job. `cancel` asks it to stop soon and to return [`Outcome::Interrupted`].
@@ -23,9 +25,41 @@ pub async fn run(deps: &Deps, job: &Job, cancel: &CancellationToken) -> Outcome 
                 http: deps.http.clone(),
                 gate: deps.gate.clone(),
                 clock: deps.clock.clone(),
-                decode_slots: deps.decode_slots.clone(),
+                transfers: deps.transfers.clone(),
+                draw: deps.draw.clone(),
             };
             image::run(&image, &pipe.images, job, cancel).await
         }
     }
+}
+
+/// As [`run`], on a task of its own: a panic is a failed attempt, and waits longer the more `failures` there
+/// have been.
+pub(crate) async fn run_caught(
+    deps: &Deps,
+    job: &Job,
+    cancel: &CancellationToken,
+    failures: u32,
+) -> Outcome {
+    let (deps, job, cancel) = (deps.clone(), job.clone(), cancel.clone());
+    let work = tokio::spawn(async move {
+        failpoint::hit("job.begun");
+        run(&deps, &job, &cancel).await
+    });
+    match work.await {
+        Ok(outcome) => outcome,
+        Err(panic) if panic.is_panic() => {
+            let reason = Reason::new(ReasonClass::Panicked, panic_text(panic.into_panic()));
+            Outcome::RetryAfter(backoff::after_failures(failures), reason)
+        }
+        Err(_) => Outcome::Interrupted,
+    }
+}
+
+fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    format!("the job panicked: {}", text.as_deref().unwrap_or("no message"))
 }

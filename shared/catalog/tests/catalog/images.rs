@@ -70,3 +70,39 @@ fn the_newest_entry_of_a_picture_stays() {
         expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     assert_eq!(statuses(&catalog), expected);
 }
+
+#[test]
+fn entries_are_taken_out_by_key_and_age() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.images();
+    let start = DateTime::from_timestamp(1_000_000, 0).unwrap();
+    let later = start + TimeDelta::seconds(5);
+    assert_eq!(images::remove(table, &pipe("acme"), &|_, _| true).unwrap(), 0, "no table yet");
+    let entries = [
+        entry("a", ImageStatus::Stored, start),
+        entry("b", ImageStatus::Stored, start),
+        entry("c", ImageStatus::Stored, later),
+    ];
+    images::fold(table, &pipe("acme"), &entries).unwrap();
+    let is_gone = |key: &str, at: i64| key != "b" && at < later.timestamp_micros();
+    assert_eq!(images::remove(table, &pipe("acme"), &is_gone).unwrap(), 1);
+    assert_eq!(images::remove(table, &pipe("acme"), &is_gone).unwrap(), 0, "a second time");
+    assert_eq!(statuses(&catalog).into_keys().collect::<Vec<_>>(), ["b", "c"]);
+
+    let mut seen = Vec::new();
+    let snapshot = table.snapshot().unwrap().unwrap();
+    images::for_each_entry(&snapshot, &pipe("acme"), |known| {
+        assert_eq!((known.run, known.status, known.retry), (RunId(1), "stored", false));
+        seen.push((known.key.to_owned(), known.checked_at_us));
+    })
+    .unwrap();
+    seen.sort();
+    let micros = |at: DateTime<Utc>| at.timestamp_micros();
+    assert_eq!(seen, [("b".to_owned(), micros(start)), ("c".to_owned(), micros(later))]);
+
+    // Once nothing is left, the file goes too; the pipe can begin anew.
+    assert_eq!(images::remove(table, &pipe("acme"), &|_, _| true).unwrap(), 2);
+    assert!(table.snapshot().unwrap().unwrap().files(None).unwrap().is_empty());
+    assert_eq!(images::fold(table, &pipe("acme"), &entries).unwrap(), 3);
+    assert_eq!(statuses(&catalog).len(), 3);
+}

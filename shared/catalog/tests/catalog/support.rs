@@ -2,8 +2,9 @@
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
+use feedfleet_catalog::compact::{CompactionLimits, compact};
 use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally};
-use feedfleet_catalog::{Catalog, CommitOutcome, feed_app_id, read};
+use feedfleet_catalog::{Catalog, CommitOutcome, Snapshot, feed_app_id, read};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{PipeName, Row, RunId, RunKey, columns};
 use std::collections::BTreeMap;
@@ -104,10 +105,15 @@ pub fn run(catalog: &Catalog, night: &Night<'_>) -> Tally {
 
 /// Every live row of a pipe.
 pub fn stored(catalog: &Catalog, name: &str) -> BTreeMap<String, Stored> {
+    let snapshot = catalog.products().snapshot().unwrap();
+    snapshot.map(|snapshot| stored_in(&snapshot, name)).unwrap_or_default()
+}
+
+/// Every live row of a pipe at one version.
+pub fn stored_in(snapshot: &Snapshot, name: &str) -> BTreeMap<String, Stored> {
     let mut found = BTreeMap::new();
-    let Some(snapshot) = catalog.products().snapshot().unwrap() else { return found };
     for file in snapshot.files(Some(&pipe(name))).unwrap() {
-        read::for_each_batch(&snapshot, &file, None, |rows| {
+        read::for_each_batch(snapshot, &file, None, |rows| {
             let batch = rows.live_batch().unwrap();
             let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
             let long = |name: &str| {
@@ -134,4 +140,11 @@ pub fn stored(catalog: &Catalog, name: &str) -> BTreeMap<String, Stored> {
         .unwrap();
     }
     found
+}
+
+/// Puts all files together, and so rewrites them.
+pub fn compact_all(catalog: &Catalog, name: &str) {
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    let limits = CompactionLimits { dead_share: 0.0, small_files: 0, small_bytes: u64::MAX };
+    compact(catalog.products(), &snapshot, &pipe(name), limits).unwrap();
 }

@@ -6,7 +6,9 @@ use crate::fleet::{
     Catalog, Console, Fleet, Hosts, Http, Keep, Leases, Objects, Queue, QueueBackend, Scheduler,
     Workers,
 };
+use crate::memory::{LEAST_CRAWL_BYTES, LEAST_MEMORY_BYTES};
 use crate::table::Table;
+use crate::units;
 use crate::value::Value;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -19,8 +21,6 @@ const LONG: Duration = Duration::from_secs(3_650 * 86_400);
 /// hours.
 const SHORTEST_LEASE: Duration = Duration::from_secs(10);
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3_600);
-/// Below this a worker can't hold one record at its limit, a batch of rows and a picture.
-const LEAST_MEMORY_BYTES: u64 = 64 << 20;
 
 /// The fleet; none when the file is not TOML. It counts only if no mistake was noted.
 pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
@@ -90,6 +90,17 @@ fn workers(table: &mut Table<'_>, default: Workers) -> Workers {
     if workers.min > workers.max {
         let message = format!("min in [workers] is {} and max is {}", workers.min, workers.max);
         table.mistake(message, "expected min to be no more than max");
+    }
+    let crawl_bytes = workers.memory_shares().crawl_bytes;
+    if crawl_bytes < LEAST_CRAWL_BYTES {
+        let message = format!(
+            "memory in [workers] leaves each of {} crawl_slots {}",
+            workers.crawl_slots,
+            // A share is seldom a round number.
+            units::size_text(crawl_bytes >> 20 << 20)
+        );
+        let least = units::size_text(LEAST_CRAWL_BYTES);
+        table.mistake(message, format!("expected at least {least} for each"));
     }
     workers
 }

@@ -1,6 +1,7 @@
 //! From a file's tables to the checked types, one file here for each part of the configuration.
 
 mod fleet;
+mod guard;
 mod images;
 mod map;
 mod pipe;

@@ -1,17 +1,16 @@
 //! Reads `pipes/NAME.toml`.
 
 use super::source::Mapped;
-use super::{images, map, source, timezone};
+use super::{guard, images, map, source, timezone};
 use crate::cron;
 use crate::document::Document;
-use crate::pipe::{Guard, Pipe, Schedule};
+use crate::pipe::{Pipe, Schedule};
 use crate::table::Table;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use feedfleet_model::PipeName;
 use std::time::Duration;
 
-const DEFAULT_MAX_REMOVED: f64 = 0.3;
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 
 /// The pipe; none when something it can't do without is missing. It counts only if no mistake was
@@ -22,9 +21,7 @@ pub(crate) fn pipe(document: &Document<'_>, name: PipeName) -> Option<Pipe> {
     let schedule = schedule(&mut root, timezone);
     let source = root.required("source", "expected a table with url and format");
     let mut mapping = root.take("map").and_then(|value| value.table());
-    let guard = root.section("guard", Guard { max_removed: DEFAULT_MAX_REMOVED }, |t, d| Guard {
-        max_removed: t.read("max_removed", d.max_removed, |v| v.share()),
-    });
+    let guard = root.section("guard", guard::defaults(), guard::guard);
     let images = root.section("images", images::defaults(), images::images);
     root.finish();
 

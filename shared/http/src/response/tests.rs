@@ -137,6 +137,7 @@ async fn a_range_continues_where_it_was_asked_to() {
         let range = match path {
             "/right" => "bytes 5-9/10",
             "/short" => "bytes 5-9/12",
+            "/long" => "bytes 5-7/8",
             _ => "bytes 0-4/10",
         };
         let head = format!("206 Partial Content\nContent-Range: {range}\nContent-Length: 5\n");
@@ -162,8 +163,33 @@ async fn a_range_continues_where_it_was_asked_to() {
     let error = short.bytes().await.expect_err("two bytes are missing");
     assert!(matches!(error.kind, FetchErrorKind::Truncated { .. }), "{error}");
 
+    let mut long = client.get(request("/long")).await.expect("a response");
+    let error = long.bytes().await.expect_err("two bytes too many");
+    assert!(matches!(error.kind, FetchErrorKind::Other(_)), "{error}");
+
     let error = client.get(request("/wrong")).await.expect_err("another range");
     assert!(matches!(error.kind, FetchErrorKind::Other(_)), "{error}");
+}
+
+#[tokio::test]
+async fn only_what_a_validator_can_guard_is_resumable() {
+    const DATE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\n";
+    let cases = [
+        ("ETag: \"1\"\n", true),
+        ("ETag: W/\"1\"\n", false),
+        ("ETag: W/\"1\"\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\n", false),
+        ("Last-Modified: Sun, 06 Nov 1994 08:49:36 GMT\n", true),
+        // It may have changed again within its second.
+        ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\n", false),
+        ("Last-Modified: yesterday\n", false),
+        ("", false),
+    ];
+    for (headers, resumable) in cases {
+        let head = format!("200 OK\n{DATE}{headers}Content-Length: 2\n");
+        let server = TestServer::start(move |_| vec![raw(&head, "ab")]).await;
+        let response = get(server.url("/"), wide()).await.expect("a response");
+        assert_eq!(response.is_resumable(), resumable, "{headers}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::time::{Instant, sleep};
 
+pub use self::checkup::SqliteSettings;
 use self::failure::OpError;
 use self::receive::Delivery;
 use self::scope::Scope;
@@ -25,6 +26,7 @@ use crate::contract::{
 use crate::error::QueueError;
 use crate::limits::{validate_batch, validate_name, validate_visibility};
 
+mod checkup;
 mod failure;
 mod look;
 #[cfg(test)]

@@ -1,12 +1,11 @@
-//! Workers that die, panic or run out of memory under a job.
+//! Workers that are killed under a job, and jobs that panic, abort or run out of memory.
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{
-    SIGABRT, SOON, attempts, commits, failing_worker, fleet, is_by, issue, left, number, object,
+    SOON, attempts, commits, failing_worker, fleet, is_by, issue, killed_at, left, number, object,
     settled, status, stop,
 };
-use feedfleet_tests::{Fleet, Running, eventually};
-use std::os::unix::process::ExitStatusExt;
+use feedfleet_tests::{Fleet, eventually};
 
 const SHORT_LEASES: &str = "visibility = \"10s\"\nmax_receives = 5";
 /// Pictures in one image message.
@@ -58,11 +57,6 @@ impl Scene {
     }
 }
 
-fn assert_aborted(worker: &mut Running) {
-    let status = worker.wait(SOON);
-    assert_eq!(status.signal(), Some(SIGABRT), "{status}: {}", worker.stderr());
-}
-
 /// What is durable when a worker dies.
 struct Durable {
     commit: bool,
@@ -75,8 +69,7 @@ fn dies_at(point: &str, durable: Durable) {
     let scene = Scene::new(SHORT_LEASES, "max = 1");
     // The crawl shall fail, and no image job before it.
     scene.shop.let_pictures_wait(true);
-    let mut first = failing_worker(&scene.fleet, &format!("{point}=abort"));
-    assert_aborted(&mut first);
+    let first = killed_at(&scene.fleet, point);
     scene.shop.let_pictures_wait(false);
     assert_eq!(commits(&scene.fleet).len(), usize::from(durable.commit), "commits at {point}");
     let sent = if durable.images_sent { scene.image_messages() } else { 0 };
@@ -143,7 +136,7 @@ fn redelivered_three_times() {
     let scene = Scene::new(SHORT_LEASES, "max = 1");
     let mut first_commit = None;
     for delivery in 1..=3 {
-        assert_aborted(&mut failing_worker(&scene.fleet, "crawl.images-sent=abort"));
+        drop(killed_at(&scene.fleet, "crawl.images-sent"));
         let commits = commits(&scene.fleet);
         let first = first_commit.get_or_insert_with(|| commits.clone());
         assert_eq!((commits.len(), &commits), (1, &*first), "delivery {delivery}");
@@ -186,26 +179,50 @@ fn a_job_that_panics() {
     assert!(commits(&scene.fleet).is_empty());
 }
 
-/// Promise 8: a job that takes all memory ends its worker at the worker's limit, not the machine; the next
-/// worker writes the dead letter, which names the one that was lost.
+/// Promise 8: a job that aborts its process costs its worker nothing, and itself one receive a time; past the
+/// limit it is a dead letter that says so.
+#[test]
+fn a_job_that_aborts() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 2", "max = 1");
+    let mut worker = failing_worker(&scene.fleet, "crawl.before-commit=abort");
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "dead", "{report:#}");
+    let attempts = attempts(&report);
+    assert_eq!(attempts.len(), 2, "{report:#}");
+    for attempt in attempts {
+        assert!(is_by(attempt, &worker), "the worker was replaced: {report:#}");
+        assert_eq!(attempt["end"]["outcome"], "retry");
+    }
+    let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
+    for reason in [&report["reason"], &letter["reason"], &attempts[0]["end"]["reason"]] {
+        assert_eq!(reason["class"], "worker-lost", "{reason}");
+        let message = reason["message"].as_str().expect("a reason has a message");
+        assert!(message.contains("signal 6 (SIGABRT)"), "{message}");
+    }
+    assert!(worker.is_running(), "{}", worker.stderr());
+    stop(&mut worker);
+    assert!(commits(&scene.fleet).is_empty());
+}
+
+/// Promise 8: a job that takes all memory ends at its own limit, not at the worker's or the machine's; the
+/// dead letter names limit and setting, and the worker lives.
 #[test]
 fn a_job_that_exhausts_memory() {
-    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "memory = \"128MiB\"");
-    let mut first = failing_worker(&scene.fleet, "job.begun=exhaust");
-    assert_aborted(&mut first);
-    let told = first.stderr();
-    assert!(told.contains("memory allocation of 16777216 bytes failed"), "{told}");
-
-    let mut second = scene.fleet.spawn(&["worker"]);
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "memory = \"256MiB\"");
+    let mut worker = failing_worker(&scene.fleet, "job.begun=exhaust");
     let report = settled(&scene.fleet, "acme", scene.run);
     assert_eq!(report["state"], "dead", "{report:#}");
     assert_eq!(attempts(&report).len(), 1, "it is not tried again: {report:#}");
+    let told = worker.stderr();
+    assert!(told.contains("memory allocation of 16777216 bytes failed"), "{told}");
     let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
     for reason in [&report["reason"], &letter["reason"]] {
-        assert_eq!(reason["class"], "worker-lost");
+        assert_eq!(reason["class"], "limit-exceeded", "{reason}");
         let message = reason["message"].as_str().expect("a reason has a message");
-        assert!(message.contains(&format!("/{}", first.pid())), "{message}");
+        for part in ["more than the 128.0 MiB", "memory in [workers]", "crawl_slots = 1"] {
+            assert!(message.contains(part), "{message}");
+        }
     }
-    assert!(second.is_running(), "{}", second.stderr());
-    stop(&mut second);
+    assert!(worker.is_running(), "{}", worker.stderr());
+    stop(&mut worker);
 }

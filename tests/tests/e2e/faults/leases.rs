@@ -2,10 +2,10 @@
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{
-    SOON, attempts, commits, failing_worker, fleet, is_by, is_final, issue, left, number,
-    process_state, report, settled, status, stop,
+    SOON, attempts, commits, failing_worker, fleet, group_worker, is_by, is_final, issue, left,
+    number, report, settled, status, stop, wait_until_stopped,
 };
-use feedfleet_tests::{Fleet, Reply, Running, Server, eventually};
+use feedfleet_tests::{Fleet, Reply, Server, eventually};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,12 +35,6 @@ fn write_pipe(fleet: &Fleet, server: &Server, pipe: &str) {
              [images]\nmirror = false\n"
         ),
     );
-}
-
-fn wait_until_stopped(worker: &Running) {
-    eventually(SOON, "the worker to stop", || {
-        (process_state(worker.pid()) == Some('T')).then_some(())
-    });
 }
 
 /// What a worker without its lease must leave as it is.
@@ -77,7 +71,7 @@ fn a_worker_that_slept_past_its_lease_commits_nothing() {
     let committed = commits(&fleet);
     assert_eq!(committed.iter().map(|c| c.run).collect::<Vec<_>>(), [first, second]);
 
-    sleeper.signal("CONT");
+    sleeper.signal_group("CONT");
     eventually(SOON, "the worker to give up its job", || {
         let told = sleeper.stderr();
         (told.contains("the lease was lost") || told.contains("the lease ran out")).then_some(())
@@ -101,16 +95,16 @@ fn a_lost_lease_cancels_its_job() {
     write_pipe(&fleet, &server, "acme");
 
     let first = issue(&fleet, "acme");
-    let mut sleeper = fleet.spawn(&["worker"]);
+    let mut sleeper = group_worker(&fleet);
     eventually(SOON, "the feed to be read", || (server.hits("/acme.xml") == 1).then_some(()));
-    sleeper.signal("STOP");
+    sleeper.signal_group("STOP");
     slow.store(false, Ordering::SeqCst);
     let mut other = fleet.spawn(&["worker"]);
     let done = settled(&fleet, "acme", first);
     assert_eq!(done["state"], "done", "{done:#}");
     stop(&mut other);
 
-    sleeper.signal("CONT");
+    sleeper.signal_group("CONT");
     let second = issue(&fleet, "acme");
     let next = settled(&fleet, "acme", second);
     assert_eq!(next["state"], "done", "{next:#}");

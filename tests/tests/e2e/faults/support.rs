@@ -4,6 +4,7 @@
 use feedfleet_tests::{Fleet, Running, eventually};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 /// on a machine that is busy with other tests.
 pub(super) const SOON: Duration = Duration::from_secs(45);
 
-/// The signal of a process that aborts.
-pub(super) const SIGABRT: i32 = 6;
+/// The signal that no process can withstand.
+pub(super) const SIGKILL: i32 = 9;
 
 /// A fleet with these lines under `[leases]` and `[workers]`.
 pub(super) fn fleet(leases: &str, workers: &str) -> Fleet {
@@ -23,9 +24,50 @@ pub(super) fn fleet(leases: &str, workers: &str) -> Fleet {
     ))
 }
 
-/// A worker that fails at a failpoint, such as `crawl.committed=abort`.
+/// A worker that fails at a failpoint, such as `crawl.committed=abort`. It leads a process group.
 pub(super) fn failing_worker(fleet: &Fleet, failpoint: &str) -> Running {
     fleet.spawn(&["worker", "--failpoint", failpoint])
+}
+
+/// A worker that leads a process group, as the local fleet's do: signals can reach its children too.
+pub(super) fn group_worker(fleet: &Fleet) -> Running {
+    let mut command = fleet.command(&["worker"]);
+    command.process_group(0);
+    fleet.start(command)
+}
+
+/// A worker that is stopped at a failpoint, with all its children, and killed there.
+pub(super) fn killed_at(fleet: &Fleet, point: &str) -> Running {
+    let mut worker = failing_worker(fleet, &format!("{point}=stop"));
+    wait_until_stopped(&worker);
+    kill_with_children(&mut worker);
+    worker
+}
+
+/// Kills a worker, and waits until its children have ended too.
+pub(super) fn kill_with_children(worker: &mut Running) {
+    let children = children(worker.pid());
+    worker.signal("KILL");
+    let status = worker.wait(SOON);
+    assert_eq!(status.signal(), Some(SIGKILL), "{status}: {}", worker.stderr());
+    eventually(SOON, &format!("{children:?} to end with their worker"), || {
+        children.iter().all(|pid| has_ended(*pid)).then_some(())
+    });
+}
+
+/// Waits until a process is stopped.
+pub(super) fn wait_until_stopped(worker: &Running) {
+    eventually(SOON, "the worker to stop", || {
+        (process_state(worker.pid()) == Some('T')).then_some(())
+    });
+}
+
+/// The processes that this one has started.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let output = Command::new("ps").args(["-o", "pid=", "--ppid"]).arg(pid.to_string()).output();
+    let output = output.expect("ps can be started");
+    let pids = String::from_utf8_lossy(&output.stdout).into_owned();
+    pids.split_whitespace().map(|pid| pid.parse().expect("ps prints process ids")).collect()
 }
 
 /// Tells a process to stop, which it must do with exit code 0.

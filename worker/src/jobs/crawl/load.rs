@@ -1,18 +1,21 @@
 //! The load: one pass (or, past the memory budget, several) of the source's rows through the diff.
 
+use super::absence;
 use super::failure::Failure;
+use super::guard::{self, Source, Wholeness};
 use super::pump::{PieceError, Pumped};
+use super::raw::Place;
 use super::source::{Facts, Incoming};
-use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally, nothing_changed, shares_needed};
+use feedfleet_catalog::diff::{Diff, PushError, Tally, nothing_changed, shares_needed};
 use feedfleet_catalog::{Catalog, Change, DataFile, Snapshot, feed_app_id};
 use feedfleet_config::{Compression, Pipe};
 use feedfleet_feed::{
-    Change as RowChange, Completeness, FeedReader, Hints, Refusal, Settings, Step,
+    Change as RowChange, Completeness, FeedError, FeedReader, Hints, Refusal, Settings, Step,
 };
 use feedfleet_model::report::{
     Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts,
 };
-use feedfleet_model::{Reason, ReasonClass, Row, RunKey, keys};
+use feedfleet_model::{Reason, ReasonClass, Row, RunKey};
 use feedfleet_objects::Objects;
 use std::io::Read;
 use std::sync::Arc;
@@ -20,13 +23,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
 
 /// How far a run has come, for those who watch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     seen: AtomicU64,
-    fetched: AtomicU64,
+    fetched: Arc<AtomicU64>,
 }
 
 impl Progress {
+    /// Of a run whose pump counts bytes in `fetched`.
+    pub fn new(fetched: Arc<AtomicU64>) -> Self {
+        Self { seen: AtomicU64::new(0), fetched }
+    }
+
     /// Records seen and bytes fetched.
     pub fn read(&self) -> (u64, u64) {
         (self.seen.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed))
@@ -41,6 +49,8 @@ pub(crate) struct Work {
     pub key: RunKey,
     pub pipe: Pipe,
     pub index_bytes: usize,
+    /// Records that the source usually has, where that is known.
+    pub usual_records: Option<u64>,
     pub progress: Arc<Progress>,
     pub cancel: CancellationToken,
 }
@@ -80,9 +90,6 @@ impl Loaded {
     }
 }
 
-/// Why a transfer of a format without end mark proves nothing.
-const UNMARKED_END: &str =
-    "the transfer does not show where it ends (no Content-Length, no chunks)";
 /// Rows between looks at the cancellation.
 const CANCEL_INTERVAL: u64 = 1024;
 
@@ -114,6 +121,7 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
             match (ended, &pumped) {
                 (Ok(false), Some(pumped)) => return pass.finish(&facts, pumped),
                 (Err(PassError::Failed(failure)), _) => return Err(failure),
+                (Err(PassError::Feed(e)), _) => return Err(rejected(&work, &facts, e)),
                 (Err(PassError::OverBudget), _) => {
                     shares *= 2;
                     tracing::info!(run = %work.key, shares, "the index is over its budget: reading in shares");
@@ -127,10 +135,20 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
 }
 
 fn reopen(work: &Work, facts: &Facts) -> Result<Box<dyn Read + Send>, Failure> {
-    let key = facts.raw_key.clone().unwrap_or_else(|| keys::raw(&work.key));
-    work.objects.open(&key)?.ok_or_else(|| {
-        Failure::retry(ReasonClass::Storage, format!("the raw snapshot '{key}' has gone"))
-    })
+    let run = facts.archived_by.clone().unwrap_or_else(|| work.key.clone());
+    Ok(Place::new(work.objects.clone(), run).open()?)
+}
+
+/// What came cannot be read as a feed: a later attempt of the run shall not fail on the same bytes.
+fn rejected(work: &Work, facts: &Facts, e: FeedError) -> Failure {
+    let is_content = !matches!(e, FeedError::Io { .. });
+    if is_content
+        && facts.raw_key.is_some()
+        && let Err(error) = Place::new(work.objects.clone(), work.key.clone()).reject()
+    {
+        tracing::warn!(run = %work.key, %error, "the raw snapshot still passes for a feed");
+    }
+    e.into()
 }
 
 /// How the source ended, unless it failed.
@@ -151,11 +169,15 @@ fn stopped(
             ReasonClass::SourceUnavailable,
             format!("could not read the source: {e}"),
         )),
+        Err(PieceError::Stopped) => {
+            Err(Failure::retry(ReasonClass::SourceUnavailable, "the transfer was given up"))
+        }
     }
 }
 
 enum PassError {
     OverBudget,
+    Feed(FeedError),
     Failed(Failure),
 }
 
@@ -188,7 +210,8 @@ impl<'a> Pass<'a> {
     ) -> Result<Self, Failure> {
         let products = work.catalog.products();
         let snapshot = work.snapshot.as_ref();
-        let diff = Diff::begin(products, snapshot, &work.key, work.index_bytes, shares)?;
+        let mut diff = Diff::begin(products, snapshot, &work.key, work.index_bytes, shares)?;
+        absence::recall(work, &mut diff)?;
         Ok(Self {
             work,
             settings,
@@ -206,7 +229,8 @@ impl<'a> Pass<'a> {
     /// Goes through the source once. True: it must be gone through again for the next share.
     fn go(&mut self, input: Box<dyn Read + Send>) -> Result<bool, PassError> {
         let first = self.diff.share().nth == 0;
-        let mut reader = FeedReader::open(input, self.settings, self.hints.clone())?;
+        let mut reader =
+            FeedReader::open(input, self.settings, self.hints.clone()).map_err(PassError::Feed)?;
         let mut row = Row::new();
         let mut records = 0;
         loop {
@@ -216,7 +240,7 @@ impl<'a> Pass<'a> {
                 Err(_) if self.work.cancel.is_cancelled() => {
                     return Err(PassError::Failed(Failure::interrupted()));
                 }
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(PassError::Feed(e)),
             };
             records += 1;
             if records % CANCEL_INTERVAL == 0 {
@@ -224,7 +248,6 @@ impl<'a> Pass<'a> {
                     return Err(PassError::Failed(Failure::interrupted()));
                 }
                 self.work.progress.seen.store(records, Ordering::Relaxed);
-                self.work.progress.fetched.store(reader.stats().source_bytes, Ordering::Relaxed);
             }
             match step {
                 Step::End => break,
@@ -255,7 +278,11 @@ impl<'a> Pass<'a> {
             self.seen = records - 1;
             self.note_reading(&mut reader);
         }
-        Ok(self.diff.end_pass(self.work.snapshot.as_ref())?)
+        let more = self.diff.end_pass(self.work.snapshot.as_ref())?;
+        if more {
+            absence::recall(self.work, &mut self.diff)?;
+        }
+        Ok(more)
     }
 
     fn note_reading(&mut self, reader: &mut FeedReader) {
@@ -278,14 +305,16 @@ impl<'a> Pass<'a> {
         if let Err(PieceError::Truncated(why)) = &pumped.end {
             self.completeness = Completeness::Truncated(why.clone());
         }
-        let transfer_ends = facts.marked_end;
-        (self.facts.complete, self.facts.completeness) = match &self.completeness {
-            Completeness::Proven(what) => (true, Some(what.clone())),
-            Completeness::Unproven(why) if transfer_ends => (true, Some(why.clone())),
-            Completeness::Unproven(_) => (false, Some(UNMARKED_END.to_owned())),
-            Completeness::Truncated(why) => (false, Some(format!("truncated: {why}"))),
+        let source = Source {
+            end: &self.completeness,
+            transfer_ends: facts.marked_end,
+            seen: self.seen,
+            usual: self.work.usual_records,
         };
-        let (absent, note) = self.absent();
+        let whole = guard::wholeness(&source, &self.work.pipe.guard);
+        let (absent, note) = guard::decide(self.work, &mut self.diff, &whole)?;
+        let Wholeness { complete, text } = whole;
+        (self.facts.complete, self.facts.completeness) = (complete, Some(text));
         self.facts.mapping = self.work.pipe.mapping_fingerprint();
         let key = &self.work.key;
         let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), absent)?;
@@ -295,47 +324,18 @@ impl<'a> Pass<'a> {
         self.facts.etag = facts.etag.clone();
         self.facts.last_modified = facts.last_modified.clone();
         self.facts.raw_key = facts.raw_key.as_ref().map(ToString::to_string);
+        self.facts.resumed_at_bytes = facts.resumed_at_bytes;
         let counts = counts(&tally, self.seen, refused);
         let written = change.adds.iter().map(|f| f.size_bytes).sum();
         Ok(Loaded {
             change,
             counts,
-            bytes: Bytes { fetched: pumped.bytes, decoded: self.decoded, written },
+            bytes: Bytes { fetched: self.work.progress.read().1, decoded: self.decoded, written },
             source: self.facts,
             refusals: self.refusals.into_counts(),
             warnings: self.warnings.into_counts(),
             note,
         })
-    }
-
-    fn absent(&self) -> (Absent, Option<Reason>) {
-        let (absent, live) = (self.diff.absent(), self.diff.tally().live_before);
-        if self.work.pipe.source.changes_only {
-            return (Absent::Keep, None);
-        }
-        if absent == 0 {
-            return (Absent::Remove, None);
-        }
-        let hold = |why: String| {
-            let text = format!(
-                "{absent} of {live} products are absent from the source and are held: {why}"
-            );
-            (Absent::Hold, Some(Reason::new(ReasonClass::LimitExceeded, text)))
-        };
-        if !self.facts.complete {
-            let why = self.facts.completeness.clone().unwrap_or_default();
-            return hold(format!("the source was not whole ({why})"));
-        }
-        let share = absent as f64 / live as f64;
-        let limit = self.work.pipe.guard.max_removed;
-        if share > limit {
-            return hold(format!(
-                "{:.1} % is more than the pipe's max_removed of {:.1} %",
-                share * 100.0,
-                limit * 100.0
-            ));
-        }
-        (Absent::Remove, None)
     }
 }
 
@@ -361,6 +361,7 @@ fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
         unchanged: tally.unchanged,
         removed: tally.removed,
         held: tally.held,
+        absent: tally.waiting,
         refused,
         duplicates: tally.duplicates,
         live: tally.live_before + tally.new - tally.removed,

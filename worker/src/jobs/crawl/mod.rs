@@ -4,10 +4,13 @@
 //! table once or not at all; image jobs are derived from the commit, so a worker that finds the run
 //! committed sends the same ones again; the report is final only after that.
 
+mod absence;
 pub(crate) mod failure;
+mod guard;
 mod images;
 pub(crate) mod load;
 mod pump;
+mod raw;
 pub(crate) mod source;
 
 use crate::deps::Deps;
@@ -20,10 +23,12 @@ use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, keys};
 use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_telemetry::{failpoint, memory};
 use load::{Loaded, Progress};
+use raw::Place;
 use serde::{Deserialize, Serialize};
-use source::{Access, Opened, Replay};
+use source::{Access, Opened};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +50,7 @@ pub(crate) struct Validators {
 /// Does a crawl job.
 pub async fn run(deps: &Deps, job: &CrawlJob, cancel: &CancellationToken) -> Outcome {
     let key = RunKey { pipe: job.pipe.clone(), run: job.run };
-    let crawl = Crawl { deps, key, cancel, seconds: BTreeMap::new() };
+    let crawl = Crawl { deps, key, cancel, fetched: Arc::default(), seconds: BTreeMap::new() };
     match crawl.run().await {
         Ok(outcome) => outcome,
         Err(failure) => failure.into_outcome(),
@@ -56,6 +61,8 @@ struct Crawl<'a> {
     deps: &'a Deps,
     key: RunKey,
     cancel: &'a CancellationToken,
+    /// Bytes that came from the source itself, however often it was opened.
+    fetched: Arc<AtomicU64>,
     seconds: BTreeMap<String, f64>,
 }
 
@@ -79,7 +86,7 @@ impl Crawl<'_> {
                 Some(run) if run > self.key.run.0 => return Ok(Outcome::Superseded),
                 _ => {}
             }
-            let Some(prepared) = self.prepare(&pipe, snapshot, moves > 0).await? else {
+            let Some(prepared) = self.prepare(&pipe, snapshot).await? else {
                 return Ok(Outcome::Interrupted);
             };
             match self.commit(prepared).await? {
@@ -106,20 +113,28 @@ impl Crawl<'_> {
         &mut self,
         pipe: &Pipe,
         snapshot: Option<Snapshot>,
-        from_raw: bool,
     ) -> Result<Option<Prepared>, Failure> {
         let begun = Instant::now();
         let mapping = pipe.mapping_fingerprint();
         let report = self.report().await?;
-        let validators = self.validators(pipe, &mapping, &report).await?;
-        let replay = self.replay(&report, from_raw).await?;
+        let committed = match &snapshot {
+            Some(snapshot) => snapshot.fence(&feed_app_id(&self.key.pipe))?,
+            None => None,
+        };
+        let validators = self.validators(pipe, &mapping, &report, committed).await?;
+        let archive = Place::new(self.deps.objects.clone(), self.key.clone());
         let access = Access {
             http: &self.deps.http,
-            objects: self.deps.objects.as_ref(),
-            archive: Some(&self.key),
+            archive: Some(&archive),
+            fetched: &self.fetched,
             cancel: self.cancel,
         };
-        let opened = source::open(access, pipe, validators.as_ref(), replay);
+        let opened = async {
+            match &report.source.replayed_from {
+                Some(key) => source::open_replay(access, &self.deps.objects, key).await,
+                None => source::open(access, pipe, validators.as_ref()).await,
+            }
+        };
         let opened = tokio::select! {
             opened = opened => opened?,
             () = self.cancel.cancelled() => return Ok(None),
@@ -132,9 +147,10 @@ impl Crawl<'_> {
                     None => Vec::new(),
                 };
                 let loaded = Loaded::not_modified(pipe, &self.key, base);
+                let validators = validators.map(|v| Validators { run: self.key.run.0, ..v });
                 return Ok(Some(Prepared { loaded, validators }));
             }
-            Opened::Body(incoming) => incoming,
+            Opened::Body(incoming) => *incoming,
         };
         let next = Validators {
             location: pipe.source.location.display(),
@@ -144,7 +160,7 @@ impl Crawl<'_> {
             run: self.key.run.0,
         };
         let begun = Instant::now();
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(self.fetched.clone()));
         let ticker = self.tell_progress(progress.clone());
         let work = load::Work {
             catalog: self.deps.catalog.clone(),
@@ -153,6 +169,7 @@ impl Crawl<'_> {
             key: self.key.clone(),
             pipe: pipe.clone(),
             index_bytes: self.index_bytes(),
+            usual_records: guard::usual_records(&self.deps.reports(), &self.key).await?,
             progress,
             cancel: self.cancel.clone(),
         };
@@ -166,27 +183,9 @@ impl Crawl<'_> {
         }
     }
 
-    /// The raw snapshot to read: the one that the run was asked to read, or, when the run is worked out
-    /// anew, its own.
-    async fn replay(&self, report: &RunReport, anew: bool) -> Result<Option<Replay>, Failure> {
-        let key = match &report.source.replayed_from {
-            Some(key) => key.clone(),
-            None if anew && report.source.raw_key.is_some() => keys::raw(&self.key).to_string(),
-            None => return Ok(None),
-        };
-        let taken_by = keys::ObjectKey::parse(&key).and_then(|key| keys::run_of_raw(&key));
-        let taken_by = match taken_by {
-            Some(run) => self.deps.reports().load(&run).await?,
-            None => None,
-        };
-        let content_type = taken_by.and_then(|report| report.source.content_type);
-        Ok(Some(Replay { key, content_type }))
-    }
-
-    /// Half of a crawl slot's share of the worker's memory; the rest is for decoding and encoding.
+    /// Half of what a crawl may hold; the rest is for decoding and encoding.
     fn index_bytes(&self) -> usize {
-        let workers = &self.deps.fleet.workers;
-        (workers.memory_bytes as usize / workers.crawl_slots.max(1) / 2).max(1024 * 1024)
+        self.deps.fleet.workers.memory_shares().index_bytes()
     }
 
     async fn report(&self) -> Result<RunReport, Failure> {
@@ -196,18 +195,22 @@ impl Crawl<'_> {
         })
     }
 
-    /// The last complete run's, if they were made from the same place by the same mapping.
+    /// The last complete run's, if they were made from the same place by the same mapping, and if that run
+    /// is what the table shows: `committed` is its newest one.
     async fn validators(
         &self,
         pipe: &Pipe,
         mapping: &str,
         report: &RunReport,
+        committed: Option<i64>,
     ) -> Result<Option<Validators>, Failure> {
         let key = keys::validators(&self.key.pipe);
         let Some(object) = self.deps.objects.get(&key).await? else { return Ok(None) };
         // One that cannot be read is as good as none: the source is read whole.
         let Ok(found) = from_json::<Validators>(&key, &object.bytes) else { return Ok(None) };
-        let same = found.location == pipe.source.location.display() && found.mapping == mapping;
+        let same = found.location == pipe.source.location.display()
+            && found.mapping == mapping
+            && Some(found.run) == committed;
         Ok((same && report.source.replayed_from.is_none()).then_some(found))
     }
 
@@ -219,8 +222,10 @@ impl Crawl<'_> {
         let Prepared { loaded, validators } = prepared;
         let begun = Instant::now();
         let now = self.deps.clock.now();
-        // An unchanged source must be looked at again while an operator has something to decide.
-        let complete = loaded.source.complete && loaded.counts.held == 0;
+        // An unchanged source must be looked at again while an operator has something to decide, and while
+        // nights without a product are counted.
+        let settled = loaded.counts.held == 0 && loaded.counts.absent == 0;
+        let complete = loaded.source.complete && settled;
         let (counts, source) = (loaded.counts, loaded.source.clone());
         let (bytes, refusals, warnings) =
             (loaded.bytes, loaded.refusals.clone(), loaded.warnings.clone());

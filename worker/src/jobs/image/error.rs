@@ -1,7 +1,7 @@
 //! Why bytes are no picture that is mirrored.
 
 use super::format::Format;
-use super::header::{MAX_EDGE, MAX_WORKING_BYTES};
+use super::header::MAX_EDGE;
 use feedfleet_model::text;
 
 /// Why a picture is refused. A retry never helps: the same bytes fail in the same way.
@@ -51,8 +51,8 @@ pub(super) enum PictureError {
     /// It would take more memory than one picture may.
     #[error(
         "{width} x {height} pixels would take {needed} to decode; a picture may take {max}",
-        needed = in_bytes(.working_bytes),
-        max = in_bytes(&MAX_WORKING_BYTES)
+        needed = in_bytes(.needed_bytes),
+        max = in_bytes(.max_bytes)
     )]
     TooMuchMemory {
         /// Width in pixels.
@@ -60,7 +60,9 @@ pub(super) enum PictureError {
         /// Height in pixels.
         height: u32,
         /// The estimate in bytes.
-        working_bytes: u64,
+        needed_bytes: u64,
+        /// The limit in bytes.
+        max_bytes: u64,
     },
     /// The decoder gave up.
     #[error("the {format} cannot be decoded: {reason}")]

@@ -2,6 +2,7 @@
 
 use super::ImageDeps;
 use super::facts::Validators;
+use crate::room::{Place, Room};
 use bytes::Bytes;
 use feedfleet_http::{FetchError, FetchErrorKind, Limits, Phase, Request, Response, StatusCode};
 use std::time::Duration;
@@ -12,6 +13,8 @@ const TOTAL_TIME: Duration = Duration::from_secs(60);
 const FIRST_BYTE: Duration = Duration::from_secs(20);
 /// The longest wait for more of a body.
 const IDLE: Duration = Duration::from_secs(15);
+/// Buffers that grow are copied.
+const COPIES: u64 = 2;
 /// What is asked for: servers that choose a format by this header choose one that is mirrored.
 const ACCEPT: &str = "image/jpeg,image/png,image/webp,image/gif;q=0.9,*/*;q=0.1";
 
@@ -29,6 +32,14 @@ pub(super) struct Body {
     pub(super) bytes: Bytes,
     /// What the source calls this state.
     pub(super) validators: Validators,
+    /// The memory it takes.
+    pub(super) _place: Place,
+}
+
+/// Waits until there is memory for a picture of this size in this process. While one is read it may be there
+/// twice.
+pub(super) async fn place(transfers: &Room, size_bytes: u64) -> Place {
+    transfers.take(size_bytes.saturating_mul(COPIES)).await
 }
 
 /// Why there is no new state of a picture.
@@ -101,6 +112,8 @@ pub(super) async fn fetch(
     max_bytes: u64,
 ) -> Result<Fetched, Failure> {
     let is_conditional = validators != Validators::default();
+    // What would never find room is refused, whatever the pipe allows.
+    let max_bytes = max_bytes.min(deps.transfers.bytes() / COPIES);
     let limits = Limits {
         max_bytes,
         total_time: TOTAL_TIME,
@@ -121,12 +134,14 @@ pub(super) async fn fetch(
     if !response.status().is_success() {
         return Err(refused(&response));
     }
+    let announced = response.content_length().unwrap_or(max_bytes).min(max_bytes);
+    let place = place(&deps.transfers, announced).await;
     let bytes = response.bytes().await?;
     let validators = Validators {
         etag: response.etag().map(str::to_owned),
         last_modified: response.last_modified().map(str::to_owned),
     };
-    Ok(Fetched::Body(Body { bytes, validators }))
+    Ok(Fetched::Body(Body { bytes, validators, _place: place }))
 }
 
 fn refused(response: &Response) -> Failure {

@@ -1,7 +1,8 @@
 //! What the job's tests run against: a shop on loopback, and objects in a folder.
 
 use super::samples::{self, thumb};
-use super::{ImageDeps, run};
+use super::{Draw, ImageDeps, run};
+use crate::room::Room;
 use bytes::Bytes;
 use feedfleet_config::{Images, RenditionFormat};
 use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate, PortRule};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +65,7 @@ impl Shop {
             run: RunId(7),
             host: self.address.to_string(),
             shard: 0,
+            round: 0,
             batch: 0,
             items: paths.iter().map(|path| ImageItem { url: self.url(path) }).collect(),
         }
@@ -151,7 +153,8 @@ impl Bench {
             http: Client::new(options).unwrap(),
             gate: Arc::new(HostGate::new(NonZeroUsize::MIN)),
             clock: Arc::new(SystemClock),
-            decode_slots: Arc::new(Semaphore::new(1)),
+            transfers: Room::new(64 << 20),
+            draw: Draw::Here,
         };
         let settings = Images {
             mirror: true,

@@ -1,10 +1,12 @@
 //! Picture formats, told apart by their first bytes. What the server calls them doesn't count.
 
 use super::error::PictureError;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A format that is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     /// JPEG.
     Jpeg,

@@ -23,6 +23,8 @@ pub(super) struct Header {
     pub(super) height: u32,
     /// Where the picture ends; what comes after it is for nobody.
     pub(super) end_bytes: usize,
+    /// An estimate of the memory that decoding, turning and resizing take.
+    pub(super) working_bytes: u64,
 }
 
 /// Reads a picture's header and judges it.
@@ -48,9 +50,14 @@ pub(super) fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Header, PictureEr
     }
     let working_bytes = shape.working_bytes();
     if working_bytes > MAX_WORKING_BYTES {
-        return Err(PictureError::TooMuchMemory { width, height, working_bytes });
+        return Err(PictureError::TooMuchMemory {
+            width,
+            height,
+            needed_bytes: working_bytes,
+            max_bytes: MAX_WORKING_BYTES,
+        });
     }
-    Ok(Header { format, width, height, end_bytes: shape.end_bytes })
+    Ok(Header { format, width, height, end_bytes: shape.end_bytes, working_bytes })
 }
 
 /// A picture's size on the way through memory.

@@ -5,9 +5,9 @@
 //! of objects that are of another picture.
 
 use super::ImageDeps;
+use super::draw::Drawn;
 use super::facts::{self, Facts, RenditionFacts, Validators};
 use super::fetch::{self, Body, Failure, Fetched};
-use super::picture::{self, Picture};
 use super::render;
 use bytes::Bytes;
 use feedfleet_config::{Images, Rendition};
@@ -16,7 +16,6 @@ use feedfleet_model::hash;
 use feedfleet_model::image::ImageStatus;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::{ObjectError, Objects};
-use std::sync::Arc;
 
 /// What every look of a batch shares.
 #[derive(Clone, Copy)]
@@ -92,9 +91,8 @@ async fn refresh(
             if batch.has_all_renditions(key, stored) {
                 return Ok((ImageStatus::Unchanged, stored.clone()));
             }
-            if let Some(bytes) = original(batch, key, stored).await? {
-                let validators = stored.validators.clone();
-                return update(batch, key, &Body { bytes, validators }, stored).await;
+            if let Some(body) = original(batch, key, stored).await? {
+                return update(batch, key, &body, stored).await;
             }
             current = None;
             refetch(batch, url).await?
@@ -125,10 +123,13 @@ async fn original(
     batch: Batch<'_>,
     key: &ObjectKey,
     stored: &Facts,
-) -> Result<Option<Bytes>, ObjectError> {
+) -> Result<Option<Body>, ObjectError> {
+    let place = fetch::place(&batch.deps.transfers, stored.size_bytes).await;
     let object = batch.objects().get(key).await?;
     let bytes = object.map(|object| object.bytes);
-    Ok(bytes.filter(|bytes| hash::hex(hash::bytes_hash(bytes)) == stored.hash))
+    let bytes = bytes.filter(|bytes| hash::hex(hash::bytes_hash(bytes)) == stored.hash);
+    let validators = stored.validators.clone();
+    Ok(bytes.map(|bytes| Body { bytes, validators, _place: place }))
 }
 
 /// Brings the renditions and the validators of a picture up to date whose bytes are those stored.
@@ -145,8 +146,8 @@ async fn update(
         .cloned()
         .collect();
     if !missing.is_empty() {
-        let picture = draw(batch, &body.bytes, &missing).await?;
-        put_renditions(batch, key, &missing, picture.renditions).await?;
+        let drawn = draw(batch, &body.bytes, &missing).await?;
+        put_renditions(batch, key, &missing, drawn).await?;
     }
     let facts = Facts {
         validators: body.validators.clone(),
@@ -170,7 +171,8 @@ async fn replace(
     has_facts: bool,
 ) -> Result<Facts, LookError> {
     let renditions = &batch.settings.renditions;
-    let picture = draw(batch, &body.bytes, renditions).await?;
+    let drawn = draw(batch, &body.bytes, renditions).await?;
+    let picture = &drawn.picture;
     let facts = Facts {
         url: url.to_owned(),
         validators: body.validators,
@@ -184,44 +186,24 @@ async fn replace(
     if has_facts {
         batch.objects().delete(&keys::image_facts(key)).await?;
     }
-    put_renditions(batch, key, renditions, picture.renditions).await?;
+    put_renditions(batch, key, renditions, drawn).await?;
     batch.objects().put(key, body.bytes).await?;
     facts::save(batch.objects(), key, &facts).await?;
     Ok(facts)
 }
 
-/// Decodes a picture and makes these renditions, in a decode slot.
-async fn draw(
-    batch: Batch<'_>,
-    bytes: &Bytes,
-    renditions: &[Rendition],
-) -> Result<Picture, Failure> {
-    let slot = Arc::clone(&batch.deps.decode_slots)
-        .acquire_owned()
-        .await
-        .map_err(|closed| Failure::passing(format!("there is no decoding any more: {closed}")))?;
-    let bytes = bytes.clone();
-    let renditions = renditions.to_vec();
-    let max_pixels = batch.settings.max_pixels;
-    let work = tokio::task::spawn_blocking(move || {
-        // The work can't be stopped: it keeps its slot until its end, even if nobody waits for it.
-        let _slot = slot;
-        picture::process(&bytes, &renditions, max_pixels)
-    });
-    match work.await {
-        Ok(Ok(picture)) => Ok(picture),
-        Ok(Err(error)) => Err(Failure::lasting(error.to_string())),
-        Err(stopped) => Err(Failure::passing(format!("decoding was cut off: {stopped}"))),
-    }
+/// Decodes a picture and makes these renditions.
+async fn draw(batch: Batch<'_>, bytes: &Bytes, renditions: &[Rendition]) -> Result<Drawn, Failure> {
+    batch.deps.draw.draw(bytes, renditions, batch.settings.max_pixels).await
 }
 
 async fn put_renditions(
     batch: Batch<'_>,
     key: &ObjectKey,
     renditions: &[Rendition],
-    files: Vec<Vec<u8>>,
+    drawn: Drawn,
 ) -> Result<(), ObjectError> {
-    for (rendition, file) in renditions.iter().zip(files) {
+    for (rendition, file) in renditions.iter().zip(drawn.picture.renditions) {
         batch.objects().put(&render::key(key, rendition), file.into()).await?;
     }
     Ok(())

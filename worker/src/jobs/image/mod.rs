@@ -1,16 +1,21 @@
 //! The image job: mirrors a batch of pictures of one host.
 //!
 //! Each picture is fetched (conditionally, if it is there already), checked by its first bytes and its
-//! header, decoded, and stored with its renditions and its facts. What came of each goes into the job's
-//! receipt, which is written last. A picture that fails is an entry in the receipt and fails nothing else.
+//! header, decoded in a child of the worker ([`Draw`]), and stored with its renditions and its facts. What
+//! came of each goes into the job's receipt, which is written last. A picture that fails is an entry in the
+//! receipt and fails nothing else.
 //!
 //! Doing a job again is cheap and harmless: pictures that are there cost one conditional request, and the
 //! receipt is overwritten.
 
+mod decoder;
+mod decoders;
+mod draw;
 mod error;
 mod facts;
 mod fetch;
 mod format;
+mod frames;
 mod header;
 mod item;
 mod picture;
@@ -26,6 +31,11 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+pub use decoder::serve_pictures;
+pub use decoders::Decoders;
+pub use draw::Draw;
+
+use crate::room::Room;
 use chrono::{DateTime, Utc};
 use feedfleet_config::Images;
 use feedfleet_http::{Client, HostGate};
@@ -36,7 +46,6 @@ use fetch::{Failure, HostTrouble};
 use item::{Batch, Look};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// How long a job waits after the object store failed.
@@ -58,8 +67,10 @@ pub struct ImageDeps {
     pub gate: Arc<HostGate>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Pictures that are decoded at once: each may take a processor, and up to 512 MiB.
-    pub decode_slots: Arc<Semaphore>,
+    /// Bytes of pictures on their way from the source to the objects.
+    pub transfers: Room,
+    /// Where pictures are decoded.
+    pub draw: Draw,
 }
 
 /// Mirrors the pictures of a batch, one after the other, and writes the receipt.

@@ -19,6 +19,8 @@ use std::any::Any;
 use std::io::Cursor;
 use std::panic::{self, AssertUnwindSafe};
 
+/// What a decoder holds besides the picture, and slack for what its header does not tell.
+const DECODER_BYTES: u64 = 32 << 20;
 /// What a PNG may need besides its pixels, in bytes: rows, and metadata once inflated.
 const MAX_PNG_EXTRA_BYTES: u64 = 64 << 20;
 
@@ -45,7 +47,7 @@ pub(super) fn process(
     renditions: &[Rendition],
     max_pixels: u64,
 ) -> Result<Picture, PictureError> {
-    let work = || -> Result<Picture, PictureError> {
+    caught(|| {
         let header = header::inspect(bytes, max_pixels)?;
         let image = decode(bytes, &header)?;
         let mut drawn = Vec::with_capacity(renditions.len());
@@ -58,12 +60,49 @@ pub(super) fn process(
             height: image.height(),
             renditions: drawn,
         })
-    };
-    // All that the closure changes is its own, and gone after a panic.
+    })
+}
+
+/// An estimate of the memory that [`process`] takes of its process for this picture, with what it gives back.
+/// Only the header is looked at.
+///
+/// # Errors
+///
+/// The header says that it is no picture that is mirrored, or too large.
+pub(super) fn needed_bytes(
+    bytes: &[u8],
+    renditions: &[Rendition],
+    max_pixels: u64,
+) -> Result<Needed, PictureError> {
+    let header = caught(|| header::inspect(bytes, max_pixels))?;
+    let Header { width, height, working_bytes, .. } = header;
+    let pixels = renditions.iter().map(|r| render::rendition_pixels(width, height, r));
+    // Files are smaller than pixels of four bytes; the encoder at work holds two copies of them besides.
+    let files_bytes = pixels.clone().sum::<u64>().saturating_mul(4);
+    let encoder_bytes = pixels.max().unwrap_or(0).saturating_mul(8);
+    let total_bytes = [2 * bytes.len() as u64, files_bytes, encoder_bytes, DECODER_BYTES]
+        .into_iter()
+        .fold(working_bytes, u64::saturating_add);
+    Ok(Needed { width, height, total_bytes })
+}
+
+/// Does work that changes nothing but what it gives back: after a panic that is gone.
+fn caught<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, PictureError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let reason = panic_message(payload.as_ref());
         Err(PictureError::Panicked { reason })
     })
+}
+
+/// What a picture's header says of the memory it takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needed {
+    /// Width in pixels, as stored.
+    pub(super) width: u32,
+    /// Height in pixels, as stored.
+    pub(super) height: u32,
+    /// Bytes of memory.
+    pub(super) total_bytes: u64,
 }
 
 /// The pixels, 8 bits a channel, with alpha or without it, right side up.
@@ -167,6 +206,20 @@ mod tests {
         assert_eq!(process(b"", &[], ALL).unwrap_err(), PictureError::Empty);
         let refused = process(b"<html>sorry</html>", &[], ALL).unwrap_err().to_string();
         assert_eq!(refused, "the body is an HTML page; pictures are JPEG, PNG, GIF or WebP");
+    }
+
+    #[test]
+    fn more_pixels_and_renditions_need_more_memory() {
+        let needed = |bytes: &[u8], renditions: &[Rendition]| {
+            needed_bytes(bytes, renditions, ALL).unwrap().total_bytes
+        };
+        let (small, large) = (samples::png(10, 10), samples::png(1000, 1000));
+        let base = needed(&small, &[]);
+        assert!((DECODER_BYTES..DECODER_BYTES + (64 << 10)).contains(&base), "{base}");
+        assert!(needed(&large, &[]) >= base + 1000 * 1000 * 12);
+        let png = thumb(2000, RenditionFormat::Png);
+        assert!(needed(&large, &[png]) >= needed(&large, &[]) + 1000 * 1000 * 12);
+        assert_eq!(needed_bytes(b"", &[], ALL).unwrap_err(), PictureError::Empty);
     }
 
     #[test]

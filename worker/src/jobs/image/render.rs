@@ -1,6 +1,7 @@
 //! Renditions: a picture made smaller and written in another format.
 
 use super::error::PictureError;
+use super::header;
 use ::image::codecs::png::PngEncoder;
 use ::image::{DynamicImage, ExtendedColorType, ImageEncoder};
 use fast_image_resize::images::{Image, ImageRef};
@@ -49,6 +50,12 @@ struct Pixels<'a> {
     width: u32,
     height: u32,
     has_alpha: bool,
+}
+
+/// The pixels that a rendition of a picture of this size has.
+pub(super) fn rendition_pixels(width: u32, height: u32, rendition: &Rendition) -> u64 {
+    let (width, height) = fit(width, height, rendition.max);
+    header::pixels(width, height)
 }
 
 /// The size whose longest edge is `max` at most, in the same proportions; never a larger one.

@@ -1,0 +1,108 @@
+//! `feedfleet runs approve`, `reject` and `rollback`: an operator's word on what runs did to a pipe.
+
+use crate::cli::DecisionArgs;
+use crate::context::Context;
+use crate::view;
+use anyhow::Result;
+use feedfleet_model::report::Decision;
+use feedfleet_model::{RunKey, text};
+use feedfleet_scheduler::decide::{self, Approval, Rejection};
+use feedfleet_scheduler::desk::Decider;
+use feedfleet_scheduler::rollback::roll_back;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Carries out the removals that a run held.
+pub async fn approve(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
+    let (context, run, decider) = asked(folder, args)?;
+    let number = text::count;
+    view::print(match decide::approve(&context.scheduler()?, &run, &decider).await? {
+        Approval::Applied { removed, live, version } => format!(
+            "run {run} is approved: {} products removed{}, {} live",
+            number(removed),
+            at_version(version),
+            number(live)
+        ),
+        Approval::Would { remove } => {
+            format!("approving run {run} would remove {} products", number(remove))
+        }
+        Approval::Already(decision) => format!("run {run} is {} already", told(&decision)),
+    });
+    Ok(ended(&decider))
+}
+
+/// Keeps the products whose removal a run held.
+pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
+    let (context, run, decider) = asked(folder, args)?;
+    let number = text::count;
+    view::print(match decide::reject(&context.scheduler()?, &run, &decider).await? {
+        Rejection::Kept(held) => format!(
+            "run {run} is rejected: its {} absent products stay; a later run that misses them decides anew",
+            number(held)
+        ),
+        Rejection::Would(held) => {
+            format!("rejecting run {run} would keep its {} absent products", number(held))
+        }
+        Rejection::Already(decision) => format!("run {run} is {} already", told(&decision)),
+    });
+    Ok(ended(&decider))
+}
+
+/// Puts a pipe back as it was after a run, and pauses it.
+pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
+    let (context, run, decider) = asked(folder, args)?;
+    let done = roll_back(&context.scheduler()?, &run, &decider).await?;
+    let (plan, pipe, number) = (done.plan, &run.pipe, text::count);
+    let rows = format!(
+        "{} rows put back, {} taken out, {} untouched; {} live{}",
+        number(plan.put_back),
+        number(plan.taken_out),
+        number(plan.stays),
+        number(plan.live_after()),
+        at_version(done.version)
+    );
+    if decider.dry_run {
+        view::print(format!("rolling '{pipe}' back to run {} would mean: {rows}", run.run));
+        return Ok(ended(&decider));
+    }
+    view::print(format!("'{pipe}' is as it was after run {}: {rows}", run.run));
+    view::print(format!(
+        "it is paused, or its next run would bring back what was wrong; once its source is right: \
+         feedfleet pipes resume {pipe}"
+    ));
+    if let Some(issued) = done.issued_meanwhile {
+        eprintln!(
+            "run {issued} was issued just before the pipe was paused, and will load the source: once it \
+             has ended, roll back again"
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn asked(folder: &Path, args: DecisionArgs) -> Result<(Context, RunKey, Decider)> {
+    let context = Context::load_existing(folder)?;
+    let DecisionArgs { pipe, run, by, note, dry_run } = args;
+    Ok((context, RunKey { pipe, run }, Decider { by, note, dry_run }))
+}
+
+fn ended(decider: &Decider) -> ExitCode {
+    if decider.dry_run {
+        view::print("nothing was changed");
+    }
+    ExitCode::SUCCESS
+}
+
+fn at_version(version: Option<u64>) -> String {
+    version.map_or_else(String::new, |version| format!(" (table version {version})"))
+}
+
+/// A decision for people.
+pub fn told(decision: &Decision) -> String {
+    let mut told =
+        format!("{} by {} at {}", decision.word(), decision.by, view::moment(decision.at));
+    if let Some(note) = &decision.note {
+        told.push_str(&format!(": {note}"));
+    }
+    text::printable(&told).into_owned()
+}

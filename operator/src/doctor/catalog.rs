@@ -1,0 +1,134 @@
+//! Whether the catalog's folder can take a commit, and whether its tables can be read.
+
+use super::scratch::{self, Scratch};
+use super::{Finding, blocking, plain};
+use crate::context::Context;
+use crate::view;
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use feedfleet_catalog::{Catalog, DataFile, Snapshot, Table, read};
+use feedfleet_model::text;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+const CHECK: &str = "catalog";
+
+/// Tries the folder's file system, and reads of each table its log, its list of files, and one file.
+pub async fn check(context: Arc<Context>) -> Vec<Finding> {
+    let path = context.config.fleet.catalog.path.clone();
+    let now = context.clock.now();
+    blocking(move || {
+        let catalog = match Catalog::open(&path) {
+            Ok(catalog) => catalog,
+            Err(e) => return vec![unusable(&path, &plain(e))],
+        };
+        let tables = [catalog.products(), catalog.images()];
+        let folder = match try_folder(&path, tables) {
+            Ok(found) => Finding::ok(CHECK, format!("{}: {found}", path.display())),
+            Err(e) => unusable(&path, &e),
+        };
+        let mut findings = vec![folder];
+        findings.extend(tables.map(|table| read_table(table, now)));
+        findings
+    })
+    .await
+}
+
+fn unusable(path: &Path, e: &anyhow::Error) -> Finding {
+    let found = format!("{}: {e:#}", path.display());
+    let remedy = "check url under [catalog] in fleet.toml: this user must be able to write there, on a local \
+                  disk with room, with hard links and renames";
+    Finding::broken(CHECK, found, remedy)
+}
+
+/// A log entry is a synced file, hard-linked to its name, which must not be there: two commits of one
+/// version cannot both succeed.
+fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
+    let scratch = Scratch::within(path)?;
+    let probed = scratch::probe(scratch.path());
+    let removed = scratch.remove();
+    let synced_write = text::duration(probed?);
+    removed?;
+    for table in tables {
+        for folder in [table.folder().to_owned(), table.folder().join("_delta_log")] {
+            if folder.is_dir() {
+                scratch::write_and_remove(&folder)?;
+            }
+        }
+    }
+    Ok(format!(
+        "a commit excludes another of its version; rename and fsync work, a synced write takes {synced_write}"
+    ))
+}
+
+fn read_table(table: &Table, now: DateTime<Utc>) -> Finding {
+    let check = format!("table {}", table.spec().name);
+    match try_table(table, now) {
+        Ok(found) => Finding::ok(check, found),
+        Err(e) => {
+            let remedy = "put the table's folder back from a copy, or a pipe as it was after an earlier run: \
+                          feedfleet runs rollback PIPE RUN; the raw feeds are among the objects";
+            Finding::broken(check, format!("{e:#}"), remedy)
+        }
+    }
+}
+
+fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {
+    let Some(snapshot) = table.snapshot().map_err(plain)? else {
+        return Ok("not there yet; the first run makes it".to_owned());
+    };
+    // An error where a column has another type than this release writes.
+    let missing = snapshot.missing_columns().map_err(plain)?;
+    let files = snapshot.files(None).map_err(plain)?;
+    check_files(&snapshot, &files)?;
+    read_one(&snapshot, &files)?;
+    let committed = DateTime::<Utc>::from(snapshot.committed_at().map_err(plain)?);
+    let pipes: BTreeSet<&str> = files.iter().map(|f| f.pipe.as_str()).collect();
+    let rows: u64 = files.iter().map(|f| f.rows.saturating_sub(f.dead_rows())).sum();
+    let schema = match missing.len() {
+        0 => "the schema is this release's".to_owned(),
+        n => format!("the next commit adds {n} columns of this release"),
+    };
+    Ok(format!(
+        "version {} of {} ({}); {} rows of {} pipes in {} files of {}; {schema}",
+        snapshot.version(),
+        view::moment(committed),
+        view::distance(now, committed),
+        text::count(rows),
+        pipes.len(),
+        files.len(),
+        text::bytes(files.iter().map(|f| f.size_bytes).sum()),
+    ))
+}
+
+/// Every file that the table refers to is there, and as long as its log says.
+fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
+    let mut faults = 0;
+    let mut first = None;
+    for file in files {
+        let path = snapshot.local_path(file).map_err(plain)?;
+        let fault = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.len() == file.size_bytes => continue,
+            Ok(metadata) => format!("is {}", text::bytes(metadata.len())),
+            Err(e) => e.to_string(),
+        };
+        faults += 1;
+        first.get_or_insert_with(|| format!("{}: {fault}", path.display()));
+    }
+    match first {
+        None => Ok(()),
+        Some(first) => {
+            bail!("{faults} of {} data files are missing or damaged, first {first}", files.len())
+        }
+    }
+}
+
+/// Reads one column of the smallest file, its dead rows included.
+fn read_one(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
+    let Some(smallest) = files.iter().min_by_key(|f| f.size_bytes) else { return Ok(()) };
+    let column = snapshot.table().spec().stats_columns.first().copied();
+    let columns = column.map(|column| [column]);
+    let columns = columns.as_ref().map(|columns| columns.as_slice());
+    read::for_each_batch(snapshot, smallest, columns, |_| Ok(())).map_err(plain)
+}

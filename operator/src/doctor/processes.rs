@@ -1,0 +1,118 @@
+//! Whether the fleet's programs can be started, and whether a scheduler is running.
+
+use super::objects::existing;
+use super::{Finding, blocking};
+use crate::commands::{fleet, sql};
+use crate::context::Context;
+use crate::view;
+use anyhow::{Result, bail};
+use feedfleet_config::QueueBackend;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::process::Command;
+
+const WORKER: &str = "worker program";
+const QUERY: &str = "query program";
+const SCHEDULER: &str = "scheduler";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Starts this program, as the scheduler starts workers, and the one that `feedfleet sql` hands over to.
+pub async fn programs() -> Vec<Finding> {
+    vec![worker_program().await, query_program().await]
+}
+
+async fn worker_program() -> Finding {
+    let remedy =
+        "install feedfleet where it may be executed, and let it stay there while the fleet runs";
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(e) => {
+            return Finding::broken(
+                WORKER,
+                format!("its own file is not to be found: {e}"),
+                remedy,
+            );
+        }
+    };
+    match version_of(&program).await {
+        Ok(version) if version == VERSION => {
+            Finding::ok(WORKER, format!("{} starts; version {version}", program.display()))
+        }
+        Ok(version) => {
+            let found =
+                format!("{} is version {version} by now, and this is {VERSION}", program.display());
+            Finding::warning(WORKER, found, "restart what runs: feedfleet up, scheduler, worker")
+        }
+        Err(e) => {
+            Finding::broken(WORKER, format!("could not start {}: {e:#}", program.display()), remedy)
+        }
+    }
+}
+
+async fn query_program() -> Finding {
+    let program = sql::program();
+    let build =
+        format!("build it, which SQL alone needs: cargo build --release -p {}", sql::PROGRAM);
+    match version_of(&program).await {
+        Ok(version) if version == VERSION => {
+            Finding::ok(QUERY, format!("{} starts; version {version}", program.display()))
+        }
+        Ok(version) => {
+            let found =
+                format!("{} is version {version}, and this is {VERSION}", program.display());
+            Finding::warning(QUERY, found, build)
+        }
+        Err(e) => {
+            Finding::warning(QUERY, format!("could not start {}: {e:#}", program.display()), build)
+        }
+    }
+}
+
+/// The last word of what `PROGRAM --version` prints.
+async fn version_of(program: &Path) -> Result<String> {
+    let mut command = Command::new(program);
+    let output = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    if !output.status.success() {
+        bail!("it ended with {}", output.status);
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    Ok(told.split_whitespace().last().unwrap_or("none").to_owned())
+}
+
+/// Whether a scheduler has told of itself lately.
+pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
+    let remedy = "feedfleet up; until then nothing runs by itself";
+    vec![match look(&context).await {
+        Ok(Some(status)) => {
+            let (least, most) = status.bounds;
+            let found = format!(
+                "process {} told of itself {}; {} workers run, {} are wanted (of {least} to {most})",
+                status.scheduler_pid,
+                view::distance(context.clock.now(), status.at),
+                status.workers.len(),
+                status.desired
+            );
+            Finding::ok(SCHEDULER, found)
+        }
+        Ok(None) => Finding::warning(SCHEDULER, "no scheduler is running", remedy),
+        Err(e) => {
+            let found = format!("whether one is running cannot be told: {e:#}");
+            Finding::warning(SCHEDULER, found, "see to objects and queue first")
+        }
+    }]
+}
+
+/// None where there is neither queue nor store yet: looking makes none.
+async fn look(context: &Arc<Context>) -> Result<Option<feedfleet_scheduler::FleetStatus>> {
+    let QueueBackend::Sqlite { path } = &context.config.fleet.queue.backend;
+    let objects = match existing(context)? {
+        Some(objects) if path.exists() => objects,
+        _ => return Ok(None),
+    };
+    let own = context.clone();
+    let queues = blocking(move || own.queues()).await?;
+    let now = context.clock.now();
+    let view = fleet::look(&objects, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
+    Ok(view.scheduler)
+}

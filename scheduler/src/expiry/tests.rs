@@ -1,0 +1,151 @@
+//! What is past its age goes, and what somebody may still need stays.
+
+use super::*;
+use crate::testing::{World, acme, run};
+use chrono::TimeDelta;
+use feedfleet_model::{Reason, ReasonClass};
+use feedfleet_objects::DeadLetter;
+use feedfleet_objects::dead_letters::Decision;
+
+/// Numbers of the runs that have a report.
+async fn reported(world: &World) -> Vec<i64> {
+    let runs = world.deps.reports().runs_of(&acme()).await.unwrap();
+    runs.into_iter().map(|run| run.run.0).collect()
+}
+
+#[tokio::test]
+async fn old_reports_go_but_those_that_the_next_run_looks_at() {
+    let world = World::new();
+    let states = [
+        (1, RunState::Running),
+        (2, RunState::Done),
+        (3, RunState::Superseded),
+        (4, RunState::Done),
+        (5, RunState::Held),
+        (6, RunState::Dead),
+        (7, RunState::Dead),
+    ];
+    for (number, state) in states {
+        world.report(number, state, |_| ()).await;
+        world.put(&[keys::held(&run(number)), keys::absent(&run(number))]).await;
+    }
+    world.pass(TimeDelta::days(89));
+    expire(&world.deps, world.now()).await;
+    assert_eq!(reported(&world).await, [1, 2, 3, 4, 5, 6, 7]);
+    world.pass(TimeDelta::days(2));
+    expire(&world.deps, world.now()).await;
+    // Unfinished; the newest done; the newest in the table; the newest.
+    assert_eq!(reported(&world).await, [1, 4, 5, 7]);
+    assert!(!world.is_there(&keys::held(&run(2))).await);
+    assert!(!world.is_there(&keys::absent(&run(6))).await);
+    assert!(world.is_there(&keys::held(&run(5))).await);
+}
+
+#[tokio::test]
+async fn a_report_that_was_written_lately_is_not_old() {
+    let world = World::new();
+    world.report(1, RunState::Done, |_| ()).await;
+    world.report(2, RunState::Done, |_| ()).await;
+    world.pass(TimeDelta::days(91));
+    // An operator has decided on the run today: its end is of today.
+    let now = world.now();
+    world.deps.reports().update(&run(1), |r| r.finished_at = Some(now)).await.unwrap();
+    expire(&world.deps, now).await;
+    assert_eq!(reported(&world).await, [1, 2]);
+    world.pass(TimeDelta::days(91));
+    expire(&world.deps, world.now()).await;
+    assert_eq!(reported(&world).await, [2]);
+}
+
+#[tokio::test]
+async fn old_raw_snapshots_go_but_those_of_unfinished_runs() {
+    let world = World::new();
+    for (number, state) in [(1, RunState::Done), (2, RunState::Done), (3, RunState::Dead)] {
+        world.report(number, state, |_| ()).await;
+    }
+    // The newest run replays the second's snapshot.
+    world
+        .report(4, RunState::Running, |report| {
+            report.source.replayed_from = Some(keys::raw(&run(2)).to_string());
+        })
+        .await;
+    let part = |number, part| keys::raw_part(&run(number), 1, part);
+    for number in 0..=4 {
+        world.put(&[part(number, 0), part(number, 1), keys::raw_facts(&run(number))]).await;
+        world.age(&part(number, 0), 20);
+    }
+    expire(&world.deps, world.now()).await;
+    for number in 0..=4 {
+        assert!(world.is_there(&part(number, 0)).await, "the rest of run {number}'s is young");
+        world.age(&part(number, 1), 15);
+        world.age(&keys::raw_facts(&run(number)), 15);
+    }
+    expire(&world.deps, world.now()).await;
+    let mut left = Vec::new();
+    for number in 0..=4 {
+        if world.is_there(&part(number, 0)).await && world.is_there(&part(number, 1)).await {
+            left.push(number);
+        }
+    }
+    assert_eq!(left, [2, 4]);
+    assert!(!world.is_there(&keys::raw_facts(&run(1))).await);
+}
+
+fn letter(id: &str, state: LetterState, decided_at: DateTime<Utc>) -> DeadLetter {
+    let reason = Reason::new(ReasonClass::SourceRefused, "404");
+    let decision = Decision {
+        at: decided_at,
+        by: "ann".into(),
+        action: state,
+        died_of: reason.clone(),
+        note: None,
+    };
+    DeadLetter {
+        id: id.into(),
+        queue: "crawl".into(),
+        group: "acme".into(),
+        body: "{}".into(),
+        job: None,
+        reason,
+        worker: "w/1".into(),
+        receives: 1,
+        first_received_at: DateTime::UNIX_EPOCH,
+        died_at: DateTime::UNIX_EPOCH,
+        first_died_at: None,
+        message_id: None,
+        state,
+        history: vec![decision],
+    }
+}
+
+#[tokio::test]
+async fn decided_dead_letters_go_and_waiting_ones_never() {
+    let world = World::new();
+    let letters = DeadLetters::new(world.deps.objects.clone());
+    let long_ago = world.now() - TimeDelta::days(91);
+    for kept in [
+        letter("waiting", LetterState::Waiting, long_ago),
+        letter("dropped", LetterState::Dropped, long_ago),
+        letter("replayed", LetterState::Replayed, long_ago),
+        letter("lately", LetterState::Dropped, world.now()),
+    ] {
+        letters.keep(&kept).await.unwrap();
+    }
+    expire(&world.deps, world.now()).await;
+    let (left, _) = letters.all().await.unwrap();
+    let left: Vec<&str> = left.iter().map(|letter| letter.id.as_str()).collect();
+    assert_eq!(left, ["lately", "waiting"]);
+}
+
+#[tokio::test]
+async fn receipts_that_cannot_be_read_go_when_they_are_old() {
+    let world = World::new();
+    let receipt = keys::receipt("image-acme-1-0");
+    world.put(std::slice::from_ref(&receipt)).await;
+    world.age(&receipt, 89);
+    expire(&world.deps, world.now()).await;
+    assert!(world.is_there(&receipt).await);
+    world.age(&receipt, 91);
+    expire(&world.deps, world.now()).await;
+    assert!(!world.is_there(&receipt).await);
+}

@@ -1,0 +1,172 @@
+//! Expiry of pictures: those that no product within the rollback window shows.
+//!
+//! What is shown is taken widely: by any row, live or dead, of any data file that is still there. Vacuum
+//! takes away the files that no version within the window needs, so what no file names, no rollback can bring
+//! back. A new run could: a row that it adds may show a picture again, and its image job would find it there. So
+//! nothing is deleted while a run of the pipe is unfinished, and it is asked again between deletions: a run has
+//! its report before anything else happens of it.
+
+use crate::deps::Deps;
+use crate::share::{MAX_HASHES, Share};
+use crate::upkeep::{DutyError, blocking};
+use chrono::{DateTime, Utc};
+use feedfleet_catalog::{CatalogError, Table, images, pictures};
+use feedfleet_model::{PipeName, RunId, keys};
+use feedfleet_objects::{Listed, ObjectError};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Pictures deleted between two looks for a new run: a few hundredths of a second.
+const BETWEEN_LOOKS: usize = 50;
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Removed {
+    /// Pictures, with their renditions and facts.
+    pub(crate) pictures: u64,
+    /// Their size in bytes.
+    pub(crate) bytes: u64,
+    /// Entries of the `images` table.
+    pub(crate) entries: u64,
+}
+
+/// Pipes that have pictures.
+pub(crate) async fn pipes(deps: &Deps) -> Result<BTreeSet<PipeName>, DutyError> {
+    let table = deps.catalog.images().clone();
+    blocking(move || {
+        let Some(snapshot) = table.snapshot()? else { return Ok(BTreeSet::new()) };
+        Ok(snapshot.files(None)?.iter().filter_map(|f| f.pipe.parse().ok()).collect())
+    })
+    .await
+}
+
+/// Deletes the pipe's pictures that nothing shows and that are older than the rollback window. None: a run of
+/// the pipe is under way, so this is not the time.
+pub(crate) async fn remove_unshown(
+    deps: &Deps,
+    pipe: &PipeName,
+    now: DateTime<Utc>,
+) -> Result<Option<Removed>, DutyError> {
+    let Some(last) = last_run_if_final(deps, pipe).await? else { return Ok(None) };
+    let mut removed = Removed::default();
+    let mut share = Some(Share::ALL);
+    while let Some(this) = share {
+        let (products, name) = (deps.catalog.products().clone(), pipe.clone());
+        let shown = blocking(move || shown(&products, &name, this, MAX_HASHES)).await?;
+        share = match shown {
+            None => this.half(),
+            Some(shown) => {
+                let sweep = Sweep { deps, pipe, last, share: this, shown: Arc::new(shown), now };
+                if !sweep.delete_objects(&mut removed).await? {
+                    break;
+                }
+                // The entries go last: as long as there is one, the pipe is looked at.
+                removed.entries += sweep.remove_entries().await?;
+                this.next()
+            }
+        };
+    }
+    Ok(Some(removed))
+}
+
+/// The pipe's newest run, if it is final. A pipe without any run is left alone.
+async fn last_run_if_final(deps: &Deps, pipe: &PipeName) -> Result<Option<RunId>, DutyError> {
+    let last = deps.reports().last_of(pipe).await?;
+    Ok(last.filter(|report| report.state.is_final()).map(|report| report.key.run))
+}
+
+/// Hashes of the share's pictures that some row shows; none when they are more than `limit` and the share can
+/// be halved.
+fn shown(
+    products: &Table,
+    pipe: &PipeName,
+    share: Share,
+    limit: usize,
+) -> Result<Option<HashSet<u128>>, CatalogError> {
+    let mut shown = HashSet::new();
+    let mut too_many = false;
+    pictures::for_each_named(products, pipe, &mut |hash| {
+        if !too_many && share.holds(hash) {
+            shown.insert(hash);
+            too_many = shown.len() > limit && share.half().is_some();
+        }
+    })?;
+    Ok((!too_many).then_some(shown))
+}
+
+/// The deletion of what a share has and nothing shows.
+struct Sweep<'a> {
+    deps: &'a Deps,
+    pipe: &'a PipeName,
+    /// The pipe's newest run when the rows were read.
+    last: RunId,
+    share: Share,
+    shown: Arc<HashSet<u128>>,
+    now: DateTime<Utc>,
+}
+
+impl Sweep<'_> {
+    fn window_start(&self) -> DateTime<Utc> {
+        crate::before(self.now, self.deps.fleet.keep.rollback)
+    }
+
+    /// False: a run of the pipe has begun, and the rest was left alone.
+    async fn delete_objects(&self, removed: &mut Removed) -> Result<bool, DutyError> {
+        let window_start = SystemTime::from(self.window_start());
+        for byte in self.share.first_bytes() {
+            let prefix = keys::pictures_of(self.pipe, byte);
+            let mut gone: BTreeMap<u128, Vec<Listed>> = BTreeMap::new();
+            for entry in self.deps.objects.list(&prefix, None, usize::MAX).await? {
+                match keys::picture_hash(entry.key.as_str()) {
+                    Some(hash) if !self.shown.contains(&hash) => {
+                        gone.entry(hash).or_default().push(entry);
+                    }
+                    _ => {}
+                }
+            }
+            gone.retain(|_, objects| objects.iter().all(|o| o.modified < window_start));
+            let gone: Vec<Vec<Listed>> = gone.into_values().collect();
+            for some in gone.chunks(BETWEEN_LOOKS) {
+                if last_run_if_final(self.deps, self.pipe).await? != Some(self.last) {
+                    return Ok(false);
+                }
+                for objects in some {
+                    self.delete_picture(objects).await?;
+                    removed.pictures += 1;
+                    removed.bytes += objects.iter().map(|o| o.size_bytes).sum::<u64>();
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The facts go first: without them a picture is not there, and whoever wants it fetches it whole.
+    async fn delete_picture(&self, objects: &[Listed]) -> Result<(), ObjectError> {
+        let is_facts = |object: &&Listed| keys::is_image_facts(&object.key);
+        let (facts, rest): (Vec<&Listed>, Vec<&Listed>) = objects.iter().partition(is_facts);
+        for object in facts.into_iter().chain(rest) {
+            self.deps.objects.delete(&object.key).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes out what the table says of pictures that nothing shows, those that never could be fetched
+    /// included.
+    async fn remove_entries(&self) -> Result<u64, DutyError> {
+        let (table, pipe) = (self.deps.catalog.images().clone(), self.pipe.clone());
+        let (share, shown) = (self.share, self.shown.clone());
+        let window_start_us = self.window_start().timestamp_micros();
+        let removed = blocking(move || {
+            images::remove(&table, &pipe, &|key, checked_at_us| {
+                checked_at_us < window_start_us
+                    && keys::picture_hash(key)
+                        .is_some_and(|hash| share.holds(hash) && !shown.contains(&hash))
+            })
+        });
+        Ok(removed.await? as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! Rollback: a pipe is put back as a run left it, by a new commit; other pipes, and history, stay as they are.
+//! What is dead and should live is read from the old files and written anew, with its lineage as it was; what
+//! lives and should not is marked dead.
+
+use crate::commit::{Change, CommitOutcome, Fence};
+use crate::error::{CatalogError, Context};
+use crate::history::{History, Marks};
+use crate::log_files::{is_present, snapshot_at};
+use crate::moved::{Part, settle, without};
+use crate::read;
+use crate::rollback_app_id;
+use crate::stage::Parts;
+use crate::table::{DataFile, Snapshot, Table};
+use crate::writer::NewFile;
+use feedfleet_model::{PipeName, RunId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a rollback does to a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestorePlan {
+    /// The version that holds the pipe as the run left it.
+    pub from_version: u64,
+    /// Rows to put back.
+    pub put_back: u64,
+    /// Rows to take out.
+    pub taken_out: u64,
+    /// Rows that stay as they are.
+    pub stays: u64,
+}
+
+impl RestorePlan {
+    /// Live rows of the pipe before the rollback.
+    pub fn live_before(&self) -> u64 {
+        self.stays + self.taken_out
+    }
+
+    /// Live rows of the pipe after it.
+    pub fn live_after(&self) -> u64 {
+        self.stays + self.put_back
+    }
+
+    /// Whether the pipe is already as the run left it.
+    pub fn is_empty(&self) -> bool {
+        self.put_back == 0 && self.taken_out == 0
+    }
+}
+
+/// What a rollback did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// What was done.
+    pub plan: RestorePlan,
+    /// The version that says so; none when there was nothing to do.
+    pub version: Option<u64>,
+}
+
+/// Why a pipe cannot be put back. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The run never was in the table.
+    #[error("run {run} of pipe '{pipe}' is not in the table")]
+    NotCommitted {
+        /// The pipe.
+        pipe: PipeName,
+        /// The run.
+        run: RunId,
+    },
+    /// The table's history begins after the run.
+    #[error("run {run} of pipe '{pipe}' is older than the table's history{}", and_since(.oldest))]
+    TooOld {
+        /// The pipe.
+        pipe: PipeName,
+        /// The run.
+        run: RunId,
+        /// The oldest run of the pipe that can be gone back to.
+        oldest: Option<RunId>,
+    },
+    /// Files that held the rows have been deleted.
+    #[error(
+        "run {run} of pipe '{pipe}' cannot be gone back to: {files} of its files, with {rows} rows, \
+         are deleted{}", and_since(.oldest)
+    )]
+    Gone {
+        /// The pipe.
+        pipe: PipeName,
+        /// The run.
+        run: RunId,
+        /// Files that are not there.
+        files: u64,
+        /// Rows that were live in them.
+        rows: u64,
+        /// The oldest run of the pipe that can be gone back to.
+        oldest: Option<RunId>,
+    },
+    /// Others changed the pipe again and again.
+    #[error("pipe '{pipe}' changed {} times while it was to be rolled back", MAX_ROUNDS)]
+    Busy {
+        /// The pipe.
+        pipe: PipeName,
+    },
+    /// The table failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+impl RestoreError {
+    /// Whether the same work may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy { .. } => true,
+            Self::Catalog(e) => e.is_retryable(),
+            Self::NotCommitted { .. } | Self::TooOld { .. } | Self::Gone { .. } => false,
+        }
+    }
+}
+
+fn and_since(oldest: &Option<RunId>) -> String {
+    match oldest {
+        Some(run) => format!("; the oldest that can be gone back to is run {run}"),
+        None => String::new(),
+    }
+}
+
+/// Runs of the pipe can come in between a few times, not more.
+const MAX_ROUNDS: u32 = 5;
+
+/// The version that holds the pipe as `run` left it: the newest such, if there are several.
+pub fn version_of(table: &Table, pipe: &PipeName, run: RunId) -> Result<u64, RestoreError> {
+    let Some(now) = table.snapshot()? else {
+        return Err(RestoreError::NotCommitted { pipe: pipe.clone(), run });
+    };
+    History::up_to(&now, pipe)?.version_of(run)
+}
+
+/// What [`restore`] would do now. Changes nothing.
+pub fn plan_restore(
+    table: &Table,
+    pipe: &PipeName,
+    run: RunId,
+) -> Result<RestorePlan, RestoreError> {
+    Ok(Draft::make(table, pipe, run)?.plan)
+}
+
+/// Puts a pipe back as `run` left it. Safe to repeat: the second time there is nothing to do.
+pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, RestoreError> {
+    for _ in 0..MAX_ROUNDS {
+        let draft = Draft::make(table, pipe, run)?;
+        let (plan, marks) = (draft.plan, draft.marks);
+        if plan.is_empty() {
+            return Ok(Restored { plan, version: None });
+        }
+        let change = draft.into_change(table, pipe)?;
+        // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
+        let outcome = table.commit_if(&change, |now| Ok(Marks::of(now, pipe)? == marks))?;
+        if let CommitOutcome::Committed { version, .. } = outcome {
+            return Ok(Restored { plan, version: Some(version) });
+        }
+        for file in &change.adds {
+            // Never committed, so nobody reads it; if it cannot be removed, vacuum will.
+            std::fs::remove_file(table.folder().join(&file.path)).ok();
+        }
+    }
+    Err(RestoreError::Busy { pipe: pipe.clone() })
+}
+
+/// A rollback, worked out.
+struct Draft {
+    plan: RestorePlan,
+    /// The pipe's fences that it was worked out at.
+    marks: Marks,
+    then: Snapshot,
+    base: Vec<DataFile>,
+    /// Rows to put back, in files as they were then.
+    back: Vec<Part>,
+    /// Rows to take out, in files as they are now.
+    out: Vec<Part>,
+}
+
+impl Draft {
+    fn make(table: &Table, pipe: &PipeName, run: RunId) -> Result<Self, RestoreError> {
+        let Some(now) = table.snapshot()? else {
+            return Err(RestoreError::NotCommitted { pipe: pipe.clone(), run });
+        };
+        let history = History::up_to(&now, pipe)?;
+        let from_version = history.version_of(run)?;
+        let then = snapshot_at(table, from_version)?;
+        let base = now.files(Some(pipe))?;
+        let files = then.files(Some(pipe))?;
+
+        let gone = missing(table, &files, &base)?;
+        if !gone.is_empty() {
+            return Err(RestoreError::Gone {
+                pipe: pipe.clone(),
+                run,
+                files: gone.len() as u64,
+                rows: gone.iter().map(|file| live(file)).sum(),
+                oldest: history.oldest_restorable(from_version)?,
+            });
+        }
+        let (mut back, mut out) = differences((&then, files.as_slice()), (&now, base.as_slice()))?;
+        settle((&then, back.as_mut_slice()), (&now, out.as_mut_slice()))?;
+        back.retain(|part| !part.rows.is_empty());
+        out.retain(|part| !part.rows.is_empty());
+        let taken_out = count(&out);
+        let stays = base.iter().map(live).sum::<u64>().saturating_sub(taken_out);
+        let plan = RestorePlan { from_version, put_back: count(&back), taken_out, stays };
+        Ok(Self { plan, marks: Marks::of(&now, pipe)?, then, base, back, out })
+    }
+
+    /// Writes the rows to put back, and says what to commit.
+    fn into_change(self, table: &Table, pipe: &PipeName) -> Result<Change, CatalogError> {
+        let adds = self.write(table, pipe)?;
+        let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
+        for Part { file, rows } in self.out {
+            if rows.len() as u64 >= live(&file) {
+                drops.insert(file.path);
+            } else {
+                dead.insert(file.path, rows);
+            }
+        }
+        // Ahead of the pipe's newest run, and so of the approval of its removals. No clock is asked.
+        let run = self.marks.feed.max(self.marks.rollback).unwrap_or(0) + 1;
+        Ok(Change {
+            pipe: pipe.clone(),
+            base: self.base,
+            adds,
+            dead,
+            drops,
+            fence: Fence { app_id: rollback_app_id(pipe), run },
+            metrics: vec![("restored", self.plan.put_back), ("removed", self.plan.taken_out)],
+            data_change: true,
+        })
+    }
+
+    fn write(&self, table: &Table, pipe: &PipeName) -> Result<Vec<NewFile>, CatalogError> {
+        let schema = table.spec().file_schema()?;
+        let mut parts = Parts {
+            table: table.clone(),
+            pipe: pipe.clone(),
+            label: format!("restored-{}", self.plan.from_version),
+            schema: schema.clone(),
+            current: None,
+            files: Vec::new(),
+        };
+        for Part { file, rows: places } in &self.back {
+            read::for_each_batch(&self.then, file, None, |rows| {
+                let chosen = rows.batch_of(places).context("read", &file.path)?;
+                parts.write(&read::conform(&chosen, &schema)?)
+            })?;
+        }
+        parts.finish()
+    }
+}
+
+/// Rows, by their place, that were live then and are not now, and those that are live now and were not then.
+fn differences(
+    (then, files): (&Snapshot, &[DataFile]),
+    (now, base): (&Snapshot, &[DataFile]),
+) -> Result<(Vec<Part>, Vec<Part>), CatalogError> {
+    let (mut back, mut out) = (Vec::new(), Vec::new());
+    let mut present: BTreeMap<&str, &DataFile> =
+        base.iter().map(|file| (file.path.as_str(), file)).collect();
+    for file in files {
+        match present.remove(file.path.as_str()) {
+            None => back.push(Part::live(then, file)?),
+            Some(same) if same.identity() == file.identity() => {}
+            Some(other) => {
+                let (dead_then, dead_now) = (then.dead_rows(file)?, now.dead_rows(other)?);
+                back.push(Part { file: file.clone(), rows: without(&dead_now, &dead_then) });
+                out.push(Part { file: other.clone(), rows: without(&dead_then, &dead_now) });
+            }
+        }
+    }
+    for file in present.into_values() {
+        out.push(Part::live(now, file)?);
+    }
+    Ok((back, out))
+}
+
+/// The files that are to be read and are not on disk any more.
+fn missing<'a>(
+    table: &Table,
+    files: &'a [DataFile],
+    present: &[DataFile],
+) -> Result<Vec<&'a DataFile>, CatalogError> {
+    let untouched: BTreeSet<_> = present.iter().map(DataFile::identity).collect();
+    let mut missing = Vec::new();
+    for file in files {
+        if !untouched.contains(&file.identity()) && !is_present(table, file)? {
+            missing.push(file);
+        }
+    }
+    Ok(missing)
+}
+
+fn live(file: &DataFile) -> u64 {
+    file.rows.saturating_sub(file.dead_rows())
+}
+
+fn count(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.rows.len() as u64).sum()
+}

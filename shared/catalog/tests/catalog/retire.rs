@@ -1,0 +1,114 @@
+//! Approval removes what was held, once, and only while the pipe is as the run left it.
+
+use crate::support::{Night, Product, catalog, compact_all, key, pipe, run, stored};
+use feedfleet_catalog::diff::Absent;
+use feedfleet_catalog::restore::restore;
+use feedfleet_catalog::retire::{Retirement, retire};
+use feedfleet_catalog::{Catalog, Table};
+use feedfleet_model::RunId;
+use feedfleet_model::hash::id_hash;
+use std::collections::HashSet;
+
+fn products(ids: std::ops::Range<usize>) -> Vec<Product> {
+    let product = |i| Product { id: format!("p{i}"), title: "t".into(), price: 1, image: 0 };
+    ids.map(product).collect()
+}
+
+fn night(catalog: &Catalog, name: &str, run_id: i64, records: &[Product], absent: Absent) {
+    run(catalog, &Night { run: key(name, run_id), records, absent, shares: 1 });
+}
+
+/// Ten products; in run 2 the source names the first four only, and the removal of the others is held.
+fn held() -> (tempfile::TempDir, Catalog, HashSet<u128>) {
+    let (folder, catalog) = catalog();
+    night(&catalog, "other", 1, &products(0..10), Absent::Remove);
+    night(&catalog, "acme", 1, &products(0..10), Absent::Remove);
+    night(&catalog, "acme", 2, &products(0..4), Absent::Hold);
+    let ids = products(4..10).iter().map(|p| id_hash(&p.id)).collect();
+    (folder, catalog, ids)
+}
+
+fn version(table: &Table) -> u64 {
+    table.snapshot().unwrap().unwrap().version()
+}
+
+/// Promise 12: what a run held back goes only when an operator says so, and then exactly that.
+#[test]
+fn approval_removes_exactly_what_was_held_and_only_once() {
+    let (_folder, catalog, ids) = held();
+    let table = catalog.products();
+    let other = stored(&catalog, "other");
+    assert_eq!(stored(&catalog, "acme").len(), 10);
+
+    let done = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    assert_eq!(done, Retirement::Done { removed: 6, version: version(table) });
+    assert_eq!(stored(&catalog, "acme").into_keys().collect::<Vec<_>>(), ["p0", "p1", "p2", "p3"]);
+    assert_eq!(stored(&catalog, "other"), other);
+
+    let before = version(table);
+    let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    assert_eq!((again, version(table)), (Retirement::AlreadyIn, before));
+}
+
+#[test]
+fn a_compaction_in_between_does_not_matter() {
+    let (_folder, catalog, ids) = held();
+    night(&catalog, "acme", 3, &products(0..2), Absent::Hold);
+    compact_all(&catalog, "acme");
+    let done = retire(catalog.products(), &pipe("acme"), RunId(3), &ids).unwrap();
+    assert!(matches!(done, Retirement::Done { removed: 6, .. }), "{done:?}");
+    assert_eq!(stored(&catalog, "acme").len(), 4);
+}
+
+#[test]
+fn a_file_of_which_nothing_is_left_goes_whole() {
+    let (_folder, catalog, _) = held();
+    let all = products(0..10).iter().map(|p| id_hash(&p.id)).collect();
+    let done = retire(catalog.products(), &pipe("acme"), RunId(2), &all).unwrap();
+    assert!(matches!(done, Retirement::Done { removed: 10, .. }), "{done:?}");
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    assert!(snapshot.files(Some(&pipe("acme"))).unwrap().is_empty());
+}
+
+#[test]
+fn a_pipe_that_moved_on_is_left_alone() {
+    let (_folder, catalog, ids) = held();
+    let table = catalog.products();
+    // It changes no row, and no file: the fence alone tells.
+    night(&catalog, "acme", 3, &products(0..10), Absent::Remove);
+    let before = version(table);
+    let refused = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    assert_eq!(refused, Retirement::MovedOn { by: RunId(3) });
+    let unknown = retire(table, &pipe("acme"), RunId(4), &ids).unwrap();
+    assert_eq!(unknown, Retirement::NotCommitted);
+    assert_eq!((stored(&catalog, "acme").len(), version(table)), (10, before));
+}
+
+#[test]
+fn a_rollback_in_between_ends_it() {
+    let (_folder, catalog, ids) = held();
+    let table = catalog.products();
+    night(&catalog, "acme", 5, &products(4..12), Absent::Hold);
+    restore(table, &pipe("acme"), RunId(2)).unwrap();
+    let before = version(table);
+    let refused = retire(table, &pipe("acme"), RunId(5), &ids).unwrap();
+    assert_eq!((refused, version(table)), (Retirement::RolledBack, before));
+    assert_eq!(stored(&catalog, "acme").len(), 10);
+
+    night(&catalog, "acme", 9, &products(0..4), Absent::Hold);
+    let done = retire(table, &pipe("acme"), RunId(9), &ids).unwrap();
+    assert!(matches!(done, Retirement::Done { removed: 6, .. }), "the next run counts again");
+}
+
+#[test]
+fn an_approval_after_its_run_can_itself_be_rolled_back() {
+    let (_folder, catalog, ids) = held();
+    let table = catalog.products();
+    let before = stored(&catalog, "acme");
+    retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    let restored = restore(table, &pipe("acme"), RunId(2)).unwrap();
+    assert_eq!((restored.plan.put_back, restored.plan.taken_out), (6, 0));
+    assert_eq!(stored(&catalog, "acme"), before);
+    let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    assert_eq!(again, Retirement::RolledBack);
+}

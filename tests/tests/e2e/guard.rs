@@ -1,0 +1,326 @@
+//! The guard: which removals are held and which only wait, and what an operator makes of it. What becomes of
+//! sources that are no feed, or are cut short on their way, is shown in `sources.rs`.
+
+use feedfleet_tests::Fleet;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// A fleet with the pipe `shop`, which reads `shop.xml` under these settings of its guard.
+fn shop(guard: &str) -> Fleet {
+    let fleet = Fleet::new();
+    fleet.pipe("shop", &pipe("shop.xml", "google-xml", "", guard));
+    fleet
+}
+
+fn pipe(file: &str, format: &str, map: &str, guard: &str) -> String {
+    format!(
+        "[source]\nurl = \"{file}\"\nformat = \"{format}\"\n{map}[images]\nmirror = false\n\
+         [guard]\n{guard}\n"
+    )
+}
+
+/// A feed of products with these numbers; `page` gives the number of a product's page.
+fn feed_of(numbers: impl IntoIterator<Item = u32>, page: impl Fn(u32) -> u32) -> String {
+    let mut xml = String::from(
+        "<?xml version=\"1.0\"?>\n<rss version=\"2.0\" xmlns:g=\"http://base.google.com/ns/1.0\"><channel>\n",
+    );
+    for n in numbers {
+        let page = page(n);
+        writeln!(
+            xml,
+            "<item><g:id>{n:04}</g:id><title>Product {n}</title>\
+             <g:link>http://shop.example/{page}</g:link></item>"
+        )
+        .expect("text can be written");
+    }
+    xml + END
+}
+
+const END: &str = "</channel></rss>\n";
+
+fn feed(numbers: impl IntoIterator<Item = u32>) -> String {
+    feed_of(numbers, |n| n)
+}
+
+/// Runs the pipe on products with these numbers.
+fn night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
+    fleet.write("shop.xml", feed(numbers));
+    fleet.run_pipe("shop")
+}
+
+/// Runs the pipe on a feed that lacks its end.
+fn cut_night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
+    fleet.write("shop.xml", feed(numbers).strip_suffix(END).expect("every feed has an end"));
+    fleet.run_pipe("shop")
+}
+
+fn numbers(fleet: &Fleet, pipe: &str) -> Vec<u32> {
+    let number = |id: &str| id.parse().expect("ids of these tests are numbers");
+    fleet.products(pipe).iter().map(|product| number(&product.id)).collect()
+}
+
+fn run_of(report: &Value) -> String {
+    report["run"].to_string()
+}
+
+fn why(report: &Value) -> String {
+    report["reason"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn assert_counts(report: &Value, expected: &[(&str, u64)]) {
+    for (name, count) in expected {
+        assert_eq!(report["counts"][name], *count, "{name} in {report:#}");
+    }
+}
+
+/// Everything but the queue, whose file is written by looking at it.
+fn files(fleet: &Fleet) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = fleet.files();
+    files.retain(|path, _| !path.to_string_lossy().contains("queue.db"));
+    files
+}
+
+/// Promise 12: what was held goes when an operator says so: exactly that, and once.
+#[test]
+fn approving_applies_exactly_what_was_held() {
+    let fleet = shop("");
+    fleet.pipe("other", &pipe("shop.xml", "google-xml", "", ""));
+    night(&fleet, 0..10);
+    fleet.run_pipe("other");
+    // Six of ten are gone, one has come.
+    let held = night(&fleet, (0..4).chain([50]));
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_counts(&held, &[("held", 6), ("removed", 0), ("new", 1), ("live", 11)]);
+    let run = run_of(&held);
+    for part in ["max_removed", &format!("runs approve shop {run}"), "runs reject shop"] {
+        assert!(why(&held).contains(part), "{held:#}");
+    }
+
+    let before = files(&fleet);
+    let dry = fleet.run(&["runs", "approve", "shop", &run, "--dry-run"]).ok();
+    dry.says(&["would remove 6 products", "nothing was changed"]);
+    assert_eq!(files(&fleet), before);
+
+    let approve = ["runs", "approve", "shop", &run, "--by", "ada", "--note", "the season is over"];
+    fleet.run(&approve).ok().says(&["is approved", "6 products removed", "5 live"]);
+    assert_eq!(numbers(&fleet, "shop"), [0, 1, 2, 3, 50]);
+    assert_eq!(numbers(&fleet, "other"), (0..10).collect::<Vec<_>>());
+    let report = fleet.report("shop");
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_counts(&report, &[("held", 6), ("removed", 6), ("live", 5)]);
+    assert_eq!(report["decision"]["approved"], true, "{report:#}");
+    assert_eq!(report["decision"]["by"], "ada", "{report:#}");
+    let shown = fleet.run(&["runs", "show", "shop"]).ok();
+    shown.says(&["done (approved)", "approved by ada", "the season is over"]);
+    fleet.run(&["runs", "list"]).ok().says(&["done (approved)"]);
+
+    let before = files(&fleet);
+    fleet.run(&approve).ok().says(&["approved by ada", "already"]);
+    let otherwise = fleet.run(&["runs", "reject", "shop", &run]).failed();
+    otherwise.says(&["approved by ada already"]);
+    assert_eq!(files(&fleet), before);
+
+    let next = night(&fleet, (0..4).chain([50]));
+    assert_eq!(next["state"], "done", "{next:#}");
+    assert_counts(&next, &[("unchanged", 5), ("held", 0), ("live", 5)]);
+}
+
+/// Promise 12: an approval that comes after the next night is refused, and says whose word counts now.
+#[test]
+fn approving_is_refused_once_the_pipe_has_moved_on() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let held = night(&fleet, 0..4);
+    assert_eq!(held["state"], "held", "{held:#}");
+    // The products are back, but for one.
+    let next = night(&fleet, 0..9);
+    assert_counts(&next, &[("removed", 1), ("live", 9)]);
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let run = run_of(&held);
+        let mut approve = vec!["runs", "approve", "shop", &run];
+        approve.extend(dry_run);
+        let see = format!("feedfleet runs show shop {}", run_of(&next));
+        fleet.run(&approve).failed().says(&["nothing was removed", "moved on", &see]);
+    }
+    assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn rejecting_keeps_the_products_until_a_later_run_misses_them() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let held = night(&fleet, 0..4);
+    let run = run_of(&held);
+    let would = fleet.run(&["runs", "reject", "shop", &run, "--dry-run"]).ok();
+    would.says(&["would keep", "6", "nothing was changed"]);
+    assert_eq!(fleet.report("shop")["state"], "held");
+    fleet.run(&["runs", "reject", "shop", &run, "--by", "ada"]).ok().says(&["6", "stay"]);
+    let report = fleet.report("shop");
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_eq!(report["decision"]["approved"], false, "{report:#}");
+    assert_counts(&report, &[("held", 6), ("removed", 0), ("live", 10)]);
+    fleet.run(&["runs", "reject", "shop", &run]).ok().says(&["rejected by ada", "already"]);
+    let otherwise = fleet.run(&["runs", "approve", "shop", &run]).failed();
+    otherwise.says(&["rejected by ada already"]);
+    assert_eq!(numbers(&fleet, "shop"), (0..10).collect::<Vec<_>>());
+
+    let again = night(&fleet, 0..4);
+    assert_eq!(again["state"], "held", "{again:#}");
+}
+
+#[test]
+fn only_runs_that_held_something_can_be_decided_on() {
+    let fleet = shop("");
+    let done = run_of(&night(&fleet, 0..3));
+    for command in ["approve", "reject"] {
+        let holds_nothing = fleet.run(&["runs", command, "shop", &done]).failed();
+        holds_nothing.says(&["is done", "holds nothing"]);
+        let unknown = fleet.run(&["runs", command, "shop", "17"]).failed();
+        unknown.says(&["run 17", "no report", "feedfleet runs list shop"]);
+    }
+}
+
+/// Promise 12: without its list of held products a run approves nothing.
+#[test]
+fn a_list_that_does_not_fit_its_report_is_refused() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let run = run_of(&night(&fleet, 0..4));
+    let list = format!("var/objects/held/shop/{:012}", run.parse::<i64>().expect("a number"));
+    fleet.write(&list, "{\"id\":\"0009\"}\n");
+    let approve = ["runs", "approve", "shop", &run];
+    fleet.run(&approve).failed().says(&["nothing was removed", "held/shop", "has 1 products", "6"]);
+    std::fs::remove_file(fleet.path(&list)).expect("it is there");
+    fleet.run(&approve).failed().says(&["nothing was removed", "has 0 products"]);
+    assert_eq!(numbers(&fleet, "shop"), (0..10).collect::<Vec<_>>());
+}
+
+/// Promise 12: a product that need not be taken for gone at once goes after as many complete nights in a row
+/// as the pipe asks for.
+#[test]
+fn products_wait_until_they_have_been_absent_for_long_enough() {
+    let fleet = shop("absent_nights = 3\nmax_removed = \"100%\"");
+    night(&fleet, 0..10);
+    let first = night(&fleet, 0..8);
+    assert_eq!(first["state"], "done", "{first:#}");
+    assert_counts(&first, &[("absent", 2), ("removed", 0), ("held", 0), ("live", 10)]);
+    fleet.run(&["runs", "show", "shop"]).ok().says(&["2 absent for too few runs"]);
+
+    // 8 shows itself once; 9 stays away.
+    assert_counts(&night(&fleet, 0..9), &[("absent", 1), ("live", 10)]);
+    let third = night(&fleet, 0..8);
+    assert_counts(&third, &[("absent", 1), ("removed", 1), ("live", 9)]);
+    assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+
+    assert_counts(&night(&fleet, 0..8), &[("absent", 1), ("removed", 0), ("live", 9)]);
+    assert_counts(&night(&fleet, 0..8), &[("absent", 0), ("removed", 1), ("live", 8)]);
+    assert_eq!(numbers(&fleet, "shop"), (0..8).collect::<Vec<_>>());
+}
+
+/// Promise 12: a night whose feed was cut short does not count against anybody.
+#[test]
+fn an_incomplete_night_does_not_count() {
+    let fleet = shop("absent_nights = 2\nmax_removed = \"100%\"");
+    night(&fleet, 0..10);
+    assert_counts(&night(&fleet, 0..9), &[("absent", 1)]);
+    for _ in 0..2 {
+        let cut = cut_night(&fleet, 0..5);
+        assert_eq!(cut["source"]["complete"], false, "{cut:#}");
+        assert_counts(&cut, &[("absent", 5), ("removed", 0), ("held", 0), ("live", 10)]);
+        assert!(why(&cut).contains("does not count"), "{cut:#}");
+    }
+    // 9 has been absent from two complete nights by now, the others from one.
+    let complete = night(&fleet, 0..5);
+    assert_counts(&complete, &[("absent", 4), ("removed", 1), ("live", 9)]);
+    assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+}
+
+/// Promise 12: what has been absent for long enough is still subject to the limit, and once held it stays
+/// held.
+#[test]
+fn products_that_have_waited_are_held_past_the_limit() {
+    let fleet = shop("absent_nights = 2\nmax_removed = \"10%\"");
+    night(&fleet, 0..10);
+    assert_counts(&night(&fleet, 0..5), &[("absent", 5), ("held", 0)]);
+    for _ in 0..2 {
+        let held = night(&fleet, 0..5);
+        assert_eq!(held["state"], "held", "{held:#}");
+        assert_counts(&held, &[("absent", 0), ("held", 5), ("removed", 0), ("live", 10)]);
+    }
+    let run = run_of(&fleet.report("shop"));
+    fleet.run(&["runs", "approve", "shop", &run]).ok().says(&["5 products removed"]);
+    assert_eq!(numbers(&fleet, "shop"), (0..5).collect::<Vec<_>>());
+}
+
+/// Promise 12: a feed whose ids were all given anew loads; the old products stay until somebody has looked.
+#[test]
+fn a_change_of_all_ids_is_recognised_and_held() {
+    let fleet = shop("max_removed = \"100%\"");
+    night(&fleet, 0..40);
+    fleet.write("shop.xml", feed_of(1000..1040, |n| n - 1000));
+    let held = fleet.run_pipe("shop");
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_counts(&held, &[("new", 40), ("held", 40), ("removed", 0), ("live", 80)]);
+    assert!(why(&held).contains("40 of 40 absent products have the link"), "{held:#}");
+    let run = run_of(&held);
+    fleet.run(&["runs", "approve", "shop", &run]).ok().says(&["40 products removed", "40 live"]);
+    assert_eq!(numbers(&fleet, "shop"), (1000..1040).collect::<Vec<_>>());
+
+    // Other products on other pages are no change of ids.
+    let replaced = night(&fleet, 2000..2040);
+    assert_eq!(replaced["state"], "done", "{replaced:#}");
+    assert_counts(&replaced, &[("new", 40), ("removed", 40), ("live", 40)]);
+}
+
+/// Promise 12: a format that cannot prove its end is measured by the pipe's own history.
+#[test]
+fn a_source_without_end_mark_that_is_far_shorter_than_usual_removes_nothing() {
+    let csv = |count: u32| {
+        let mut text = "sku,name\n".to_owned();
+        for n in 0..count {
+            writeln!(text, "{n:04},Product {n}").expect("text can be written");
+        }
+        text
+    };
+    let fleet = Fleet::new();
+    let map = "[map]\nid = \"sku\"\ntitle = \"name\"\n";
+    fleet.pipe("shop", &pipe("shop.csv", "csv", map, "max_removed = \"100%\""));
+    let night = |count: u32| {
+        fleet.write("shop.csv", csv(count));
+        fleet.run_pipe("shop")
+    };
+    for _ in 0..3 {
+        assert_eq!(night(100)["state"], "done");
+    }
+    let held = night(70);
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_eq!(held["source"]["complete"], false, "{held:#}");
+    assert_counts(&held, &[("held", 30), ("removed", 0), ("live", 100)]);
+    assert!(why(&held).contains("70 records, usually 100"), "{held:#}");
+    assert!(why(&held).contains("min_records"), "{held:#}");
+    // Four fifths are enough.
+    assert_counts(&night(80), &[("held", 0), ("removed", 20), ("live", 80)]);
+
+    // An approval makes what it approves the new usual.
+    let held = night(40);
+    assert_eq!(held["state"], "held", "{held:#}");
+    fleet.run(&["runs", "approve", "shop", &run_of(&held)]).ok().says(&["40 products removed"]);
+    let next = night(35);
+    assert_eq!(next["state"], "done", "{next:#}");
+    assert_counts(&next, &[("removed", 5), ("live", 35)]);
+}
+
+/// A feed with an end of its own proves itself, however short it is.
+#[test]
+fn a_source_with_an_end_mark_is_believed() {
+    let fleet = shop("max_removed = \"100%\"");
+    for _ in 0..3 {
+        night(&fleet, 0..10);
+    }
+    let report = night(&fleet, 0..2);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_counts(&report, &[("removed", 8), ("live", 2)]);
+}

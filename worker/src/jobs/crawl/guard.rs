@@ -1,0 +1,299 @@
+//! The guard: whether a source was whole, and what becomes of the products that it did not mention. New and
+//! changed rows load whatever is decided here; removals need a source that proves itself.
+
+use super::absence;
+use super::failure::Failure;
+use super::load::Work;
+use feedfleet_catalog::diff::{Absent, Diff};
+use feedfleet_config::Guard;
+use feedfleet_feed::Completeness;
+use feedfleet_model::report::RunState;
+use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport, text};
+use feedfleet_objects::{ReportError, Reports};
+
+/// Runs that the usual number of records is the median of.
+const USUAL_RUNS: usize = 7;
+/// With fewer, nothing is usual yet.
+const FEWEST_USUAL_RUNS: usize = 3;
+/// Reports that are looked at for them.
+const LOOK_BACK: usize = 30;
+/// So many absent products, and this share of the pipe, may be a change of ids.
+const MANY_ABSENT: u64 = 20;
+const MANY_ABSENT_SHARE: f64 = 0.05;
+/// Why a transfer of a format without end mark proves nothing.
+const UNMARKED_END: &str =
+    "the transfer does not show where it ends (no Content-Length, no chunks)";
+
+/// What is known of a source that has been read to its end.
+pub(super) struct Source<'a> {
+    /// What the format says of its end.
+    pub end: &'a Completeness,
+    /// The transfer itself shows where it ends.
+    pub transfer_ends: bool,
+    /// Records read.
+    pub seen: u64,
+    /// Records that the pipe's source usually has; none: not known yet.
+    pub usual: Option<u64>,
+}
+
+/// Whether absence from a source means anything, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wholeness {
+    pub complete: bool,
+    pub text: String,
+}
+
+/// Judges whether a source was whole.
+pub(super) fn wholeness(source: &Source<'_>, guard: &Guard) -> Wholeness {
+    let (complete, text) = match source.end {
+        Completeness::Proven(what) => (true, what.clone()),
+        Completeness::Truncated(why) => (false, format!("truncated: {why}")),
+        Completeness::Unproven(_) if !source.transfer_ends => (false, UNMARKED_END.to_owned()),
+        Completeness::Unproven(why) => match too_few(source, guard) {
+            Some(few) => (false, format!("{few}; {why}")),
+            None => (true, why.clone()),
+        },
+    };
+    Wholeness { complete, text }
+}
+
+fn too_few(source: &Source<'_>, guard: &Guard) -> Option<String> {
+    let usual = source.usual?;
+    ((source.seen as f64) < usual as f64 * guard.min_records).then(|| {
+        format!(
+            "{} records, usually {}: fewer than the pipe's min_records of {:.0} %",
+            text::count(source.seen),
+            text::count(usual),
+            guard.min_records * 100.0
+        )
+    })
+}
+
+/// Records that the pipe's source usually has: the median of its last complete runs. An approval says that
+/// a run was right however it looked, so history begins with the last one that was approved.
+pub(super) async fn usual_records(
+    reports: &Reports,
+    run: &RunKey,
+) -> Result<Option<u64>, ReportError> {
+    let runs = reports.runs_of(&run.pipe).await?;
+    let mut seen = Vec::new();
+    for earlier in runs.iter().rev().filter(|earlier| earlier.run < run.run).take(LOOK_BACK) {
+        let report = match reports.load(earlier).await {
+            Ok(Some(report)) => report,
+            // It has expired, or is of another release: one voice less.
+            Ok(None) | Err(ReportError::Unreadable { .. }) => continue,
+            Err(e) => return Err(e),
+        };
+        let approved = report.decision.as_ref().is_some_and(|decision| decision.approved);
+        if approved || read_all(&report) {
+            seen.push(report.counts.seen);
+        }
+        if approved || seen.len() >= USUAL_RUNS {
+            break;
+        }
+    }
+    Ok(median(seen))
+}
+
+fn read_all(report: &RunReport) -> bool {
+    matches!(report.state, RunState::Done | RunState::Held)
+        && report.source.complete
+        && !report.source.not_modified
+}
+
+fn median(mut seen: Vec<u64>) -> Option<u64> {
+    if seen.len() < FEWEST_USUAL_RUNS {
+        return None;
+    }
+    seen.sort_unstable();
+    seen.get((seen.len() - 1) / 2).copied()
+}
+
+/// Decides about the products that the source did not mention, writes the lists of those that stay, and
+/// says what an operator should know. To be called once, after the last pass.
+pub(super) fn decide(
+    work: &Work,
+    diff: &mut Diff,
+    whole: &Wholeness,
+) -> Result<(Absent, Option<Reason>), Failure> {
+    let guard = &work.pipe.guard;
+    if work.pipe.source.changes_only {
+        return Ok((Absent::Keep, None));
+    }
+    if guard.absent_nights > 1 {
+        diff.let_wait(guard.absent_nights, whole.complete);
+    }
+    let (absent, live) = (diff.absent(), diff.tally().live_before);
+    let renamed = if whole.complete && is_many(absent, live) {
+        diff.renamed(work.snapshot.as_ref())?
+    } else {
+        0
+    };
+    let why = reason_to_hold(guard, whole, Absences { absent, live, renamed });
+    let decided = if why.is_some() { Absent::Hold } else { Absent::Remove };
+    absence::write_lists(work, diff, decided)?;
+    let note = match why {
+        Some(why) => Some(held(&work.key, absent, live, &why)),
+        None => all_wait(diff.waiting(), live, whole),
+    };
+    Ok((decided, note))
+}
+
+/// Products that would be removed.
+#[derive(Clone, Copy)]
+struct Absences {
+    absent: u64,
+    live: u64,
+    /// Of those, how many have the link of a new product.
+    renamed: u64,
+}
+
+fn is_many(absent: u64, live: u64) -> bool {
+    absent >= MANY_ABSENT && absent as f64 >= live as f64 * MANY_ABSENT_SHARE
+}
+
+fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Option<String> {
+    let Absences { absent, live, renamed } = absences;
+    if absent == 0 {
+        return None;
+    }
+    if !whole.complete {
+        return Some(format!("the source was not whole ({})", whole.text));
+    }
+    if is_many(absent, live) && renamed.saturating_mul(2) >= absent {
+        return Some(format!(
+            "{renamed} of {absent} absent products have the link of a new product: their ids seem to have \
+             changed"
+        ));
+    }
+    let share = absent as f64 / live as f64;
+    (share > guard.max_removed).then(|| {
+        format!(
+            "{:.1} % is more than the pipe's max_removed of {:.1} %; raise it if such nights are usual",
+            share * 100.0,
+            guard.max_removed * 100.0
+        )
+    })
+}
+
+fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
+    let RunKey { pipe, run } = run;
+    let text = format!(
+        "{absent} of {live} products are absent from the source and are held: {why}. To remove them: \
+         feedfleet runs approve {pipe} {run}; to keep them: feedfleet runs reject {pipe} {run}"
+    );
+    Reason::new(ReasonClass::LimitExceeded, text)
+}
+
+/// A source that was not whole is worth a word, also where all absent products would have stayed anyway.
+fn all_wait(waiting: u64, live: u64, whole: &Wholeness) -> Option<Reason> {
+    (waiting > 0 && !whole.complete).then(|| {
+        let text = format!(
+            "{waiting} of {live} products are absent from the source and stay; the night does not count, as \
+             the source was not whole ({})",
+            whole.text
+        );
+        Reason::new(ReasonClass::LimitExceeded, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+    use feedfleet_model::RunId;
+    use feedfleet_model::report::{Decision, Trigger};
+    use feedfleet_objects::FolderObjects;
+    use std::sync::Arc;
+
+    const GUARD: Guard = Guard { max_removed: 0.3, absent_nights: 1, min_records: 0.8 };
+
+    fn whole(complete: bool) -> Wholeness {
+        Wholeness { complete, text: "why".to_owned() }
+    }
+
+    fn absences(absent: u64, live: u64, renamed: u64) -> Absences {
+        Absences { absent, live, renamed }
+    }
+
+    #[test]
+    fn a_proof_stands_whatever_the_number_of_records() {
+        let unproven = Completeness::Unproven("no end mark".to_owned());
+        let proven = Completeness::Proven("closing </rss>".to_owned());
+        let cut = Completeness::Truncated("it ends in a tag".to_owned());
+        for (end, transfer_ends, seen, usual, complete) in [
+            (&proven, false, 1, Some(1000), true),
+            (&unproven, true, 800, Some(1000), true),
+            (&unproven, true, 799, Some(1000), false),
+            (&unproven, true, 1, None, true),
+            (&unproven, false, 1000, Some(1000), false),
+            (&cut, true, 1000, Some(1000), false),
+        ] {
+            let judged = wholeness(&Source { end, transfer_ends, seen, usual }, &GUARD);
+            assert_eq!(judged.complete, complete, "{judged:?}");
+        }
+        let few = Source { end: &unproven, transfer_ends: true, seen: 412, usual: Some(1000) };
+        let text = wholeness(&few, &GUARD).text;
+        assert!(text.contains("412 records, usually 1,000") && text.contains("min_records"));
+    }
+
+    #[test]
+    fn reasons_to_hold_come_in_order() {
+        let reason = |complete, absent, live, renamed| {
+            reason_to_hold(&GUARD, &whole(complete), absences(absent, live, renamed))
+        };
+        assert_eq!(reason(false, 0, 100, 0), None);
+        assert_eq!(reason(true, 30, 100, 0), None);
+        assert!(reason(true, 31, 100, 0).is_some_and(|why| why.contains("max_removed")));
+        assert!(reason(true, 30, 100, 15).is_some_and(|why| why.contains("ids")));
+        assert_eq!(reason(true, 30, 100, 14), None);
+        // Too few to be a change of ids, by number and by share.
+        assert_eq!(reason(true, 19, 100, 19), None);
+        assert_eq!(reason(true, 49, 1000, 49), None);
+        assert!(reason(true, 50, 1000, 50).is_some());
+        assert!(reason(false, 90, 100, 90).is_some_and(|why| why.contains("not whole")));
+    }
+
+    #[test]
+    fn what_is_held_names_the_way_out() {
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+        let text = held(&run, 4, 10, "because").message;
+        for part in ["4 of 10", "because", "runs approve acme 7", "runs reject acme 7"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(all_wait(0, 10, &whole(false)), None);
+        assert_eq!(all_wait(3, 10, &whole(true)), None);
+        assert!(all_wait(3, 10, &whole(false)).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_usual_is_the_median_since_the_last_approval() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Reports::new(Arc::new(FolderObjects::open(folder.path()).unwrap()));
+        let key = |run| RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        let now = Utc::now();
+        let add = async |run: i64, seen: u64, complete: bool, approved: bool| {
+            let mut report = RunReport::new(key(run), Trigger::Schedule, now);
+            report.state = RunState::Done;
+            report.counts.seen = seen;
+            report.source.complete = complete;
+            report.decision =
+                approved.then(|| Decision { approved, by: "ada".to_owned(), at: now, note: None });
+            assert!(reports.create(&report).await.unwrap());
+        };
+        let usual = async |run: i64| usual_records(&reports, &key(run)).await.unwrap();
+        add(1, 100, true, false).await;
+        add(2, 120, true, false).await;
+        assert_eq!(usual(9).await, None);
+        add(3, 5, false, false).await;
+        assert_eq!(usual(9).await, None);
+        add(4, 110, true, false).await;
+        assert_eq!(usual(9).await, Some(110));
+        assert_eq!(usual(4).await, None, "a run is no part of its own history");
+        add(5, 50, false, true).await;
+        assert_eq!(usual(9).await, None);
+        add(6, 52, true, false).await;
+        add(7, 51, true, false).await;
+        assert_eq!(usual(9).await, Some(51));
+    }
+}

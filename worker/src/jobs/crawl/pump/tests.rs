@@ -1,0 +1,137 @@
+//! What the parser gets, and what the archive keeps, however a source ends.
+
+use super::super::raw::{Place, RawFacts, RawWriter};
+use super::*;
+use feedfleet_model::{RunId, RunKey};
+use feedfleet_objects::FolderObjects;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+struct Scene {
+    runtime: Runtime,
+    place: Place,
+    fetched: Arc<AtomicU64>,
+    cancel: CancellationToken,
+    _folder: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Arc::new(FolderObjects::open(folder.path()).unwrap());
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+        let runtime = Runtime::new().unwrap();
+        let place = runtime.block_on(async { Place::new(objects, run) });
+        let (fetched, cancel) = (Arc::default(), CancellationToken::new());
+        Self { runtime, place, fetched, cancel, _folder: folder }
+    }
+
+    fn begin(&self) -> RawWriter {
+        self.runtime.block_on(async {
+            RawWriter::begin(&self.place.look().await.unwrap(), RawFacts::default()).await.unwrap()
+        })
+    }
+
+    fn resume(&self) -> RawWriter {
+        self.runtime.block_on(async {
+            let found = self.place.look().await.unwrap();
+            RawWriter::resume(&found, found.facts.clone().unwrap()).await.unwrap()
+        })
+    }
+
+    /// What the parser read, and how the source ended.
+    fn pump(&self, input: Input) -> (io::Result<String>, Pumped) {
+        let (mut reader, pump) = start(input, self.fetched.clone(), self.cancel.clone());
+        let mut text = String::new();
+        let read = reader.read_to_string(&mut text).map(|_| text);
+        (read, pump.join().unwrap())
+    }
+
+    /// What is in the archive, and whether it is all.
+    fn archived(&self) -> (String, bool) {
+        let mut text = String::new();
+        self.place.open().unwrap().read_to_string(&mut text).unwrap();
+        let found = self.runtime.block_on(self.place.look()).unwrap();
+        (text, found.facts.unwrap().complete)
+    }
+}
+
+/// Pieces that a fetching task sends before it goes away; `told`: with an end.
+fn fetched(pieces: &[&'static str], told: Option<PieceError>, whole: bool) -> Box<dyn Pieces> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(16);
+    for piece in pieces {
+        sender.blocking_send(Ok(Some(Bytes::from(*piece)))).unwrap();
+    }
+    if let Some(error) = told {
+        sender.blocking_send(Err(error)).unwrap();
+    }
+    if whole {
+        sender.blocking_send(Ok(None)).unwrap();
+    }
+    Box::new(FetchedPieces(receiver))
+}
+
+#[test]
+fn a_whole_source_is_archived_whole() {
+    let scene = Scene::new();
+    let pieces = fetched(&["ab", "cd"], None, true);
+    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    assert_eq!(read.unwrap(), "abcd");
+    assert!(!pumped.has_failed());
+    assert_eq!(scene.archived(), ("abcd".to_owned(), true));
+    assert_eq!(scene.fetched.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn what_came_of_a_source_that_failed_is_kept() {
+    let failed = PieceError::Io(io::Error::other("the disk has gone"));
+    for told in [None, Some(failed)] {
+        let scene = Scene::new();
+        let pieces = fetched(&["ab", "cd"], told, false);
+        let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+        read.expect_err("no failure looks like an end");
+        assert!(pumped.has_failed(), "{pumped:?}");
+        assert_eq!(scene.archived(), ("abcd".to_owned(), false));
+    }
+}
+
+#[test]
+fn what_was_cut_short_can_be_used_but_is_not_whole() {
+    let scene = Scene::new();
+    let pieces = fetched(&["ab"], Some(PieceError::Truncated("cut".to_owned())), false);
+    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    assert_eq!(read.unwrap(), "ab");
+    assert!(matches!(pumped.end, Err(PieceError::Truncated(_))), "{pumped:?}");
+    assert_eq!(scene.archived(), ("ab".to_owned(), false));
+}
+
+#[test]
+fn the_rest_is_archived_and_the_whole_is_read() {
+    let scene = Scene::new();
+    let pieces = fetched(&["ab"], None, false);
+    let (_, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    assert!(matches!(pumped.end, Err(PieceError::Stopped)), "{pumped:?}");
+
+    let pieces = fetched(&["cd"], None, true);
+    let (read, pumped) = scene.pump(Input::Rest { pieces, archive: scene.resume() });
+    assert_eq!(read.unwrap(), "abcd");
+    assert!(!pumped.has_failed());
+    assert_eq!(scene.archived(), ("abcd".to_owned(), true));
+    assert_eq!(scene.fetched.load(Ordering::Relaxed), 4, "what was archived is not fetched");
+
+    let (read, pumped) = scene.pump(Input::Archived(scene.place.open().unwrap()));
+    assert_eq!(read.unwrap(), "abcd");
+    assert!(!pumped.has_failed());
+    assert_eq!(scene.fetched.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn a_cancelled_run_stops() {
+    let scene = Scene::new();
+    let pieces = fetched(&["ab"], None, true);
+    let archive = Some(scene.begin());
+    scene.cancel.cancel();
+    let (read, pumped) = scene.pump(Input::Source { pieces, archive });
+    read.expect_err("it was given up");
+    assert!(matches!(pumped.end, Err(PieceError::Stopped)), "{pumped:?}");
+}
