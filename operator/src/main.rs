@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("feedfleet: {e:#}");
+            eprintln!("feedfleet: {}", feedfleet_model::text::printable_lines(&format!("{e:#}")));
             ExitCode::FAILURE
         }
     }

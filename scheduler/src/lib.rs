@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between looks at the tables' shape.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Between looks for runs that lost their message.
+const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -32,6 +34,7 @@ const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: CancellationToken) {
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = every(UPKEEP_INTERVAL, &shutdown, || upkeep::keep_in_shape(&deps));
+    let rescue = every(RESCUE_INTERVAL, &shutdown, || rescue::resend_lost_runs(&deps));
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
@@ -40,13 +43,12 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
             {
                 due::send_due_runs(&deps, &config).await;
             }
-            rescue::resend_lost_runs(&deps).await;
             if let Some(fleet) = &mut fleet {
                 fleet.reconcile(&deps).await;
             }
         }
     };
-    tokio::join!(ticking, folding, upkeep);
+    tokio::join!(ticking, rescue, folding, upkeep);
     if let Some(fleet) = fleet {
         fleet.stop(&deps).await;
         // The workers' last receipts.

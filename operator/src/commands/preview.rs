@@ -37,7 +37,7 @@ pub async fn preview(
     std::fs::remove_dir_all(&nowhere)?;
     let preview = match result {
         Ok(preview) => preview,
-        Err(reason) => bail!("{name}: {reason}"),
+        Err(reason) => bail!("{name}: {}", text::printable(&reason.to_string())),
     };
     if json {
         view::print_json(&as_json(&preview))?;

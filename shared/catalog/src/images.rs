@@ -68,7 +68,7 @@ pub fn fold(table: &Table, pipe: &PipeName, entries: &[ImageEntry]) -> Result<us
     Err(CatalogError {
         action: "fold image receipts into",
         subject: table.url().to_string(),
-        source: Cause::Unusable("somebody else folds them too".into()),
+        source: Cause::Contended("somebody else folds them too".into()),
     })
 }
 

@@ -251,8 +251,8 @@ impl RunReport {
         DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at)
     }
 
-    /// Attempts that count against the limit: every one but those that were interrupted, or still run as
-    /// the last of the list when `running` says so.
+    /// Attempts that count against the limit: those that failed, and those without an end, under which the
+    /// worker died.
     pub fn failed_attempts(&self) -> usize {
         self.attempts
             .iter()
