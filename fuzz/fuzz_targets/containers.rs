@@ -20,5 +20,10 @@ fuzz_target!(|data: &[u8]| {
     }
     let piece_bytes = 1 + data.len() % 7;
     let (again, _) = read(Pieces::new(data.to_vec(), piece_bytes), &PIPE, Hints::default());
-    assert_eq!(reading, again, "in pieces of {piece_bytes}");
+    if reading.has_failed() || again.has_failed() {
+        // How much comes out before the damage depends on the pieces; that there is damage does not.
+        assert!(!reading.is_whole() && !again.is_whole(), "in pieces of {piece_bytes}");
+    } else {
+        assert_eq!(reading, again, "in pieces of {piece_bytes}");
+    }
 });

@@ -71,8 +71,17 @@ pub enum End {
 impl Reading {
     /// Whether nothing was wrong with any of it.
     pub fn is_clean(&self) -> bool {
+        self.is_whole() && !self.found.iter().any(|found| matches!(found, Found::Refused(_)))
+    }
+
+    /// Whether it was read to an end that does not look cut off.
+    pub fn is_whole(&self) -> bool {
         matches!(self.end, End::Proven | End::Unproven)
-            && !self.found.iter().any(|found| matches!(found, Found::Refused(_)))
+    }
+
+    /// Whether it could not be read to any end.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.end, End::Failed(_))
     }
 }
 

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("feedfleet: {e:#}");
+            eprintln!("feedfleet: {}", feedfleet_model::text::printable_lines(&format!("{e:#}")));
             ExitCode::FAILURE
         }
     }

@@ -22,7 +22,7 @@ pub enum IssueError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// An earlier run of the pipe has not ended.
-    #[error("run {run} of the pipe is {} and must end first", .state.word())]
+    #[error("run {run} is {} and must end first; follow it with: feedfleet run {} --wait", .state.word(), .run.pipe)]
     Unfinished {
         /// That run.
         run: RunKey,
@@ -53,8 +53,9 @@ pub async fn issue(
     Ok(true)
 }
 
-/// Sends the message of a run that has a report. Each sending is numbered, so that deduplication lets it
-/// pass; that the run happens once is not the queue's promise but the table's fence.
+/// Sends the message of a run that has a report. Each sending is numbered, before it goes, so that
+/// deduplication lets it pass; that the run happens once is not the queue's promise but the table's fence.
+/// What the report calls sent is on the queue: a run without that word is sent again.
 pub async fn send(
     reports: &Reports,
     queue: &dyn Queue,
@@ -65,7 +66,6 @@ pub async fn send(
     let report = reports
         .update(key, |report| {
             report.sendings += 1;
-            report.sent_at = Some(now);
             report.updated_at = now;
         })
         .await?;
@@ -73,6 +73,7 @@ pub async fn send(
         Job::Crawl(CrawlJob { pipe: key.pipe.clone(), run: key.run, attempt: report.sendings });
     let message = NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() };
     queue.send(&[message]).await?;
+    reports.update(key, |report| report.sent_at = Some(now)).await?;
     tracing::info!(run = %key, sending = report.sendings, "run sent");
     Ok(())
 }

@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between looks at the dead letters.
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
+/// Between looks for runs that lost their message.
+const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,7 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = upkeep::keep(&deps, &shutdown);
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
+    let rescue = every(RESCUE_INTERVAL, &shutdown, || rescue::resend_lost_runs(&deps));
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
@@ -52,13 +55,12 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
             {
                 due::send_due_runs(&deps, &config).await;
             }
-            rescue::resend_lost_runs(&deps).await;
             if let Some(fleet) = &mut fleet {
                 fleet.reconcile(&deps).await;
             }
         }
     };
-    tokio::join!(ticking, folding, upkeep, desk);
+    tokio::join!(ticking, rescue, folding, upkeep, desk);
     if let Some(fleet) = fleet {
         fleet.stop(&deps).await;
         // The workers' last receipts.

@@ -48,7 +48,7 @@ def main():
     wrong = differences(feeds, results)
     show_feedfleet(feeds, results["feedfleet"])
     show_side_by_side(feeds, results)
-    failed = show_checks(results["feedfleet"]) if given.check else []
+    failed = show_checks(results) if given.check else []
     if given.json:
         Path(given.json).write_text(json.dumps({"feeds": feeds, "results": results}, indent=2) + "\n")
     for line in wrong:
@@ -275,8 +275,9 @@ def show_side_by_side(feeds, results):
     table(["peak memory, MiB", *feeds], [line(name, m, memory) for name, m in results.items()])
 
 
-def show_checks(measured):
+def show_checks(results):
     """Prints each of Feedfleet's limits; gives those that it is past."""
+    measured = results["feedfleet"]
     first, night = measured[FIRST[0]], measured[NIGHTS[0][0]]
     peak = max(m["peak_memory_bytes"] for m in measured.values())
     checks = [
@@ -284,6 +285,10 @@ def show_checks(measured):
         ("a 1 % night's bytes of the first load's", night["bytes_written"] / first["bytes_written"], MOST_BYTES),
         ("peak memory in GiB", peak / (1 << 30), MOST_MEMORY / (1 << 30)),
     ]
+    for peer, title in ((peer, title) for peer in results if peer != "feedfleet" for title, _, _ in NIGHTS):
+        if results[peer][title] is not None:
+            share = measured[title]["seconds"] / results[peer][title]["seconds"]
+            checks.append((f"a {title}'s wall time of that of {peer}", share, 1))
     print()
     for text, value, most in checks:
         print(f"{'ok' if value <= most else 'FAILED':7}{text}: {value:.3f}, at most {most:g}")

@@ -31,7 +31,7 @@ pub async fn preview(
     };
     let preview = match fetch(&context.http()?, pipe, records).await {
         Ok(preview) => preview,
-        Err(reason) => bail!("{name}: {reason}"),
+        Err(reason) => bail!("{name}: {}", text::printable(&reason.to_string())),
     };
     if json {
         view::print_json(&as_json(&preview))?;

@@ -10,15 +10,17 @@ use crate::{shutdown, view};
 use anyhow::{Context as _, Result, bail};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{RunKey, RunReport, text};
-use feedfleet_scheduler::issue::issue_now;
+use feedfleet_scheduler::issue::{IssueError, issue_now};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 /// Between looks at the run's report.
 const LOOK: Duration = Duration::from_millis(200);
+/// Between looks for workers that could take the run.
+const LOOK_FOR_WORKERS: Duration = Duration::from_secs(5);
 /// Looks at a report that is final, until its last attempt has ended too.
 const LOOKS_AFTER_END: u32 = 10;
 
@@ -33,7 +35,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     }
     let reports = context.reports()?;
     let queues = context.queues()?;
-    let key = issue_now(
+    let issued = issue_now(
         &context.objects()?,
         queues.crawl.as_ref(),
         &context.catalog()?,
@@ -41,7 +43,14 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
         &args.pipe,
         args.replay,
     )
-    .await?;
+    .await;
+    let key = match issued {
+        Err(IssueError::Unfinished { run, state }) if args.wait && args.replay.is_none() => {
+            eprintln!("run {run} is {} already: following it", state.word());
+            run
+        }
+        issued => issued?,
+    };
     if !args.wait {
         let report = reports.load(&key).await?.context("the report has gone")?;
         if args.json {
@@ -55,13 +64,15 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = shutdown::on_signal()?;
-    let own = OwnWorker::start_if_needed(&context).await?;
-    let report = follow(&context, &key, &stop).await;
-    if let Some(own) = own {
-        own.finish(&context, &stop).await?;
-    }
+    let mut own = OwnWorker::default();
+    let report = follow(&context, &key, &mut own, &stop).await;
+    own.finish(&context, &stop).await?;
     let Some(report) = report? else {
-        bail!("no longer waiting; run {key} goes on as soon as a worker takes it");
+        bail!(
+            "no longer waiting; run {key} goes on as soon as a worker takes it, such as that of: feedfleet \
+             run {} --wait",
+            key.pipe
+        );
     };
     if args.json {
         view::print_json(&report)?
@@ -78,6 +89,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
 async fn follow(
     context: &Context,
     key: &RunKey,
+    own: &mut OwnWorker,
     stop: &CancellationToken,
 ) -> Result<Option<RunReport>> {
     let reports = context.reports()?;
@@ -94,11 +106,17 @@ async fn follow(
             }
             finals += 1;
         }
+        own.ensure(context).await?;
         bar.set_message(follow_progress(&report));
         let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
         for end in ended.iter().skip(told) {
             if let Some(reason) = &end.reason {
-                bar.suspend(|| eprintln!("attempt failed, it will be tried again: {reason}"));
+                bar.suspend(|| {
+                    eprintln!(
+                        "attempt failed, it will be tried again: {}",
+                        text::printable(&reason.to_string())
+                    )
+                });
             }
         }
         told = ended.len();
@@ -124,17 +142,34 @@ pub fn follow_progress(report: &RunReport) -> String {
 }
 
 /// A worker of this command's own, where no fleet is running.
-struct OwnWorker(Child);
+#[derive(Default)]
+struct OwnWorker {
+    child: Option<Child>,
+    looked_at: Option<Instant>,
+}
 
 impl OwnWorker {
-    async fn start_if_needed(context: &Context) -> Result<Option<Self>> {
+    /// Sees to it that there is a worker: the fleet's, or one of this command's own. Both may come to an end
+    /// while the run is waited for.
+    async fn ensure(&mut self, context: &Context) -> Result<()> {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_FOR_WORKERS) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
+        if let Some(child) = &mut self.child {
+            match child.try_wait()? {
+                None => return Ok(()),
+                Some(status) => eprintln!("the worker of this command ended early: {status}"),
+            }
+        }
+        self.child = None;
         let queues = context.queues()?;
         let now = context.clock.now();
         let view =
             look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
         let fleet = view.scheduler.is_some_and(|s| s.bounds.1 > 0);
         if fleet || !view.workers.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;
         let child = Command::new(program)
@@ -146,11 +181,15 @@ impl OwnWorker {
             .kill_on_drop(true)
             .spawn()
             .context("could not start a worker")?;
-        Ok(Some(Self(child)))
+        self.child = Some(child);
+        Ok(())
     }
 
     /// Waits for the images too, since nobody else would fetch them; then stops the worker.
     async fn finish(mut self, context: &Context, stop: &CancellationToken) -> Result<()> {
+        if self.child.is_none() {
+            return Ok(());
+        }
         let queues = context.queues()?;
         let bar = view::spinner();
         while !stop.is_cancelled() {
@@ -159,16 +198,17 @@ impl OwnWorker {
                 break;
             }
             bar.set_message(format!("images: {} batches to go", counts.visible + counts.in_flight));
-            if let Some(status) = self.0.try_wait()? {
-                bail!("the worker of this command ended early: {status}");
-            }
+            self.ensure(context).await?;
             tokio::time::sleep(LOOK).await;
         }
         bar.finish_and_clear();
-        if let Some(pid) = self.0.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        if let Some(mut child) = self.child {
+            let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+            if let Some(pid) = pid {
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+            }
+            child.wait().await?;
         }
-        self.0.wait().await?;
         feedfleet_scheduler::fold_receipts(&context.scheduler()?).await;
         Ok(())
     }

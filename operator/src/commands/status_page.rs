@@ -42,8 +42,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, shutdown: CancellationToke
 async fn answer(request: &Request<Incoming>, deps: &Deps, port: u16) -> Response<Full<Bytes>> {
     // A page elsewhere that has a name of its own resolve to this machine shall learn nothing.
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("");
-    let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
-    if !own.iter().any(|own| own == host) {
+    if !is_own_name(host, port) {
         return reply(StatusCode::FORBIDDEN, "text/plain", "not a name of this page\n".into());
     }
     if request.method() != Method::GET {
@@ -63,6 +62,12 @@ async fn answer(request: &Request<Incoming>, deps: &Deps, port: u16) -> Response
         }
         _ => reply(StatusCode::NOT_FOUND, "text/plain", "try / or /status.json\n".into()),
     }
+}
+
+/// Addresses are: a name that is made to resolve to this machine is no address.
+fn is_own_name(host: &str, port: u16) -> bool {
+    host == format!("localhost:{port}")
+        || host.parse::<std::net::SocketAddr>().is_ok_and(|address| address.port() == port)
 }
 
 fn json(view: &FleetView) -> String {

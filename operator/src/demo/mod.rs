@@ -178,14 +178,17 @@ fn where_things_are(context: &Context, log: &Path) {
     view::print(format!("pictures        {}", fleet.objects.path.join("images").display()));
     view::print(format!("workers' log    {}", log.display()));
     view::print("\nlook at them:");
-    view::print(format!("  feedfleet --config {config} runs list"));
-    view::print(format!("  feedfleet --config {config} runs show lumen-lighting"));
+    let program =
+        std::env::current_exe().map_or("feedfleet".into(), |path| path.display().to_string());
+    view::print(format!("  {program} --config {config} runs list"));
+    view::print(format!("  {program} --config {config} runs show lumen-lighting"));
     view::print(format!(
-        "  feedfleet --config {config} sql \"SELECT pipe, count(*) AS products, min(price), max(price) \
+        "  {program} --config {config} sql \"SELECT pipe, count(*) AS products, min(price), max(price) \
          FROM products GROUP BY pipe ORDER BY pipe\""
     ));
-    view::print(
-        "  python3 -c \"import deltalake as d; print(d.QueryBuilder().register('p', d.DeltaTable('PRODUCT \
-         TABLE')).execute('select pipe, count(*) from p group by pipe').read_all())\"",
-    );
+    view::print(format!(
+        "  python3 -c \"import deltalake as d; print(d.QueryBuilder().register('p', \
+         d.DeltaTable('{}')).execute('select pipe, count(*) from p group by pipe').read_all())\"",
+        fleet.catalog.path.join("products").display()
+    ));
 }

@@ -116,7 +116,7 @@ impl Table {
         Err(CatalogError {
             action: "commit to table",
             subject: self.url().to_string(),
-            source: Cause::Unusable(format!(
+            source: Cause::Contended(format!(
                 "{MAX_CONFLICTS} other commits came first, one after another"
             )),
         })

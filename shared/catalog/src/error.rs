@@ -29,6 +29,9 @@ pub enum Cause {
     /// The file system.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// Others were faster, again and again.
+    #[error("{0}")]
+    Contended(String),
     /// The table is not one that this build can use.
     #[error("{0}")]
     Unusable(String),

@@ -175,7 +175,7 @@ fn contended(action: &'static str, table: &Table) -> CatalogError {
     CatalogError {
         action,
         subject: table.url().to_string(),
-        source: Cause::Unusable("others change it all the time".into()),
+        source: Cause::Contended("others change it all the time".into()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A pipe's index: for every live row, a hash of its id, its content hash, and where it lies. Four columns
-//! of a hundred are read for it.
+//! A pipe's index: for every live row, a hash of its id, those of its content and of the record it
+//! was made of, and where it lies. Six columns of a hundred are read for it.
 
 use crate::error::{CatalogError, Cause};
 use crate::read::for_each_batch;

@@ -413,8 +413,8 @@ impl Snapshot {
     pub fn checkpoint(&self) -> Result<(), CatalogError> {
         self.inner
             .checkpoint(self.table.engine(), None)
-            .map(|_| ())
-            .context("write a checkpoint of table", self.table.url().as_str())
+            .context("write a checkpoint of table", self.table.url().as_str())?;
+        crate::durable::sync_checkpoint(self.table.folder(), self.version())
     }
 }
 

@@ -5,9 +5,9 @@ use crate::decompress::{self, Message, sniff};
 use crate::error::FeedError;
 use feedfleet_config::Compression;
 use std::io::{self, Cursor, ErrorKind, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 
 /// Bytes of a chunk.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
@@ -25,11 +25,20 @@ pub(crate) struct StreamEnd {
     pub(crate) others: Vec<String>,
 }
 
+/// The error with which a source says that it was cut off: what came before it is good, and is not all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CutOff(
+    /// What shows it.
+    pub String,
+);
+
 /// Counts what the source gives, from whichever thread reads it.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     bytes: AtomicU64,
     failed: AtomicBool,
+    cut: OnceLock<String>,
 }
 
 impl Counters {
@@ -41,6 +50,11 @@ impl Counters {
     /// Whether the source itself failed, as opposed to a decoder that dislikes its bytes.
     pub(crate) fn failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What shows that the source was cut off.
+    fn cut(&self) -> Option<&String> {
+        self.cut.get()
     }
 }
 
@@ -57,7 +71,13 @@ impl Read for CountingReader {
                 self.counters.bytes.fetch_add(*read as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => self.counters.failed.store(true, Ordering::Relaxed),
+            Err(error) => {
+                if let Some(CutOff(why)) = error.get_ref().and_then(|e| e.downcast_ref()) {
+                    self.counters.cut.get_or_init(|| why.clone());
+                    return Ok(0);
+                }
+                self.counters.failed.store(true, Ordering::Relaxed);
+            }
         }
         result
     }
@@ -130,6 +150,12 @@ impl Bytes {
                 Ok(Message::Failed(error)) => return Err(error),
                 Err(_) => return Err(FeedError::damaged("decompression stopped without a word")),
             },
+        }
+        if self.ended
+            && let Some(why) = self.counters.cut()
+        {
+            self.end.cut = Some(why.clone());
+            self.end.proof = None;
         }
         self.decoded += chunk.len() as u64;
         if self.decoded > self.max_inflated_bytes {

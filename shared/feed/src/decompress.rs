@@ -206,7 +206,7 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use crate::bytes::Bytes;
+    use crate::bytes::{Bytes, CutOff};
     use crate::error::FeedError;
     use crate::testing::{gzip, zip_archive};
     use feedfleet_config::Compression;
@@ -327,16 +327,35 @@ mod tests {
         assert!(matches!(error, FeedError::NotAFeed { .. }));
     }
 
+    struct Broken(fn() -> std::io::Error);
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err((self.0)())
+        }
+    }
+
+    #[test]
+    fn a_source_may_say_that_it_was_cut_off() {
+        let cut_off = || std::io::Error::other(CutOff("half of it came".to_owned()));
+        for start in [b"id\n1\n".to_vec(), gzip(b"id\n1\n")] {
+            let input = Box::new(Cursor::new(start).chain(Broken(cut_off)));
+            let mut bytes = Bytes::open(input, Compression::Auto, 1 << 30).unwrap();
+            let (mut all, mut chunk) = (Vec::new(), Vec::new());
+            while bytes.next_chunk(&mut chunk).unwrap() {
+                all.extend_from_slice(&chunk);
+            }
+            assert_eq!(all, b"id\n1\n");
+            assert_eq!(bytes.end().cut.as_deref(), Some("half of it came"));
+            assert_eq!(bytes.end().proof, None);
+        }
+    }
+
     #[test]
     fn a_failing_source_is_not_a_short_one() {
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-                Err(std::io::ErrorKind::UnexpectedEof.into())
-            }
-        }
+        let broken = Broken(|| std::io::ErrorKind::UnexpectedEof.into());
         let start = gzip(&text(400_000))[..1000].to_vec();
-        let input = Box::new(Cursor::new(start).chain(Broken));
+        let input = Box::new(Cursor::new(start).chain(broken));
         let mut bytes = Bytes::open(input, Compression::Gzip, 1 << 30).unwrap();
         let mut chunk = Vec::new();
         let error = loop {
@@ -345,6 +364,6 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, FeedError::Io { .. }) && error.is_retryable());
+        assert!(matches!(error, FeedError::Io { .. }));
     }
 }

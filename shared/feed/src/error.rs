@@ -58,20 +58,6 @@ pub enum FeedError {
 }
 
 impl FeedError {
-    /// Whether the same source may read well at another time.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::NotAFeed { .. }
-            | Self::Truncated { .. }
-            | Self::Damaged { .. }
-            | Self::Io { .. } => true,
-            Self::LimitExceeded { .. }
-            | Self::Encoding { .. }
-            | Self::WrongFields { .. }
-            | Self::Configuration { .. } => false,
-        }
-    }
-
     pub(crate) fn not_a_feed(message: impl Into<String>) -> Self {
         Self::NotAFeed { message: message.into() }
     }

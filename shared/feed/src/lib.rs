@@ -55,6 +55,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use bytes::CutOff;
 pub use diagnostics::{Position, Refusal, RefusalReason, Warning};
 pub use error::FeedError;
 pub use money::{Money, MoneyError, parse_money};

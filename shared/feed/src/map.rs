@@ -72,6 +72,17 @@ impl Mapping<'_> {
         Ok(change)
     }
 
+    /// Fills the row, which is cleared before, with the id alone, as far as it can be read: of a record that
+    /// is no use otherwise.
+    pub(crate) fn identity(&mut self, scratch: &mut Scratch) {
+        self.row.clear();
+        let plan = self.plan;
+        for (rule, slots) in plan.active().filter(|(rule, _)| matches!(rule.action, Action::Id)) {
+            // The record is refused already; that its id can't be read is no second refusal.
+            self.id(rule, slots, scratch).ok();
+        }
+    }
+
     fn change(
         &mut self,
         rule: &Rule,

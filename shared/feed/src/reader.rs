@@ -236,7 +236,16 @@ impl FeedReader {
             Found::Record(at) => at,
             Found::Known => return Ok(self.pass_over()),
             Found::Refused(refusal) => {
-                row.clear();
+                self.plan.grow(&self.names);
+                let mut mapping = Mapping {
+                    plan: &self.plan,
+                    record: &self.record,
+                    names: &self.names,
+                    at: refusal.position,
+                    row,
+                    warnings: &mut self.warnings,
+                };
+                mapping.identity(&mut self.scratch);
                 return Ok(self.refuse(refusal));
             }
             Found::End(mark) => {

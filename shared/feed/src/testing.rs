@@ -91,6 +91,8 @@ pub(crate) fn field(column: ColumnId, name: &str) -> MapEntry {
 pub(crate) struct Whole {
     pub(crate) rows: Vec<(Change, Row)>,
     pub(crate) refused: Vec<Refusal>,
+    /// The ids of what was refused, as far as they could be read.
+    pub(crate) refused_ids: Vec<String>,
     pub(crate) completeness: Completeness,
     pub(crate) reader: FeedReader,
 }
@@ -101,15 +103,19 @@ pub(crate) fn read(source: &Source, map: &[MapEntry], data: impl Into<Vec<u8>>) 
     let input = Box::new(Cursor::new(data.into()));
     let mut reader = FeedReader::open(input, &settings, Hints::default()).unwrap();
     let (mut rows, mut refused, mut row) = (Vec::new(), Vec::new(), Row::new());
+    let mut refused_ids = Vec::new();
     loop {
         match reader.next(&mut row).unwrap() {
             Step::Row(change) => rows.push((change, row.clone())),
-            Step::Refused(refusal) => refused.push(refusal),
+            Step::Refused(refusal) => {
+                refused.push(refusal);
+                refused_ids.extend(Some(row.id().to_owned()).filter(|id| !id.is_empty()));
+            }
             Step::Known => unreachable!("nothing is known"),
             Step::End => break,
         }
     }
-    Whole { rows, refused, completeness: reader.completeness(), reader }
+    Whole { rows, refused, refused_ids, completeness: reader.completeness(), reader }
 }
 
 /// Reads a feed that can't; gives the error.

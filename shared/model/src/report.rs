@@ -304,8 +304,8 @@ impl RunReport {
         self.updated_at = now;
     }
 
-    /// Attempts that count against the limit: every one but those that were interrupted, or still run as
-    /// the last of the list when `running` says so.
+    /// Attempts that count against the limit: those that failed, and those without an end, under which the
+    /// worker died.
     pub fn failed_attempts(&self) -> usize {
         self.counted_attempts()
             .iter()

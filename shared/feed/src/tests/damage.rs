@@ -25,12 +25,20 @@ fn xml_that_attacks() {
 }
 
 #[test]
+fn a_refused_record_names_its_product() {
+    let csv = source(Format::Csv);
+    let map = [field(columns::ID, "id")];
+    let whole = read(&csv, &map, "id,title\n1,a\n2,b,c,d\n,x,y\n3,c\n");
+    assert_eq!((ids(&whole), whole.refused.len()), (vec!["1", "3"], 2));
+    assert_eq!(whole.refused_ids, ["2"]);
+}
+
+#[test]
 fn what_is_no_feed() {
     let page = "<!DOCTYPE HTML><html><body>Down for maintenance</body></html>";
     for format in [Format::GoogleXml, Format::GoogleTsv, Format::NaverEp] {
         let error = read_error(&source(format), &[], page);
         assert!(matches!(&error, FeedError::NotAFeed { .. }), "{error}");
-        assert!(error.is_retryable());
         let error = read_error(&source(format), &[], " \n");
         assert!(matches!(error, FeedError::NotAFeed { .. }), "{error}");
     }
@@ -38,7 +46,6 @@ fn what_is_no_feed() {
     assert!(matches!(error, FeedError::NotAFeed { .. }), "{error}");
     let error = read_error(&source(Format::NaverEp), &[], "sku\tname\n1\tx\n");
     assert!(error.to_string().contains("it has sku, name"), "{error}");
-    assert!(!error.is_retryable());
 }
 
 #[test]

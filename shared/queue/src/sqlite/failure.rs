@@ -36,10 +36,10 @@ impl OpError {
                 queue,
                 action,
                 retryable: is_retryable(&error),
-                source: Box::new(error),
+                cause: Box::new(error),
             },
             error @ Self::NoWriteAheadLog(_) => {
-                QueueError::Backend { queue, action, retryable: false, source: Box::new(error) }
+                QueueError::Backend { queue, action, retryable: false, cause: Box::new(error) }
             }
         }
     }
@@ -53,7 +53,7 @@ where
     QueueError::Backend {
         queue: label.to_owned(),
         action,
-        source: Box::new(source),
+        cause: Box::new(source),
         retryable: false,
     }
 }
