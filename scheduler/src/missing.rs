@@ -113,7 +113,7 @@ async fn send(
 ) -> Result<(), DutyError> {
     // Two schedulers that look in the same minute send the same ids.
     let round = now.timestamp() / 60;
-    let jobs = links.into_jobs(run, round, deps.fleet.hosts.concurrency as u32);
+    let jobs = links.into_jobs(run, round, 0, deps.fleet.hosts.concurrency as u32);
     for chunk in jobs.chunks(MAX_BATCH) {
         let message = |job: &ImageJob| {
             let job = Job::Image(job.clone());

@@ -19,6 +19,7 @@ use crate::isolate::{self, Stop};
 use crate::lease::{Heart, Lease};
 use crate::{backoff, jobs};
 use chrono::{DateTime, Utc};
+use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::job::UnreadableJob;
 use feedfleet_model::report::{Attempt, AttemptEnd, RunState};
 use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey};
@@ -118,7 +119,7 @@ async fn run_here(deps: &Deps, job: &Job, stop: Stop<'_>, receives: u32) -> Outc
 }
 
 /// Notes the attempt in the run's report. Some: there is nothing to do but this.
-async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, ReportError> {
+async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, BeginError> {
     let key = RunKey { pipe: job.pipe.clone(), run: job.run };
     let reports = deps.reports();
     let Some(report) = reports.load(&key).await? else {
@@ -139,7 +140,10 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
     }
     let failed = report.failed_attempts();
     // What is in the table cannot fail any more: its image jobs are sent however often it takes.
-    if failed >= deps.fleet.leases.max_receives as usize && report.state != RunState::Committed {
+    if failed >= deps.fleet.leases.max_receives as usize
+        && report.state != RunState::Committed
+        && !is_in_table(deps, &key).await?
+    {
         let reason = lost_reason(report.counted_attempts(), failed);
         return Ok(Some(finish_dead(deps, &key, reason).await?));
     }
@@ -158,6 +162,20 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Rep
         })
         .await?;
     Ok(None)
+}
+
+/// Whether the table has the run, though its report may not say so: its worker may have died in between.
+async fn is_in_table(deps: &Deps, key: &RunKey) -> Result<bool, BeginError> {
+    let (products, app_id) = (deps.catalog.products().clone(), feed_app_id(&key.pipe));
+    let fence = move || match products.snapshot()? {
+        Some(snapshot) => snapshot.fence(&app_id),
+        None => Ok(None),
+    };
+    let fence = match tokio::task::spawn_blocking(fence).await {
+        Ok(fence) => fence?,
+        Err(e) => std::panic::resume_unwind(e.into_panic()),
+    };
+    Ok(fence == Some(key.run.0))
 }
 
 /// Whether a dead run's letter waits for an operator. Without one the run would be dead and nobody be told; one
@@ -257,7 +275,7 @@ async fn finish_dead(deps: &Deps, key: &RunKey, reason: Reason) -> Result<Outcom
     Ok(Outcome::Dead(reason))
 }
 
-fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, ReportError> {
+fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, BeginError> {
     let limit = deps.fleet.leases.max_receives + RECEIVE_SLACK;
     if message.receive_count <= limit {
         return Ok(None);
@@ -280,7 +298,16 @@ fn end_image(deps: &Deps, message: &Received, outcome: Outcome) -> Outcome {
     }
 }
 
-fn storage_failed(e: &ReportError) -> Outcome {
+/// Why an attempt could not even begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error(transparent)]
+    Reports(#[from] ReportError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+fn storage_failed(e: &dyn std::error::Error) -> Outcome {
     let reason = Reason::new(ReasonClass::Storage, e.to_string());
     Outcome::RetryAfter(Duration::from_secs(30), reason)
 }

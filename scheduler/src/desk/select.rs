@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_given_must_fit() {
-        let minutes = |n| Some(Duration::from_secs(n * 60));
+        let minutes = |n: u64| Some(Duration::from_secs(n * 60));
         let acme: Option<PipeName> = Some("acme".parse().unwrap());
         let any = Selection::default;
         let named = vec![four()[1].id.clone(), four()[3].id.clone()];

@@ -140,7 +140,7 @@ impl Diff {
     /// run has not seen that row yet. False: the record must be mapped and [pushed](Self::push).
     pub fn recognise(&mut self, source_hash: u128) -> bool {
         let Some(at) = self.index.find_source(split(source_hash)) else { return false };
-        if self.index.entries[at as usize].state != State::Absent {
+        if !is_unread(self.index.entries[at as usize].state) {
             return false;
         }
         self.set_state(at, State::Unchanged);
@@ -161,11 +161,11 @@ impl Diff {
         };
         let entry = self.index.entries[at as usize];
         match entry.state {
-            State::Absent if entry.content == content => {
+            state if is_unread(state) && entry.content == content => {
                 self.set_state(at, State::Unchanged);
                 Ok(Verdict::Unchanged)
             }
-            State::Absent => {
+            state if is_unread(state) => {
                 self.replace(at, content, row)?;
                 Ok(Verdict::Changed)
             }
@@ -183,7 +183,7 @@ impl Diff {
         if let Some(at) = self.find(id_hash(id))
             && self.index.entries[at as usize].state == State::Absent
         {
-            self.set_state(at, State::Unchanged);
+            self.set_state(at, State::Kept);
         }
     }
 
@@ -323,7 +323,7 @@ impl Diff {
         for (state, step) in [(entry.state, -1i64), (state, 1)] {
             let count = match state {
                 State::Absent | State::Withdrawn => continue,
-                State::Unchanged => &mut self.tally.unchanged,
+                State::Unchanged | State::Kept => &mut self.tally.unchanged,
                 State::Changed => &mut self.tally.changed,
                 State::New => &mut self.tally.new,
                 State::Deleted => &mut self.tally.removed,
@@ -364,6 +364,11 @@ impl Diff {
         self.load(snapshot)?;
         Ok(true)
     }
+}
+
+/// Whether no record has said yet what the row is to be.
+fn is_unread(state: State) -> bool {
+    matches!(state, State::Absent | State::Kept)
 }
 
 /// The place in the stage of a row that the table does not have.

@@ -35,6 +35,9 @@ pub(crate) enum State {
     Absent,
     /// Seen, and as it was.
     Unchanged,
+    /// The source has it, but says nothing of it that can be used: unchanged, unless another record says
+    /// more.
+    Kept,
     /// Seen with other content; what it was is in the diff's list of changed rows.
     Changed,
     /// Not in the table before.

@@ -108,6 +108,13 @@ pub enum Phase {
 }
 
 impl FetchError {
+    /// The same error under another name of the address: its path may hold what is secret, and who asked knows
+    /// how the address is written in public.
+    #[must_use]
+    pub fn shown_as(self, place: &str) -> Self {
+        FetchError { url: place.to_owned(), ..self }
+    }
+
     pub(crate) fn new(url: &Url, kind: FetchErrorKind) -> Self {
         FetchError { url: redacted(url), kind }
     }

@@ -9,22 +9,31 @@ use url::Url;
 /// Pictures in one message: a few seconds of work at a polite pace.
 const BATCH: usize = 20;
 
+/// Longer addresses are no addresses: servers refuse them, and messages must stay small.
+const MAX_LINK_BYTES: usize = 4096;
+
 /// Addresses of pictures, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PictureLinks {
     by_host: BTreeMap<String, BTreeSet<String>>,
+    count: usize,
 }
 
 impl PictureLinks {
-    /// Adds an address. False: it is here already, or is no web address.
+    /// Adds an address. False: it is here already, or is no web address that a message could carry.
     pub fn add(&mut self, link: &str) -> bool {
-        host_of(link)
-            .is_some_and(|host| self.by_host.entry(host).or_default().insert(link.to_owned()))
+        if link.len() > MAX_LINK_BYTES || !link.chars().all(can_travel) {
+            return false;
+        }
+        let is_new = host_of(link)
+            .is_some_and(|host| self.by_host.entry(host).or_default().insert(link.to_owned()));
+        self.count += usize::from(is_new);
+        is_new
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_host.values().map(BTreeSet::len).sum()
+        self.count
     }
 
     /// Whether there is none.
@@ -32,33 +41,40 @@ impl PictureLinks {
         self.by_host.is_empty()
     }
 
-    /// The jobs that mirror them; hosts take turns. `round`: see [`ImageJob::round`]. `shards`: how many
-    /// workers at most shall fetch from one host at once.
-    pub fn into_jobs(self, run: &RunKey, round: i64, shards: u32) -> Vec<ImageJob> {
-        let mut hosts: Vec<(String, Vec<Vec<ImageItem>>)> = Vec::new();
-        for (host, urls) in self.by_host {
-            let items: Vec<ImageItem> = urls.into_iter().map(|url| ImageItem { url }).collect();
-            hosts.push((host, items.chunks(BATCH).map(<[_]>::to_vec).collect()));
-        }
-        let turns = hosts.iter().map(|(_, batches)| batches.len()).max().unwrap_or(0);
+    /// The jobs that mirror them; hosts take turns. The first has the number `first`. `round`: see
+    /// [`ImageJob::round`]. `shards`: how many workers at most shall fetch from one host at once.
+    pub fn into_jobs(self, run: &RunKey, round: i64, first: u32, shards: u32) -> Vec<ImageJob> {
+        let mut hosts: Vec<_> =
+            self.by_host.into_iter().map(|(host, links)| (host, links.into_iter())).collect();
         let mut jobs = Vec::new();
-        for turn in 0..turns {
-            for (host, batches) in &hosts {
-                if let Some(items) = batches.get(turn) {
+        for turn in 0.. {
+            let before = jobs.len();
+            for (host, links) in &mut hosts {
+                let items: Vec<ImageItem> =
+                    links.take(BATCH).map(|url| ImageItem { url }).collect();
+                if !items.is_empty() {
                     jobs.push(ImageJob {
                         pipe: run.pipe.clone(),
                         run: run.run,
                         host: host.clone(),
-                        shard: turn as u32 % shards.max(1),
+                        shard: turn % shards.max(1),
                         round,
-                        batch: jobs.len() as u32,
-                        items: items.clone(),
+                        batch: first + jobs.len() as u32,
+                        items,
                     });
                 }
+            }
+            if jobs.len() == before {
+                break;
             }
         }
         jobs
     }
+}
+
+/// Characters that a queue takes: those of XML.
+fn can_travel(c: char) -> bool {
+    !c.is_ascii_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// Host and, where it is not the scheme's own, port. None for what is no web address.
@@ -87,7 +103,7 @@ mod tests {
         }
         assert!(!links.add("http://b/000.jpg"), "each address once");
         assert_eq!(links.len(), 65);
-        let jobs = links.into_jobs(&key, 0, 2);
+        let jobs = links.into_jobs(&key, 0, 0, 2);
         let order: Vec<_> =
             jobs.iter().map(|j| (j.host.as_str(), j.shard, j.items.len())).collect();
         assert_eq!(order, [("a", 0, 20), ("b", 0, 10), ("a", 1, 20), ("a", 0, 15)]);
@@ -102,6 +118,8 @@ mod tests {
         assert_eq!(host_of("x.jpg"), None);
         let mut links = PictureLinks::default();
         assert!(!links.add("x.jpg"));
+        assert!(!links.add("http://h/\u{ffff}.jpg"));
+        assert!(!links.add(&format!("http://h/{}", "x".repeat(5000))));
         assert!(links.is_empty());
     }
 }

@@ -97,7 +97,7 @@ mod tests {
         let mut found = Vec::new();
         let there = read_absences(&objects, &key, |id, n| found.push((id.to_owned(), n))).unwrap();
         assert!(there);
-        let expected: Vec<_> =
+        let expected =
             ids.iter().zip([None, Some(1), Some(2), Some(3)]).map(|(id, n)| ((*id).to_owned(), n));
         assert_eq!(found, expected.collect::<Vec<_>>());
     }

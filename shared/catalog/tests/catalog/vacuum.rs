@@ -124,8 +124,8 @@ fn the_window_and_work_in_progress_are_spared() {
     assert!(young.exists() && notes.exists());
     assert!(!orphans.iter().any(|path| path.exists()));
 
-    for version in 3..=6 {
-        assert_eq!(at_version(table, version as u64), rows[version], "version {version}");
+    for (version, rows) in (0..).zip(&rows).skip(3).take(4) {
+        assert_eq!(at_version(table, version), *rows, "version {version}");
     }
     assert!(table.snapshot_at(1).is_err(), "the log was cut off behind version 2");
     let snapshot = table.snapshot().unwrap().unwrap();

@@ -174,7 +174,7 @@ fn feed(prefix: &str, count: usize) -> String {
 fn told_to_stop_in_the_middle_of_a_long_feed() {
     let scene = Scene::new(Answer::slow(feed("Product", MANY), "\"v1\""));
     let archived = scene.interrupt("TERM");
-    assert!(scene.archived_bytes() % PART_BYTES != 0, "what was in memory is kept too");
+    assert!(!scene.archived_bytes().is_multiple_of(PART_BYTES), "what was in memory is kept too");
     let archived = archived.max(scene.archived_bytes());
     scene.change(|answer| answer.slow = false);
     scene.assert_resumed(archived);

@@ -89,7 +89,11 @@ impl From<ObjectError> for Failure {
 
 impl From<QueueError> for Failure {
     fn from(e: QueueError) -> Self {
-        Failure::retry(ReasonClass::Storage, e.to_string())
+        if e.is_retryable() {
+            Failure::retry(ReasonClass::Storage, e.to_string())
+        } else {
+            Failure::dead(ReasonClass::Storage, e.to_string())
+        }
     }
 }
 

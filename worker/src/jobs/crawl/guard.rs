@@ -32,6 +32,8 @@ pub(super) struct Source<'a> {
     pub transfer_ends: bool,
     /// Records read.
     pub seen: u64,
+    /// Of those, the ones that were refused and do not even say which product they are of.
+    pub unreadable: u64,
     /// Records that the pipe's source usually has; none: not known yet.
     pub usual: Option<u64>,
 }
@@ -114,6 +116,7 @@ fn median(mut seen: Vec<u64>) -> Option<u64> {
 pub(super) fn decide(
     work: &Work,
     diff: &mut Diff,
+    source: &Source<'_>,
     whole: &Wholeness,
 ) -> Result<(Absent, Option<Reason>), Failure> {
     let guard = &work.pipe.guard;
@@ -129,7 +132,11 @@ pub(super) fn decide(
     } else {
         0
     };
-    let why = reason_to_hold(guard, whole, Absences { absent, live, renamed });
+    let why = reason_to_hold(
+        guard,
+        whole,
+        Absences { absent, live, renamed, unreadable: source.unreadable },
+    );
     let decided = if why.is_some() { Absent::Hold } else { Absent::Remove };
     absence::write_lists(work, diff, decided)?;
     let note = match why {
@@ -146,6 +153,8 @@ struct Absences {
     live: u64,
     /// Of those, how many have the link of a new product.
     renamed: u64,
+    /// Records that may be of any of them.
+    unreadable: u64,
 }
 
 fn is_many(absent: u64, live: u64) -> bool {
@@ -153,12 +162,18 @@ fn is_many(absent: u64, live: u64) -> bool {
 }
 
 fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Option<String> {
-    let Absences { absent, live, renamed } = absences;
+    let Absences { absent, live, renamed, unreadable } = absences;
     if absent == 0 {
         return None;
     }
     if !whole.complete {
         return Some(format!("the source was not whole ({})", whole.text));
+    }
+    if unreadable.saturating_mul(2) >= absent {
+        return Some(format!(
+            "{unreadable} records could not be read and do not say of which product they are: they may be of \
+             those that are absent"
+        ));
     }
     if is_many(absent, live) && renamed.saturating_mul(2) >= absent {
         return Some(format!(
@@ -213,7 +228,7 @@ mod tests {
     }
 
     fn absences(absent: u64, live: u64, renamed: u64) -> Absences {
-        Absences { absent, live, renamed }
+        Absences { absent, live, renamed, unreadable: 0 }
     }
 
     #[test]
@@ -229,10 +244,12 @@ mod tests {
             (&unproven, false, 1000, Some(1000), false),
             (&cut, true, 1000, Some(1000), false),
         ] {
-            let judged = wholeness(&Source { end, transfer_ends, seen, usual }, &GUARD);
+            let judged =
+                wholeness(&Source { end, transfer_ends, seen, unreadable: 0, usual }, &GUARD);
             assert_eq!(judged.complete, complete, "{judged:?}");
         }
-        let few = Source { end: &unproven, transfer_ends: true, seen: 412, usual: Some(1000) };
+        let usual = Some(1000);
+        let few = Source { end: &unproven, transfer_ends: true, seen: 412, unreadable: 0, usual };
         let text = wholeness(&few, &GUARD).text;
         assert!(text.contains("412 records, usually 1,000") && text.contains("min_records"));
     }
@@ -252,6 +269,12 @@ mod tests {
         assert_eq!(reason(true, 49, 1000, 49), None);
         assert!(reason(true, 50, 1000, 50).is_some());
         assert!(reason(false, 90, 100, 90).is_some_and(|why| why.contains("not whole")));
+        let unreadable = |unreadable| {
+            let absences = Absences { unreadable, ..absences(10, 100, 0) };
+            reason_to_hold(&GUARD, &whole(true), absences)
+        };
+        assert_eq!(unreadable(4), None);
+        assert!(unreadable(5).is_some_and(|why| why.contains("could not be read")));
     }
 
     #[test]

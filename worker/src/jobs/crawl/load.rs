@@ -10,16 +10,18 @@ use feedfleet_catalog::diff::{Diff, PushError, Tally, nothing_changed, shares_ne
 use feedfleet_catalog::{Catalog, Change, DataFile, Snapshot, feed_app_id};
 use feedfleet_config::{Compression, Pipe};
 use feedfleet_feed::{
-    Change as RowChange, Completeness, FeedError, FeedReader, Hints, Refusal, Settings, Step,
+    Change as RowChange, Completeness, CutOff, FeedError, FeedReader, Hints, Refusal, Settings,
+    Step,
 };
 use feedfleet_model::report::{
     Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts,
 };
 use feedfleet_model::{Reason, ReasonClass, Row, RunKey};
 use feedfleet_objects::Objects;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How far a run has come, for those who watch.
@@ -96,7 +98,8 @@ const CANCEL_INTERVAL: u64 = 1024;
 /// Reads the whole source and works out the change.
 pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     let settings = Settings::of(&work.pipe)?;
-    let Incoming { reader, pump, facts } = incoming;
+    let Incoming { reader, pump, facts, stop } = incoming;
+    let _transfer = stop.clone().drop_guard();
     let hints = Hints { content_type: facts.content_type.clone() };
     let rows: u64 = match &work.snapshot {
         Some(snapshot) => {
@@ -112,7 +115,15 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     'begin: loop {
         let mut pass = Pass::begin(&work, &settings, &hints, shares)?;
         loop {
-            let ended = pass.go(input);
+            let ended = match pass.go(input) {
+                Err(PassError::Feed(e)) if is_content(&e) => {
+                    // The rest of what is no feed need not come.
+                    stop.cancel();
+                    join(pump.take());
+                    return Err(rejected(&work, &facts, e));
+                }
+                ended => ended,
+            };
             // How the source itself ended says more than what the parser made of it. Once the pump has
             // stopped, the archive is whole, and further passes read from there.
             if let Some(pump) = pump.take() {
@@ -121,29 +132,56 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
             match (ended, &pumped) {
                 (Ok(false), Some(pumped)) => return pass.finish(&facts, pumped),
                 (Err(PassError::Failed(failure)), _) => return Err(failure),
-                (Err(PassError::Feed(e)), _) => return Err(rejected(&work, &facts, e)),
+                (Err(PassError::Feed(e)), _) => return Err(e.into()),
                 (Err(PassError::OverBudget), _) => {
                     shares *= 2;
                     tracing::info!(run = %work.key, shares, "the index is over its budget: reading in shares");
-                    input = reopen(&work, &facts)?;
+                    input = reopen(&work, &facts, pumped.as_ref())?;
                     continue 'begin;
                 }
-                (Ok(_), _) => input = reopen(&work, &facts)?,
+                (Ok(_), _) => input = reopen(&work, &facts, pumped.as_ref())?,
             }
         }
     }
 }
 
-fn reopen(work: &Work, facts: &Facts) -> Result<Box<dyn Read + Send>, Failure> {
+/// The archived source, which ends as the source itself did.
+fn reopen(
+    work: &Work,
+    facts: &Facts,
+    pumped: Option<&Pumped>,
+) -> Result<Box<dyn Read + Send>, Failure> {
     let run = facts.archived_by.clone().unwrap_or_else(|| work.key.clone());
-    Ok(Place::new(work.objects.clone(), run).open()?)
+    let archived = Place::new(work.objects.clone(), run).open()?;
+    Ok(match pumped.map(|pumped| &pumped.end) {
+        Some(Err(PieceError::Truncated(why))) => Box::new(archived.chain(CutEnd(why.clone()))),
+        _ => archived,
+    })
+}
+
+/// The end of a source that was cut off.
+struct CutEnd(String);
+
+impl Read for CutEnd {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other(CutOff(self.0.clone())))
+    }
+}
+
+/// Whether it is what came that cannot be read, and not that it did not come.
+fn is_content(e: &FeedError) -> bool {
+    !matches!(e, FeedError::Io { .. } | FeedError::Truncated { .. })
+}
+
+fn join(pump: Option<JoinHandle<Pumped>>) {
+    if let Some(Err(panic)) = pump.map(JoinHandle::join) {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// What came cannot be read as a feed: a later attempt of the run shall not fail on the same bytes.
 fn rejected(work: &Work, facts: &Facts, e: FeedError) -> Failure {
-    let is_content = !matches!(e, FeedError::Io { .. });
-    if is_content
-        && facts.raw_key.is_some()
+    if facts.raw_key.is_some()
         && let Err(error) = Place::new(work.objects.clone(), work.key.clone()).reject()
     {
         tracing::warn!(run = %work.key, %error, "the raw snapshot still passes for a feed");
@@ -195,6 +233,8 @@ struct Pass<'a> {
     diff: Diff,
     seen: u64,
     refusals: RefusalTally,
+    /// Refused records whose product is not known.
+    unreadable: u64,
     warnings: RefusalTally,
     facts: SourceFacts,
     completeness: Completeness,
@@ -219,6 +259,7 @@ impl<'a> Pass<'a> {
             diff,
             seen: 0,
             refusals: RefusalTally::default(),
+            unreadable: 0,
             warnings: RefusalTally::default(),
             facts: SourceFacts::default(),
             completeness: Completeness::Unproven("it was not read".to_owned()),
@@ -258,6 +299,7 @@ impl<'a> Pass<'a> {
                         self.diff.keep(row.id());
                     }
                     if first {
+                        self.unreadable += u64::from(row.id().is_empty());
                         self.refusals.add(refusal.reason.name(), || sample(&refusal));
                     }
                 }
@@ -309,10 +351,11 @@ impl<'a> Pass<'a> {
             end: &self.completeness,
             transfer_ends: facts.marked_end,
             seen: self.seen,
+            unreadable: self.unreadable,
             usual: self.work.usual_records,
         };
         let whole = guard::wholeness(&source, &self.work.pipe.guard);
-        let (absent, note) = guard::decide(self.work, &mut self.diff, &whole)?;
+        let (absent, note) = guard::decide(self.work, &mut self.diff, &source, &whole)?;
         let Wholeness { complete, text } = whole;
         (self.facts.complete, self.facts.completeness) = (complete, Some(text));
         self.facts.mapping = self.work.pipe.mapping_fingerprint();

@@ -17,9 +17,9 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use failure::Failure;
 use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id};
-use feedfleet_config::Pipe;
+use feedfleet_config::{Location, Pipe};
 use feedfleet_model::report::RunState;
-use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, keys};
+use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
 use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_telemetry::{failpoint, memory};
 use load::{Loaded, Progress};
@@ -40,7 +40,8 @@ const MAX_MOVES: usize = 5;
 /// What a pipe's last complete run saw of its source: an unchanged source then costs one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Validators {
-    location: String,
+    /// Hash of the source's address, which may hold secrets.
+    source: String,
     mapping: String,
     etag: Option<String>,
     last_modified: Option<String>,
@@ -82,7 +83,10 @@ impl Crawl<'_> {
                 None => None,
             };
             match fence {
-                Some(run) if run == self.key.run.0 => return self.follow_up(&pipe, None).await,
+                Some(run) if run == self.key.run.0 => {
+                    self.note_committed().await?;
+                    return self.follow_up(&pipe, None).await;
+                }
                 Some(run) if run > self.key.run.0 => return Ok(Outcome::Superseded),
                 _ => {}
             }
@@ -101,6 +105,18 @@ impl Crawl<'_> {
                 }
             }
         }
+    }
+
+    /// The worker that committed the run may have died before it said so. What is in the table cannot fail any
+    /// more.
+    async fn note_committed(&self) -> Result<(), Failure> {
+        self.update(|report| {
+            if report.state == RunState::Running {
+                report.state = RunState::Committed;
+            }
+        })
+        .await?;
+        Ok(())
     }
 
     async fn snapshot(&self) -> Result<Option<Snapshot>, Failure> {
@@ -122,12 +138,14 @@ impl Crawl<'_> {
             None => None,
         };
         let validators = self.validators(pipe, &mapping, &report, committed).await?;
+        let usual_records = guard::usual_records(&self.deps.reports(), &self.key).await?;
         let archive = Place::new(self.deps.objects.clone(), self.key.clone());
+        let stop = self.cancel.child_token();
         let access = Access {
             http: &self.deps.http,
             archive: Some(&archive),
             fetched: &self.fetched,
-            cancel: self.cancel,
+            cancel: &stop,
         };
         let opened = async {
             match &report.source.replayed_from {
@@ -153,7 +171,7 @@ impl Crawl<'_> {
             Opened::Body(incoming) => *incoming,
         };
         let next = Validators {
-            location: pipe.source.location.display(),
+            source: source_hash(pipe),
             mapping,
             etag: incoming.facts.etag.clone(),
             last_modified: incoming.facts.last_modified.clone(),
@@ -169,7 +187,7 @@ impl Crawl<'_> {
             key: self.key.clone(),
             pipe: pipe.clone(),
             index_bytes: self.index_bytes(),
-            usual_records: guard::usual_records(&self.deps.reports(), &self.key).await?,
+            usual_records,
             progress,
             cancel: self.cancel.clone(),
         };
@@ -208,7 +226,7 @@ impl Crawl<'_> {
         let Some(object) = self.deps.objects.get(&key).await? else { return Ok(None) };
         // One that cannot be read is as good as none: the source is read whole.
         let Ok(found) = from_json::<Validators>(&key, &object.bytes) else { return Ok(None) };
-        let same = found.location == pipe.source.location.display()
+        let same = found.source == source_hash(pipe)
             && found.mapping == mapping
             && Some(found.run) == committed;
         Ok((same && report.source.replayed_from.is_none()).then_some(found))
@@ -344,6 +362,15 @@ impl Crawl<'_> {
         });
         stop.drop_guard()
     }
+}
+
+/// Tells one source from another, also where their addresses differ only in what is never shown.
+fn source_hash(pipe: &Pipe) -> String {
+    let address = match &pipe.source.location {
+        Location::Http(url) => url.expose().to_owned(),
+        Location::File(path) => path.display().to_string(),
+    };
+    hash::hex(hash::bytes_hash(address.as_bytes()))
 }
 
 /// A change that is ready to be committed.

@@ -5,6 +5,7 @@
 
 use super::raw::RawWriter;
 use bytes::Bytes;
+use feedfleet_feed::CutOff;
 use feedfleet_http::FetchError;
 use feedfleet_objects::ObjectError;
 use std::io::{self, Read};
@@ -80,6 +81,8 @@ pub(crate) fn start(
         if pumped.has_failed() {
             // Nothing that failed may look like an end.
             pump.send(Err(io::Error::from(io::ErrorKind::BrokenPipe)));
+        } else if let Err(PieceError::Truncated(why)) = &pumped.end {
+            pump.send(Err(io::Error::other(CutOff(why.clone()))));
         }
         pumped
     });
@@ -188,8 +191,7 @@ impl Read for PieceReader {
         while self.current.is_empty() {
             match self.incoming.recv() {
                 Ok(Ok(piece)) => self.current = piece,
-                // `Interrupted` would be tried again by callers.
-                Ok(Err(e)) => return Err(io::Error::other(e)),
+                Ok(Err(e)) => return Err(e),
                 Err(_) => return Ok(0),
             }
         }

@@ -29,6 +29,7 @@ pub(crate) struct Access<'a> {
     pub archive: Option<&'a Place>,
     /// Counts the bytes that come from the source itself.
     pub fetched: &'a Arc<AtomicU64>,
+    /// Ends the transfer, for whatever reason.
     pub cancel: &'a CancellationToken,
 }
 
@@ -45,6 +46,8 @@ pub(crate) struct Incoming {
     pub reader: PieceReader,
     pub pump: JoinHandle<Pumped>,
     pub facts: Facts,
+    /// Ends the transfer: nobody needs the rest.
+    pub stop: CancellationToken,
 }
 
 /// What is known of the source before it has been read.
@@ -101,19 +104,23 @@ pub(crate) async fn open(
             let mut request = plain_request(pipe, url);
             request.etag = validators.and_then(|v| v.etag.clone());
             request.last_modified = validators.and_then(|v| v.last_modified.clone());
-            access.http.get(request).await?
+            access.http.get(request).await.map_err(|e| e.shown_as(&place))?
         }
     };
     match (response.status(), earlier) {
         (StatusCode::OK, _) => {
-            let facts = facts_of(&response, place);
-            begin(access, fetch(access, response), facts, found.as_ref()).await
+            let facts = facts_of(&response, place.clone());
+            begin(access, fetch(access, response, place), facts, found.as_ref()).await
         }
         (StatusCode::PARTIAL_CONTENT, Some((found, facts))) => {
             let total = response.content_range().and_then(|range| range.total);
-            open_rest(access, fetch(access, response), total, found, facts).await
+            open_rest(access, fetch(access, response, place), total, found, facts).await
         }
-        (StatusCode::NOT_MODIFIED, _) => Ok(Opened::NotModified),
+        (StatusCode::NOT_MODIFIED, _) if validators.is_some() => Ok(Opened::NotModified),
+        (status @ StatusCode::NOT_MODIFIED, _) => {
+            let text = format!("{place} answered {status} though no condition was sent");
+            Err(Failure::retry(ReasonClass::SourceUnavailable, text))
+        }
         (status, _) => Err(Failure::of_status(status, response.retry_after(), &place)),
     }
 }
@@ -202,7 +209,7 @@ async fn ask_for_rest(
         Ok(response) => response,
         // Such as another range than was asked for.
         Err(e) if matches!(e.kind, FetchErrorKind::Other(_)) => return Ok(None),
-        Err(e) => return Err(e.into()),
+        Err(e) => return Err(e.shown_as(&raw.location).into()),
     };
     let is_answer = match response.status() {
         StatusCode::PARTIAL_CONTENT => is_rest(&response, raw, pipe.source.limits.max_bytes),
@@ -261,7 +268,7 @@ async fn begin(
 
 fn start(access: Access<'_>, input: Input, facts: Facts) -> Opened {
     let (reader, pump) = pump::start(input, access.fetched.clone(), access.cancel.clone());
-    Opened::Body(Box::new(Incoming { reader, pump, facts }))
+    Opened::Body(Box::new(Incoming { reader, pump, facts, stop: access.cancel.clone() }))
 }
 
 fn own_facts(access: Access<'_>, raw: &RawFacts) -> Facts {
@@ -309,8 +316,8 @@ fn plain_request(pipe: &Pipe, url: &str) -> Request {
     request
 }
 
-/// Fetches a body on a task of the runtime, until it is cancelled.
-fn fetch(access: Access<'_>, mut response: Response) -> Box<dyn Pieces> {
+/// Fetches a body on a task of the runtime, until it is cancelled. `place`: how its address is shown.
+fn fetch(access: Access<'_>, mut response: Response, place: String) -> Box<dyn Pieces> {
     let (chunks, incoming) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
     let stop = access.cancel.clone();
     tokio::spawn(async move {
@@ -319,7 +326,7 @@ fn fetch(access: Access<'_>, mut response: Response) -> Box<dyn Pieces> {
                 chunk = response.chunk() => chunk,
                 () = stop.cancelled() => return,
             };
-            let piece = match chunk {
+            let piece = match chunk.map_err(|e| e.shown_as(&place)) {
                 Ok(bytes) => Ok(bytes),
                 Err(e) if matches!(e.kind, FetchErrorKind::Truncated { .. }) => {
                     Err(PieceError::Truncated(e.to_string()))
