@@ -1,6 +1,7 @@
 //! Whole feeds on small literals, one format after the other.
 
 mod damage;
+mod feedparser;
 
 use crate::testing::{Whole, field, read, read_error, source};
 use crate::{Change, Completeness, FeedError, FeedReader, Hints, RefusalReason, Settings, Step};

@@ -1,5 +1,6 @@
 //! Feedfleet from outside: the real binary on a folder of its own, sources served from this machine.
 
+mod bad_input;
 mod dlq;
 mod doctor;
 mod faults;
