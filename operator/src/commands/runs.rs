@@ -149,7 +149,22 @@ pub fn print_report(report: &RunReport) {
         line("completeness", text::printable(text).into_owned());
     }
     if let (Some(encoding), Some(compression)) = (&source.encoding, &source.compression) {
-        line("reading", format!("encoding {encoding}, compression {compression}"));
+        let label = source.wrong_encoding_label.as_deref();
+        let label = label.map(|label| format!(" (labelled {label})")).unwrap_or_default();
+        line("reading", format!("encoding {encoding}{label}, compression {compression}"));
+    }
+    let cleaned: Vec<_> = [
+        (source.control_characters, "control characters taken out"),
+        (source.replaced_characters, "characters that could not be decoded"),
+        (source.unknown_references, "unknown references kept as written"),
+        (source.dropped_values, "values dropped, of too many fields"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{} {what}", text::count(count)))
+    .collect();
+    if !cleaned.is_empty() {
+        line("cleaned", cleaned.join(", "));
     }
     if let Some(bytes) = source.resumed_at_bytes {
         line("resumed", format!("{} had been archived by earlier attempts", text::bytes(bytes)));

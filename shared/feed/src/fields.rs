@@ -20,6 +20,8 @@ pub(crate) struct Names {
     /// By field number plus one: the field that came after it the last time; records repeat themselves.
     followers: Vec<u32>,
     turned_away: u64,
+    /// Control characters taken out of values.
+    removed: u64,
 }
 
 impl Names {
@@ -42,6 +44,16 @@ impl Names {
     /// Values dropped because there are too many names, or a name is too long.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away
+    }
+
+    /// Control characters taken out of values.
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    /// Counts control characters taken out of a value.
+    pub(crate) fn count_removed(&mut self, characters: u64) {
+        self.removed += characters;
     }
 
     /// The number of a name, which is new or known. None when the feed has too many.

@@ -1,6 +1,7 @@
 //! One JSON object as a record: `a.b` for a key in a key, `a[0].b` for an object in a list, the list's own
 //! name for plain values in a list.
 
+use crate::clean::push_clean;
 use crate::fields::{Names, Record};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt::{self, Display, Write};
@@ -53,7 +54,10 @@ impl Out<'_> {
 
     fn push(&mut self, value: &str) {
         if let Some(field) = self.field() {
-            self.record.push(field, value);
+            // What stands as `\u0000` in the text was not there to be taken out of it.
+            let mut removed = 0;
+            self.record.push_with(field, |text| removed = push_clean(value, text));
+            self.names.count_removed(removed);
         }
     }
 
@@ -178,7 +182,7 @@ impl<'de> Visitor<'de> for Key<'_> {
         if !self.path.is_empty() {
             self.path.push('.');
         }
-        self.path.push_str(key);
+        push_clean(key, self.path);
         Ok(())
     }
 }
@@ -211,6 +215,12 @@ mod tests {
             ("neg", "-1"),
         ];
         assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn control_characters_do_not_hide_in_escapes() {
+        let values = values(r#"{"a\u0000b": "x\u0001y\n", "c": "\u0000"}"#).unwrap();
+        assert_eq!(values, [("ab".to_owned(), "xy".to_owned())]);
     }
 
     #[test]

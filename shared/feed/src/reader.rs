@@ -351,7 +351,7 @@ impl FeedReader {
             encoding: text.encoding(),
             wrong_encoding_label: text.wrong_label(),
             replaced_characters: text.replaced(),
-            control_characters: text.removed(),
+            control_characters: text.removed() + self.names.removed(),
             unknown_references,
             dropped_values: self.names.turned_away(),
         }

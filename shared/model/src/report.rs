@@ -216,6 +216,16 @@ pub struct SourceFacts {
     pub content_type: Option<String>,
     /// Encoding found.
     pub encoding: Option<String>,
+    /// The encoding that setting, declaration or HTTP header named, where the bytes contradict it.
+    pub wrong_encoding_label: Option<String>,
+    /// Characters that could not be decoded.
+    pub replaced_characters: u64,
+    /// NUL and other control characters taken out.
+    pub control_characters: u64,
+    /// References such as `&lol;` that nobody knows; kept as written.
+    pub unknown_references: u64,
+    /// Values dropped because the source has too many field names, or too long ones.
+    pub dropped_values: u64,
     /// Compression found.
     pub compression: Option<String>,
     /// Whether the source was read to its end, and how that is known.

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A word in code style that begins with one of these and a slash is a path from the root.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     ".ci",
     ".github",
     "docs",
     "examples",
+    "fuzz",
     "infra",
     "operator",
     "query",

@@ -34,14 +34,14 @@ fn bad_addresses() {
     let write = |name: &str, url: &str| {
         fleet.pipe(name, &format!("[source]\nurl = \"{url}\"\n{REST}"));
     };
-    rows.iter().for_each(|(name, _, _)| write(*name, "products.csv"));
+    rows.iter().for_each(|(name, _, _)| write(name, "products.csv"));
     let mut worker = fleet.spawn(&["worker"]);
-    let pipes = rows.each_ref().map(|(name, _, _)| *name);
+    let pipes = rows.each_ref().map(|(name, _, _)| name);
     let before = good_night(&fleet, &pipes);
-    rows.iter().for_each(|(name, url, _)| write(*name, url.as_str()));
+    rows.iter().for_each(|(name, url, _)| write(name, url.as_str()));
     night(&fleet, &pipes);
 
-    let cases = rows.each_ref().map(|(name, _, says)| Case::new(*name, "dead", *says));
+    let cases = rows.each_ref().map(|(name, _, says)| Case::new(name, "dead", says));
     check_all(&fleet, &cases, &before);
     assert_eq!(server.hits("/feed"), 0);
     assert!(worker.is_running(), "{}", worker.stderr());

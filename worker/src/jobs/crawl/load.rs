@@ -338,6 +338,11 @@ impl<'a> Pass<'a> {
         let stats = reader.stats();
         self.decoded = stats.decoded_bytes;
         self.facts.encoding = Some(stats.encoding.to_owned());
+        self.facts.wrong_encoding_label = stats.wrong_encoding_label.map(str::to_owned);
+        self.facts.replaced_characters = stats.replaced_characters;
+        self.facts.control_characters = stats.control_characters;
+        self.facts.unknown_references = stats.unknown_references;
+        self.facts.dropped_values = stats.dropped_values;
         self.facts.compression = Some(compression_name(&stats.compression));
         self.completeness = reader.completeness();
     }
