@@ -2,12 +2,12 @@
 //! handler decides, and counts what it was asked for.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -20,17 +20,24 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Sends the body in pieces of so many bytes, with this pause after each.
     pub drip: Option<(usize, Duration)>,
+    /// Sends nothing of all this, and resets the connection.
+    pub reset: bool,
 }
 
 impl Reply {
     /// 200 with this body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into(), drip: None }
+        Self { status: 200, headers: Vec::new(), body: body.into(), drip: None, reset: false }
     }
 
     /// This status, without a body.
     pub fn status(status: u16) -> Self {
         Self { status, ..Self::ok("") }
+    }
+
+    /// No answer: the connection is reset.
+    pub fn reset() -> Self {
+        Self { reset: true, ..Self::ok("") }
     }
 
     /// With a header more.
@@ -40,6 +47,11 @@ impl Reply {
         self
     }
 }
+
+/// A longer head is not answered.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Nor is one that takes longer to come.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A server; it stops when it goes out of scope.
 pub struct Server {
@@ -119,22 +131,47 @@ impl Drop for Server {
 type Handler = dyn Fn(&str, &[(String, String)]) -> Reply;
 
 fn answer(
-    stream: &TcpStream,
+    mut stream: &TcpStream,
     hits: &Mutex<HashMap<String, usize>>,
     sent: &AtomicU64,
     handler: &Handler,
 ) -> io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    let Some(path) = first.split(' ').nth(1) else { return Ok(()) };
+    let Some(mut head) = peek_head(stream)? else { return Ok(()) };
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let mut lines = text.lines();
+    let Some(path) = lines.next().and_then(|first| first.split(' ').nth(1)) else { return Ok(()) };
     let mut headers = Vec::new();
     for line in lines {
-        let line = line?;
         let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     *hits.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default() += 1;
-    send(stream, &handler(path, &headers), sent)
+    let reply = handler(path, &headers);
+    if reply.reset {
+        // A connection that is closed with bytes unread is reset.
+        return Ok(());
+    }
+    stream.read_exact(&mut head)?;
+    send(stream, &reply, sent)
+}
+
+/// The head of a request, which stays unread. None: the visitor sends no whole head.
+fn peek_head(stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let begun = Instant::now();
+    let mut head = vec![0; MAX_HEAD_BYTES];
+    loop {
+        let bytes = stream.peek(&mut head)?;
+        let end = head[..bytes].windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            head.truncate(end + 4);
+            return Ok(Some(head));
+        }
+        if bytes == 0 || bytes == head.len() || begun.elapsed() > HEAD_WITHIN {
+            return Ok(None);
+        }
+        // The rest is on its way; peeking does not wait for it.
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn send(mut stream: &TcpStream, reply: &Reply, sent: &AtomicU64) -> io::Result<()> {

@@ -36,7 +36,7 @@ fn bad_addresses() {
     };
     rows.iter().for_each(|(name, _, _)| write(name, "products.csv"));
     let mut worker = fleet.spawn(&["worker"]);
-    let pipes = rows.each_ref().map(|(name, _, _)| name);
+    let pipes = rows.each_ref().map(|(name, _, _)| *name);
     let before = good_night(&fleet, &pipes);
     rows.iter().for_each(|(name, url, _)| write(name, url.as_str()));
     night(&fleet, &pipes);

@@ -130,7 +130,8 @@ fn cut_short() -> Vec<Row> {
     vec![
         of_xml(Case::new("xml-cut", "held", &["truncated", "no closing </rss>"]), xml_cut),
         of_csv(
-            Case::new("csv-cut", "held", &["truncated", "no line end"]),
+            // What is left of the last line still names its product, which therefore stays.
+            Case::new("csv-cut", "done", &["truncated", "no line end", "3 unchanged, 1 refused"]),
             Reply::ok(in_last_line),
         ),
         // What came looks whole; only the length says that it is not.
@@ -139,7 +140,7 @@ fn cut_short() -> Vec<Row> {
             Reply::ok(without_last_line).header("Content-Length", whole.len().to_string()),
         ),
         of_csv(
-            Case::new("length-too-small", "held", &["truncated", "no line end"]),
+            Case::new("length-too-small", "done", &["truncated", "no line end"]),
             Reply::ok(whole.as_str()).header("Content-Length", in_last_line.len().to_string()),
         ),
         Row {

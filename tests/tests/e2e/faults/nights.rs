@@ -184,12 +184,14 @@ fn title(number: u64) -> String {
     format!("Größe \"{number}\" & <漢字> № {}", number * 7)
 }
 
-fn image_path(pipe: &str, image: u64) -> String {
+/// The path of a picture.
+pub(crate) fn image_path(pipe: &str, image: u64) -> String {
     format!("/picture/{pipe}/{image}.png")
 }
 
 /// A picture of one pixel.
-const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
+pub(crate) const PIXEL: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
     \0\0\0\x0cIDATx\xdacPh8\0\0\x02$\x01a\xe3\xe9I<\0\0\0\0IEND\xaeB`\x82";
 
 /// A server of feeds and pictures. It answers conditional requests for a feed that has not changed with 304.

@@ -96,7 +96,7 @@ mod tests {
             rest = after;
         }
         let Answer::Refused { reason } = next(&mut rest) else { panic!("it is a page") };
-        assert!(reason.contains("piece of HTML"), "{reason}");
+        assert!(reason.contains("HTML page"), "{reason}");
         assert!(matches!(next(&mut rest), Answer::Picture { width: 5, height: 6, .. }));
         assert!(rest.is_empty());
     }

@@ -2,6 +2,7 @@
 
 use super::super::raw::{Place, RawFacts, RawWriter};
 use super::*;
+use feedfleet_feed::CutOff;
 use feedfleet_model::{RunId, RunKey};
 use feedfleet_objects::FolderObjects;
 use tempfile::TempDir;
@@ -100,7 +101,8 @@ fn what_was_cut_short_can_be_used_but_is_not_whole() {
     let scene = Scene::new();
     let pieces = fetched(&["ab"], Some(PieceError::Truncated("cut".to_owned())), false);
     let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
-    assert_eq!(read.unwrap(), "ab");
+    let error = read.expect_err("the parser is told");
+    assert!(error.get_ref().is_some_and(|e| e.is::<CutOff>()), "{error:?}");
     assert!(matches!(pumped.end, Err(PieceError::Truncated(_))), "{pumped:?}");
     assert_eq!(scene.archived(), ("ab".to_owned(), false));
 }
