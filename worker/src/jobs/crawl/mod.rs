@@ -249,6 +249,10 @@ impl Crawl<'_> {
             (loaded.bytes, loaded.refusals.clone(), loaded.warnings.clone());
         let note = loaded.note.clone();
         self.update(move |report| {
+            // A worker that slept past its lease must not undo what another has finished.
+            if report.state.is_final() {
+                return;
+            }
             report.counts = counts;
             report.bytes = bytes;
             report.refusals = refusals.clone();

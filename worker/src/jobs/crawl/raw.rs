@@ -23,8 +23,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
-/// The most that a part holds: what a transfer has in memory, and what a killed worker loses of it. Smaller
+/// The most that a part holds: what a transfer has in memory, twice, and what a killed worker loses of it, likewise. Smaller
 /// parts would be synced more often than is free, larger ones would weigh in the budget of a small worker.
 const PART_BYTES: usize = 4 * 1024 * 1024;
 
@@ -151,7 +152,9 @@ pub(crate) struct RawWriter {
     facts: RawFacts,
     version: Version,
     buffer: BytesMut,
-    /// What this transfer has written.
+    /// The part that is being written while the next one fills.
+    in_flight: Option<JoinHandle<Result<(), ObjectError>>>,
+    /// What this transfer has written, the part in flight included.
     written: Segment,
 }
 
@@ -192,6 +195,7 @@ impl RawWriter {
             facts,
             version,
             buffer: BytesMut::new(),
+            in_flight: None,
             written: Segment { transfer, parts: 0, bytes: 0 },
         })
     }
@@ -218,6 +222,7 @@ impl RawWriter {
     /// likewise.
     pub fn finish(mut self, whole: bool) -> Result<(), ObjectError> {
         self.put_part()?;
+        self.settle()?;
         if !whole {
             return Ok(());
         }
@@ -234,16 +239,30 @@ impl RawWriter {
         self.place.put_facts(&self.facts, Expected::Version(self.version)).await.map(|_| ())
     }
 
+    /// Begins to write the part at hand, once the one before it is there: parts have no gaps.
     fn put_part(&mut self) -> Result<(), ObjectError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.settle()?;
         let Segment { transfer, parts, .. } = self.written;
         let key = keys::raw_part(&self.place.run, transfer, parts);
         let bytes = self.buffer.split().freeze();
         self.written.bytes += bytes.len() as u64;
-        self.place.runtime.block_on(self.place.objects.put(&key, bytes))?;
         self.written.parts += 1;
+        let objects = self.place.objects.clone();
+        let put = async move { objects.put(&key, bytes).await.map(|_| ()) };
+        self.in_flight = Some(self.place.runtime.spawn(put));
         Ok(())
+    }
+
+    /// Waits for the part in flight.
+    fn settle(&mut self) -> Result<(), ObjectError> {
+        let Some(part) = self.in_flight.take() else { return Ok(()) };
+        self.place.runtime.block_on(part).unwrap_or_else(|stopped| {
+            let subject = keys::raw(&self.place.run).to_string();
+            let source = io::Error::other(stopped);
+            Err(ObjectError { action: "write a part of", subject, source })
+        })
     }
 }

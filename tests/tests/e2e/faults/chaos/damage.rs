@@ -81,8 +81,8 @@ fn tear(path: &Path) {
     fs::write(path, "{\"half\": ").expect("a temporary folder can be written");
 }
 
-/// The raw snapshot of the run that a dead worker had in hand. None, too, where the run is in the table: nobody
-/// needs its snapshot then, or takes it anew.
+/// The raw snapshot of the run that a dead worker had in hand. None, too, where the run is in the table: its
+/// snapshot is not read again, and nobody would find the damage.
 fn snapshot(fleet: &Fleet, pipes: &[Pipe], worker: u32) -> Option<PathBuf> {
     let lost = |pipe: &Pipe| Some((pipe.name.clone(), pipe.lost_by(fleet, worker)?));
     let (pipe, run) = pipes.iter().find_map(lost)?;

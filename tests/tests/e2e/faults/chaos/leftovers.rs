@@ -42,7 +42,7 @@ pub(super) fn check(aftermath: &mut Aftermath) {
             ["held", pipe, run] => night(&pipes, pipe, run).is_some_and(|n| n.cut.is_some()),
             ["images", pipe, ..] => {
                 let hash = keys::picture_hash(&key);
-                pipes.get(pipe).zip(hash).is_some_and(|(known, h)| known.pictures.contains(&h))
+                pipes.get(*pipe).zip(hash).is_some_and(|(known, h)| known.pictures.contains(&h))
             }
             _ => false,
         };

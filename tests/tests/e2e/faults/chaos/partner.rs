@@ -105,9 +105,8 @@ impl Fault {
 }
 
 /// One night's feed.
-#[derive(Clone)]
 struct Feed {
-    body: Arc<Vec<u8>>,
+    body: Vec<u8>,
     etag: String,
     fault: Option<Fault>,
     /// Requests that it still befalls.
@@ -203,7 +202,7 @@ impl Partner {
         body.hash(&mut hasher);
         let etag = format!("\"{:x}\"", hasher.finish());
         let left = if matches!(fault, Some(Fault::Slow(_))) { SLOW_REQUESTS } else { 1 };
-        let feed = Feed { body: Arc::new(body), etag, fault, left };
+        let feed = Feed { body, etag, fault, left };
         self.shelf.lock().expect("no handler panics").feeds.insert(path.to_owned(), feed);
     }
 

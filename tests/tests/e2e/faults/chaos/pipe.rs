@@ -57,7 +57,7 @@ impl Pipe {
         let nights = Nights::new(random.below(u64::MAX), PRODUCTS);
         let pipe = Self {
             name: format!("pipe-{number}"),
-            mirrors: number % 2 == 0,
+            mirrors: number.is_multiple_of(2),
             is_packed: number % 4 >= 2,
             nights,
             random,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What must have happened in a long run.
-const ALL: [&str; 24] = [
+const ALL: &[&str] = &[
     "attempts: interrupted",
     "attempts: lost",
     "attempts: retry",
@@ -57,7 +57,7 @@ impl Tally {
     /// That every kind of fault happened, and what should come of some.
     pub(super) fn assert_all_happened(&self) {
         for what in ALL {
-            assert!(self.0.contains_key(what), "never: {what}\n{self}");
+            assert!(self.0.contains_key(*what), "never: {what}\n{self}");
         }
     }
 }
