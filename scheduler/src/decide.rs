@@ -123,12 +123,17 @@ pub async fn approve(
 ) -> Result<Approval, DecideError> {
     let report = load(deps, run).await?;
     match report.decision {
-        Some(decision) if decision.approved => return Ok(Approval::Already(decision)),
-        Some(decision) => return Err(DecideError::Decided { run: run.clone(), decision }),
+        // Still held: an approval was interrupted, and is finished now.
+        Some(decision) if decision.approved && report.state != RunState::Held => {
+            return Ok(Approval::Already(decision));
+        }
+        Some(decision) if !decision.approved => {
+            return Err(DecideError::Decided { run: run.clone(), decision });
+        }
         None if report.state != RunState::Held => {
             return Err(DecideError::NotHeld { run: run.clone(), state: report.state });
         }
-        None => {}
+        _ => {}
     }
     let ids = held_ids(deps, run, report.counts.held).await?;
     let listed = ids.len() as u64;
@@ -136,17 +141,42 @@ pub async fn approve(
         refuse_if_moved_on(deps, run).await?;
         return Ok(Approval::Would { remove: listed });
     }
+    claim(deps, run, decider).await?;
     let (table, key) = (deps.catalog.products().clone(), run.clone());
     let retired = blocking(move || retire(&table, &key.pipe, key.run, &ids)).await?;
-    let (removed, version) = match retired {
-        Retirement::Done { removed, version } => (removed, Some(version)),
+    let refused = match retired {
+        Retirement::Done { removed, version } => {
+            return applied(deps, run, removed, Some(version)).await;
+        }
         // Carried out by a try that did not get as far as the report: all that was listed has gone.
-        Retirement::AlreadyIn => (listed, None),
-        Retirement::MovedOn { by } => return Err(DecideError::MovedOn { run: run.clone(), by }),
-        Retirement::RolledBack => return Err(DecideError::RolledBack(run.clone())),
-        Retirement::NotCommitted => return Err(DecideError::NotCommitted(run.clone())),
+        Retirement::AlreadyIn => return applied(deps, run, listed, None).await,
+        Retirement::MovedOn { by } => DecideError::MovedOn { run: run.clone(), by },
+        Retirement::RolledBack => DecideError::RolledBack(run.clone()),
+        Retirement::NotCommitted => DecideError::NotCommitted(run.clone()),
     };
-    let report = note(deps, run, decider, true, removed).await?;
+    withdraw(deps, run).await?;
+    Err(refused)
+}
+
+/// Notes that an approval has been carried out.
+async fn applied(
+    deps: &Deps,
+    run: &RunKey,
+    removed: u64,
+    version: Option<u64>,
+) -> Result<Approval, DecideError> {
+    let now = deps.clock.now();
+    let report = deps
+        .reports()
+        .update(run, move |report| {
+            if report.state == RunState::Held {
+                report.state = RunState::Done;
+                report.counts.removed += removed;
+                report.counts.live = report.counts.live.saturating_sub(removed);
+                report.updated_at = now;
+            }
+        })
+        .await?;
     tracing::info!(run = %run, removed, "held removals approved");
     Ok(Approval::Applied { removed, live: report.counts.live, version })
 }
@@ -177,7 +207,22 @@ pub async fn reject(
     if decider.dry_run {
         return Ok(Rejection::Would(report.counts.held));
     }
-    note(deps, run, decider, false, 0).await?;
+    let decision = decision(deps, decider, false);
+    let now = decision.at;
+    let mine = decision.clone();
+    let report = deps
+        .reports()
+        .update(run, move |report| {
+            if report.decision.is_none() {
+                report.state = RunState::Done;
+                report.decision = Some(mine.clone());
+                report.updated_at = now;
+            }
+        })
+        .await?;
+    if let Some(earlier) = report.decision.filter(|found| *found != decision) {
+        return Err(DecideError::Decided { run: run.clone(), decision: earlier });
+    }
     tracing::info!(run = %run, held = report.counts.held, "held removals rejected");
     Ok(Rejection::Kept(report.counts.held))
 }
@@ -223,28 +268,41 @@ async fn refuse_if_moved_on(deps: &Deps, run: &RunKey) -> Result<(), DecideError
     }
 }
 
-async fn note(
-    deps: &Deps,
-    run: &RunKey,
-    decider: &Decider,
-    approved: bool,
-    removed: u64,
-) -> Result<RunReport, ReportError> {
-    let now = deps.clock.now();
-    let decision =
-        Decision { approved, by: decider.by.clone(), at: now, note: decider.note.clone() };
-    deps.reports()
+/// Writes the approval into the report before anything is removed: of two operators who decide at once, the
+/// first one's word stands.
+async fn claim(deps: &Deps, run: &RunKey, decider: &Decider) -> Result<(), DecideError> {
+    let mine = decision(deps, decider, true);
+    let report = deps
+        .reports()
         .update(run, move |report| {
-            // Two operators at once: the first one's word stands.
             if report.decision.is_none() {
-                report.state = RunState::Done;
-                report.counts.removed += removed;
-                report.counts.live = report.counts.live.saturating_sub(removed);
-                report.decision = Some(decision.clone());
-                report.updated_at = now;
+                report.decision = Some(mine.clone());
             }
         })
-        .await
+        .await?;
+    match report.decision {
+        Some(decision) if !decision.approved => {
+            Err(DecideError::Decided { run: run.clone(), decision })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes an approval back that could not be carried out.
+async fn withdraw(deps: &Deps, run: &RunKey) -> Result<(), DecideError> {
+    deps.reports()
+        .update(run, |report| {
+            if report.state == RunState::Held {
+                report.decision = None;
+            }
+        })
+        .await?;
+    Ok(())
+}
+
+fn decision(deps: &Deps, decider: &Decider, approved: bool) -> Decision {
+    let (by, note) = (decider.by.clone(), decider.note.clone());
+    Decision { approved, by, at: deps.clock.now(), note }
 }
 
 /// Runs blocking work off the runtime's threads. A panic in it is a panic here.

@@ -43,6 +43,7 @@ const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
 pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: CancellationToken) {
+    let has_fleet = fleet.is_some();
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = upkeep::keep(&deps, &shutdown);
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
@@ -59,10 +60,13 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
                 fleet.reconcile(&deps).await;
             }
         }
+        // Whatever else is going on: workers are told at once.
+        if let Some(fleet) = fleet {
+            fleet.stop(&deps).await;
+        }
     };
     tokio::join!(ticking, rescue, folding, upkeep, desk);
-    if let Some(fleet) = fleet {
-        fleet.stop(&deps).await;
+    if has_fleet {
         // The workers' last receipts.
         fold::fold_receipts(&deps).await;
     }
@@ -85,6 +89,7 @@ fn load_config(deps: &Deps) -> Option<Config> {
     }
 }
 
+/// Does a duty again and again. Each can be cut short at any point, as a kill would.
 async fn every<F: Future<Output = ()>>(
     interval: Duration,
     shutdown: &CancellationToken,
@@ -92,7 +97,10 @@ async fn every<F: Future<Output = ()>>(
 ) {
     let mut ticker = Ticker::new(interval);
     while ticker.next(shutdown).await {
-        duty().await;
+        tokio::select! {
+            () = duty() => {}
+            () = shutdown.cancelled() => return,
+        }
     }
 }
 

@@ -196,11 +196,16 @@ fn keep_table(table: &Table) -> Result<(), CatalogError> {
     let pipes: BTreeSet<PipeName> =
         snapshot.files(None)?.iter().filter_map(|f| f.pipe.parse().ok()).collect();
     for pipe in pipes {
-        if let Some(done) = compact(table, &snapshot, &pipe, CompactionLimits::default())? {
-            tracing::info!(
+        match compact(table, &snapshot, &pipe, CompactionLimits::default()) {
+            Ok(None) => {}
+            Ok(Some(done)) => tracing::info!(
                 table = table.spec().name, %pipe, files_before = done.files_before,
                 files_after = done.files_after, dead_rows = done.dead_rows, "pipe compacted"
-            );
+            ),
+            // The other pipes need not wait for this one.
+            Err(e) => {
+                tracing::warn!(table = table.spec().name, %pipe, error = %e, "could not compact");
+            }
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::error::CatalogError;
 use crate::read::for_each_batch;
 use crate::table::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, StringArray};
+use arrow::datatypes::TimestampMicrosecondType;
 use feedfleet_model::hash::bytes_hash;
 
 /// A row that was not mentioned.
@@ -96,20 +97,53 @@ pub(crate) fn link_hash(link: &str) -> u64 {
     bytes_hash(link.as_bytes()) as u64
 }
 
-/// How many of `a` can be paired with one of `b` that is equal, each once. Both are sorted for it.
-pub(crate) fn in_common(a: &mut [u64], b: &mut [u64]) -> u64 {
-    a.sort_unstable();
-    b.sort_unstable();
-    let (mut pairs, mut i, mut j) = (0, 0, 0);
-    while i < a.len() && j < b.len() {
-        match a[i].cmp(&b[j]) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                pairs += 1;
-                i += 1;
-                j += 1;
+/// A row's link, and when its product was first seen, in epoch microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Page {
+    pub link: u64,
+    pub first_seen: i64,
+}
+
+/// Calls `visit` with the page of every live row, and whether it is one of `rows`. `files` and `rows` go
+/// together; the rows of a file ascend.
+pub(crate) fn for_each_page(
+    snapshot: &Snapshot,
+    files: &[DataFile],
+    rows: &[Vec<Missing>],
+    visit: &mut dyn FnMut(Page, bool),
+) -> Result<(), CatalogError> {
+    for (file, missing) in files.iter().zip(rows) {
+        let mut rest = missing.iter().map(|missing| u64::from(missing.row)).peekable();
+        for_each_batch(snapshot, file, Some(&["link", "first_seen"]), |rows| {
+            let column = |name| rows.batch.column_by_name(name);
+            let links = column("link").and_then(|c| c.as_string_opt::<i32>());
+            let times =
+                column("first_seen").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+            let (Some(links), Some(times)) = (links, times) else { return Ok(()) };
+            for place in rows.live() {
+                let row = rows.first_row + place as u64;
+                let is_among = rest.next_if_eq(&row).is_some();
+                if links.is_valid(place) {
+                    let link = link_hash(links.value(place));
+                    visit(Page { link, first_seen: times.value(place) }, is_among);
+                }
             }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// How many of `gone` can be paired, each once, with one of `others` that has the same link and was first
+/// seen later.
+pub(crate) fn successors(mut gone: Vec<Page>, mut others: Vec<Page>) -> u64 {
+    gone.sort_unstable();
+    others.sort_unstable();
+    let (mut pairs, mut others) = (0, others.into_iter().peekable());
+    for page in gone {
+        while others.next_if(|other| *other <= page).is_some() {}
+        if others.next_if(|other| other.link == page.link).is_some() {
+            pairs += 1;
         }
     }
     pairs
@@ -120,11 +154,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_links_are_paired_once_each() {
-        assert_eq!(in_common(&mut [3, 1, 2], &mut [2, 4, 3]), 2);
-        // One page for the whole shop pairs no more products than there are new ones.
-        assert_eq!(in_common(&mut [7, 7, 7], &mut [7]), 1);
-        assert_eq!(in_common(&mut [], &mut [1]), 0);
+    fn a_page_has_one_successor_that_came_later() {
+        let pages = |pages: &[(u64, i64)]| -> Vec<Page> {
+            pages.iter().map(|&(link, first_seen)| Page { link, first_seen }).collect()
+        };
+        let pairs = |gone: &[_], others: &[_]| successors(pages(gone), pages(others));
+        assert_eq!(pairs(&[(3, 1), (1, 1), (2, 1)], &[(2, 9), (4, 9), (3, 9)]), 2);
+        // One page for the whole shop pairs no more products than came later.
+        assert_eq!(pairs(&[(7, 1), (7, 1), (7, 1)], &[(7, 9)]), 1);
+        // Variants of one product came together: that some are left is no change of ids.
+        assert_eq!(pairs(&[(7, 5)], &[(7, 5), (7, 4)]), 0);
+        assert_eq!(pairs(&[(7, 2), (7, 8)], &[(7, 5), (7, 9)]), 2);
+        assert_eq!(pairs(&[], &[(1, 1)]), 0);
     }
 
     #[test]

@@ -265,6 +265,9 @@ fn a_change_of_all_ids_is_recognised_and_held() {
     assert_eq!(held["state"], "held", "{held:#}");
     assert_counts(&held, &[("new", 40), ("held", 40), ("removed", 0), ("live", 80)]);
     assert!(why(&held).contains("40 of 40 absent products have the link"), "{held:#}");
+    // The next night, when the new ids are new no more, they still wait for somebody.
+    let held = fleet.run_pipe("shop");
+    assert_counts(&held, &[("new", 0), ("held", 40), ("removed", 0), ("live", 80)]);
     let run = run_of(&held);
     fleet.run(&["runs", "approve", "shop", &run]).ok().says(&["40 products removed", "40 live"]);
     assert_eq!(numbers(&fleet, "shop"), (1000..1040).collect::<Vec<_>>());

@@ -6,9 +6,9 @@ use crate::error::CatalogError;
 use crate::stage::Staged;
 use crate::table::{DataFile, Snapshot};
 use crate::tally::{Absent, Tally};
-use crate::unmentioned::{count, for_each_text, in_common, link_hash};
+use crate::unmentioned::{Page, count, for_each_page, for_each_text, successors};
 use feedfleet_model::{PipeName, RunId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl Diff {
     /// Rows that the source has not mentioned and that are due to be removed or held: all of them, until
@@ -47,18 +47,27 @@ impl Diff {
         for_each_text(snapshot, &self.base, &self.unmentioned.waiting, "id", visit)
     }
 
-    /// How many of the rows that are due have the link of a row that is new: products that are still there,
-    /// under other ids. After the last pass, with the snapshot that the diff began with.
-    pub fn renamed(&mut self, snapshot: Option<&Snapshot>) -> Result<u64, CatalogError> {
-        if self.new_links.is_empty() {
-            return Ok(0);
-        }
-        let mut gone = Vec::new();
+    /// How many of the rows that are due have the link of a row that came after them, in this run or in one
+    /// before: products that are still there, under other ids. After the last pass, with the snapshot that
+    /// the diff began with.
+    pub fn renamed(&self, snapshot: Option<&Snapshot>) -> Result<u64, CatalogError> {
+        let Some(snapshot) = snapshot else { return Ok(0) };
         let due = &self.unmentioned.due;
-        for_each_text(snapshot, &self.base, due, "link", &mut |link, _| {
-            gone.push(link_hash(link))
+        let mut gone = Vec::new();
+        for_each_page(snapshot, &self.base, due, &mut |page, is_due| {
+            if is_due {
+                gone.push(page);
+            }
         })?;
-        Ok(in_common(&mut self.new_links, &mut gone))
+        let wanted: HashSet<u64> = gone.iter().map(|page| page.link).collect();
+        let new = self.new_links.iter().map(|&link| Page { link, first_seen: i64::MAX });
+        let mut others: Vec<Page> = new.filter(|page| wanted.contains(&page.link)).collect();
+        for_each_page(snapshot, &self.base, due, &mut |page, is_due| {
+            if !is_due && wanted.contains(&page.link) {
+                others.push(page);
+            }
+        })?;
+        Ok(successors(gone, others))
     }
 
     /// Ends the diff: the change to commit, and what it consists of.

@@ -103,11 +103,18 @@ fn products_under_new_ids_are_known_by_their_links() {
         // Twenty keep their pages, ten have others.
         let renamed: Vec<(u32, u32)> =
             (0..30).map(|n| (n + 100, if n < 20 { n } else { n + 100 })).collect();
-        let (mut diff, snapshot) = read(&catalog, 2, &renamed, shares, &Nights::new());
+        let (diff, snapshot) = read(&catalog, 2, &renamed, shares, &Nights::new());
+        assert_eq!(diff.renamed(snapshot.as_ref()).unwrap(), 20);
+
+        // Nor are they forgotten in the nights after, when the new ids are new no more.
+        commit(&catalog, diff, Absent::Hold);
+        let (diff, snapshot) = read(&catalog, 3, &renamed, shares, &Nights::new());
         assert_eq!(diff.renamed(snapshot.as_ref()).unwrap(), 20);
 
         // Products that are still there keep their pages to themselves.
-        let (mut diff, snapshot) = read(&catalog, 2, &all[..25], shares, &Nights::new());
+        let (_folder, catalog) = self::catalog();
+        commit(&catalog, read(&catalog, 1, &all, 1, &Nights::new()).0, Absent::Remove);
+        let (diff, snapshot) = read(&catalog, 2, &all[..25], shares, &Nights::new());
         assert_eq!(diff.renamed(snapshot.as_ref()).unwrap(), 0);
     }
 }

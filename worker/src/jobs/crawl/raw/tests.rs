@@ -89,6 +89,7 @@ fn a_killed_transfer_loses_less_than_a_part_and_an_interrupted_one_nothing() {
     let (first, rest) = feed.split_at(PART_BYTES + 5);
     let mut killed = scene.begin();
     killed.write(first).unwrap();
+    killed.settle().unwrap();
     drop(killed);
     assert_eq!(scene.look().bytes(), PART_BYTES as u64);
 
@@ -115,6 +116,7 @@ fn a_worker_that_was_replaced_spoils_nothing() {
     let feed = feed(2 * PART_BYTES);
     let mut slow = scene.begin();
     slow.write(&feed[..PART_BYTES]).unwrap();
+    slow.settle().unwrap();
     let mut next = scene.resume();
     next.write(&feed[PART_BYTES..]).unwrap();
     // The first one has not noticed yet.

@@ -1,0 +1,66 @@
+//! What a power cut may not take: seen from outside, as calls to the system.
+
+use super::trace::Trace;
+use feedfleet_tests::Fleet;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// On the second night one product is changed, one goes and one comes: rows of the first night's file die.
+const NIGHTS: [&str; 2] = ["sku,name\n1,Lamp\n2,Chair\n3,Desk\n", "sku,name\n1,Lamp\n2,Sofa\n4,Shelf\n"];
+
+const RUN: [&str; 4] = ["run", "shop", "--wait", "--json"];
+
+/// A fleet with one pipe. Leases are so long that nothing but the message itself is written to the queue.
+fn shop() -> Fleet {
+    let fleet = Fleet::with_fleet_toml("[leases]\nvisibility = \"10m\"\n[workers]\nmax = 1\n");
+    fleet.pipe(
+        "shop",
+        "[source]\nurl = \"products.csv\"\nformat = \"csv\"\n[map]\nid = \"sku\"\ntitle = \"name\"\n\
+         [guard]\nmax_removed = \"50%\"\n[images]\nmirror = false\n",
+    );
+    fleet
+}
+
+/// The files of the product table with this ending.
+fn table_files(fleet: &Fleet, ending: &str) -> BTreeSet<PathBuf> {
+    let table = fleet.path("var/catalog/products");
+    let is_one = |path: &PathBuf| {
+        path.starts_with(&table) && path.extension().is_some_and(|extension| extension == ending)
+    };
+    fleet.files().into_keys().filter(is_one).collect()
+}
+
+/// Promise 11: data and deletion vectors are on the disk before there is a log entry that names them; they, the
+/// log entry and the report, each with its folder, before the message is acknowledged.
+#[test]
+fn all_is_synced_before_the_acknowledgement() {
+    let fleet = shop();
+    let endings = ["parquet", "bin", "json"];
+    for (vectors, feed) in NIGHTS.into_iter().enumerate() {
+        let before = endings.map(|ending| table_files(&fleet, ending));
+        fleet.write("products.csv", feed);
+        let Some(trace) = Trace::of(&fleet, &RUN) else { return };
+        let mut after = endings.map(|ending| table_files(&fleet, ending));
+        for (after, before) in after.iter_mut().zip(&before) {
+            after.retain(|path| !before.contains(path));
+        }
+        let [data, dead, entries] = &after;
+        assert_eq!((data.len(), dead.len()), (1, vectors), "new files: {after:#?}");
+        let entry = entries.last().expect("a run that brings products has a log entry");
+
+        let committed = trace.placed(entry, usize::MAX);
+        let acknowledged = trace.synced_after(&fleet.path("var/queue.db-wal"), committed.ended);
+        for file in data.iter().chain(dead) {
+            trace.assert_durable(file, committed.begun);
+        }
+        for entry in entries {
+            trace.assert_durable(entry, acknowledged.begun);
+        }
+        let report = fleet.report("shop");
+        assert_eq!(report["state"], "done", "{report:#}");
+        let run = report["run"].as_i64().expect("a run has a number");
+        let file = fleet.path(&format!("var/objects/reports/shop/{run:012}.json"));
+        let reported = trace.assert_durable(&file, acknowledged.begun);
+        assert!(reported.begun > committed.ended, "the report was not written after the commit");
+    }
+}

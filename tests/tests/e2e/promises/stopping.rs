@@ -1,0 +1,204 @@
+//! A worker that is told to stop, at every step of its work.
+
+use crate::faults::nights::{Nights, PIXEL, Shop, rows};
+use crate::faults::support::{
+    SOON, attempts, commits, failing_worker, fleet, issue, left, number, report, settled, status,
+    stop,
+};
+use feedfleet_tests::{Fleet, Reply, Server, eventually};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The promise is 100 s, for jobs that take long to stop. These do not.
+const GONE_WITHIN: Duration = Duration::from_secs(20);
+
+/// How each attempt at a run ended.
+fn outcomes(report: &Value) -> Vec<&Value> {
+    attempts(report).iter().map(|attempt| &attempt["end"]["outcome"]).collect()
+}
+
+/// A partner whose pictures wait and whose feed `/slow.xml` comes drop by drop, in forty seconds, while it is busy.
+fn busy_partner(nights: &Arc<Nights>) -> (Server, Arc<AtomicBool>) {
+    let busy = Arc::new(AtomicBool::new(true));
+    let (nights, is_busy) = (Arc::clone(nights), Arc::clone(&busy));
+    let server = Server::start(move |path, headers| {
+        if path.starts_with("/picture/") {
+            while is_busy.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            return Reply::ok(PIXEL).header("Content-Type", "image/png");
+        }
+        let host = headers.iter().find(|(name, _)| name == "host").map(|(_, host)| host.as_str());
+        let base_url = format!("http://{}", host.unwrap_or_default());
+        let pipe = path.trim_start_matches('/').trim_end_matches(".xml");
+        let mut reply = Reply::ok(nights.feed(&base_url, pipe));
+        if pipe == "slow" && is_busy.load(Ordering::SeqCst) {
+            reply.drip = Some((reply.body.len() / 400, Duration::from_millis(100)));
+        }
+        reply
+    });
+    (server, busy)
+}
+
+fn write_pipe(fleet: &Fleet, server: &Server, pipe: &str, images: bool) {
+    let url = format!("{}/{pipe}.xml", server.base_url());
+    fleet.pipe(
+        pipe,
+        &format!(
+            "[source]\nurl = \"{url}\"\nformat = \"google-xml\"\n[images]\nmirror = {images}\n"
+        ),
+    );
+}
+
+/// Promise 9: told to stop with crawls and image jobs in hand and more of both waiting, a worker receives nothing
+/// more, though it has hands free and goes on for seconds. What it had is back on the queue at once, what it could
+/// finish is done, and the next worker does the rest.
+#[test]
+fn told_to_stop_with_its_hands_full() {
+    let slots = "max = 1\ncrawl_slots = 2\nimage_slots = 2";
+    // Leases are so long that only what is handed back is visible.
+    let fleet = fleet("visibility = \"10m\"", slots);
+    let nights = Arc::new(Nights::new(41, 120));
+    let (server, busy) = busy_partner(&nights);
+    let pipes = ["pictures", "slow", "asleep", "later", "sent"];
+    for pipe in pipes {
+        write_pipe(&fleet, &server, pipe, pipe == "pictures");
+    }
+    let pictures = issue(&fleet, "pictures");
+    let mut first = fleet.spawn(&["worker"]);
+    settled(&fleet, "pictures", pictures);
+    stop(&mut first);
+    let image_jobs = number(&status(&fleet), "image", "visible");
+    assert!(image_jobs > 2, "{image_jobs} image jobs wait");
+
+    let in_hand = || {
+        let status = status(&fleet);
+        (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
+    };
+    let mut worker = failing_worker(&fleet, "crawl.before-commit=sleep:8000");
+    eventually(SOON, "two image jobs in hand", || (in_hand() == (0, 2)).then_some(()));
+    let slow = issue(&fleet, "slow");
+    eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
+    let asleep = issue(&fleet, "asleep");
+    eventually(SOON, "a crawl before its commit", || {
+        worker.stderr().contains("crawl.before-commit").then_some(())
+    });
+    let later = issue(&fleet, "later");
+    assert_eq!(in_hand(), (2, 2));
+
+    worker.signal("TERM");
+    let told = Instant::now();
+    eventually(SOON, "what can be handed back", || {
+        let (crawls, images) = in_hand();
+        (crawls <= 1 && images == 0).then_some(())
+    });
+    let free = Instant::now();
+    let sent = issue(&fleet, "sent");
+    while worker.is_running() {
+        let (crawls, images) = in_hand();
+        assert!(crawls <= 1 && images == 0, "{crawls} crawls and {images} image jobs in hand");
+        assert!(told.elapsed() < GONE_WITHIN, "{}", worker.stderr());
+    }
+    assert!(free.elapsed() > Duration::from_secs(1), "it was not watched for long enough");
+    let ended = worker.wait(GONE_WITHIN);
+    assert!(ended.success(), "{ended}: {}", worker.stderr());
+
+    let after = status(&fleet);
+    assert_eq!(in_hand(), (0, 0));
+    assert_eq!(number(&after, "crawl", "visible"), 3, "slow, later and sent");
+    assert_eq!(number(&after, "image", "visible"), image_jobs);
+    assert_eq!(outcomes(&report(&fleet, "slow", slow)), ["interrupted"]);
+    assert_eq!(outcomes(&report(&fleet, "asleep", asleep)), ["done"]);
+    for (pipe, run) in [("later", later), ("sent", sent)] {
+        assert!(attempts(&report(&fleet, pipe, run)).is_empty(), "{pipe} was begun");
+    }
+
+    busy.store(false, Ordering::SeqCst);
+    let mut last = fleet.spawn(&["worker"]);
+    for (pipe, run) in [("slow", slow), ("later", later), ("sent", sent)] {
+        let report = settled(&fleet, pipe, run);
+        assert_eq!(report["state"], "done", "{report:#}");
+    }
+    assert_eq!(outcomes(&report(&fleet, "slow", slow)), ["interrupted", "done"]);
+    eventually(SOON, "the pictures", || (left(&fleet, "image") == 0).then_some(()));
+    for path in nights.image_paths("pictures") {
+        assert!(server.hits(&path) > 0, "{path} was never asked for");
+    }
+    stop(&mut last);
+    assert_eq!(commits(&fleet).len(), pipes.len(), "each run is in once");
+    for pipe in pipes {
+        assert_eq!(fleet.products(pipe).len(), nights.items().len(), "{pipe}");
+    }
+}
+
+/// A worker that is told to stop while it is at this point is gone in time and leaves nothing in hand; the run is
+/// done once, by it or by the next worker, and every picture is fetched once.
+fn told_to_stop_at(point: &str) {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10m\"", "max = 1"));
+    let mut nights = Nights::new(42, 40);
+    shop.publish("acme", &nights);
+    shop.write_pipe(&fleet, "acme", true);
+    let run = issue(&fleet, "acme");
+    // No image job shall be begun before the signal comes.
+    shop.let_pictures_wait(true);
+    let mut first = failing_worker(&fleet, &format!("{point}=sleep:3000"));
+    eventually(SOON, &format!("the worker to come to {point}"), || {
+        first.stderr().contains(point).then_some(())
+    });
+    first.signal("TERM");
+    let ended = first.wait(GONE_WITHIN);
+    assert!(ended.success(), "{ended}: {}", first.stderr());
+    let after = status(&fleet);
+    assert_eq!(number(&after, "crawl", "in_flight"), 0, "{after:#}");
+    assert_eq!(number(&after, "image", "in_flight"), 0, "{after:#}");
+
+    shop.let_pictures_wait(false);
+    let mut second = fleet.spawn(&["worker"]);
+    let report = settled(&fleet, "acme", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    let outcomes = outcomes(&report);
+    let (last, before) = outcomes.split_last().expect("there was an attempt");
+    assert_eq!(*last, "done", "{report:#}");
+    assert!(before.iter().all(|outcome| *outcome == "interrupted"), "{report:#}");
+    eventually(SOON, "the pictures", || (left(&fleet, "image") == 0).then_some(()));
+    stop(&mut second);
+    let runs: Vec<i64> = commits(&fleet).iter().map(|commit| commit.run).collect();
+    assert_eq!(runs, [run], "the run is in once");
+    nights.committed(run);
+    assert_eq!(rows(&fleet.products("acme")), nights.rows());
+    for path in nights.image_paths("acme") {
+        assert!((1..=2).contains(&shop.server.hits(&path)), "{path}");
+    }
+}
+
+/// Promise 9: told to stop before anything is done, a worker hands its message back.
+#[test]
+fn told_to_stop_when_the_job_begins() {
+    told_to_stop_at("job.begun");
+}
+
+/// Promise 9: told to stop with everything written but the commit, a worker leaves the run done or handed back.
+#[test]
+fn told_to_stop_before_the_commit() {
+    told_to_stop_at("crawl.before-commit");
+}
+
+/// Promise 9: told to stop right after the commit, a worker still sends the image jobs, or leaves that to the next.
+#[test]
+fn told_to_stop_after_the_commit() {
+    told_to_stop_at("crawl.committed");
+}
+
+/// Promise 9: told to stop after the image jobs were sent, a worker sends none of them twice.
+#[test]
+fn told_to_stop_after_the_images_were_sent() {
+    told_to_stop_at("crawl.images-sent");
+}
+
+/// Promise 9: told to stop with everything done but the acknowledgement, a worker acknowledges.
+#[test]
+fn told_to_stop_before_the_acknowledgement() {
+    told_to_stop_at("job.before-settle");
+}
