@@ -5,7 +5,7 @@ use feedfleet_catalog::Catalog;
 use feedfleet_config::{Config, ConfigErrors, Environment, ProcessEnvironment, QueueBackend};
 use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate};
 use feedfleet_model::{Clock, SystemClock};
-use feedfleet_objects::{FolderObjects, Objects, Reports};
+use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
 use feedfleet_worker::Queues;
 use feedfleet_worker::jobs::image::Draw;
@@ -71,7 +71,7 @@ impl Context {
         let fleet = &self.config.fleet;
         let QueueBackend::Sqlite { path } = &fleet.queue.backend;
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| {
+            make_folder(folder).with_context(|| {
                 format!("could not create the queue's folder {}", folder.display())
             })?;
         }

@@ -114,3 +114,43 @@ pub async fn issue_now(
         last_issued = Some(run);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, acme};
+    use chrono::TimeDelta;
+    use feedfleet_model::keys;
+
+    /// Issues a run now; it commits, which the fence must allow, and ends.
+    async fn run(world: &World) -> RunId {
+        let deps = &world.deps;
+        let (queue, clock) = (deps.crawl.as_ref(), deps.clock.as_ref());
+        let issued = issue_now(&deps.objects, queue, &deps.catalog, clock, &acme(), None).await;
+        let key = issued.unwrap();
+        let picture = format!("of-{}", key.run);
+        world.add_rows(key.run.0, &[picture.as_str()]);
+        deps.reports().update(&key, |report| report.state = RunState::Done).await.unwrap();
+        key.run
+    }
+
+    /// Promise 4: a clock that is an hour fast, and then an hour slow, changes neither the order of a pipe's runs
+    /// nor what the fence lets in.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_clock_an_hour_off_changes_neither_order_nor_fence() {
+        let world = World::new();
+        world.pass(TimeDelta::hours(1));
+        let fast = run(&world).await;
+        assert_eq!(fast.0, world.now().timestamp());
+        world.pass(TimeDelta::hours(-2));
+        let slow = run(&world).await;
+        assert_eq!(slow.0, fast.0 + 1, "it comes after the commit of the future");
+
+        // Their reports expire; the table remembers.
+        for expired in [fast, slow] {
+            let report = keys::report(&RunKey { pipe: acme(), run: expired });
+            world.deps.objects.delete(&report).await.unwrap();
+        }
+        assert_eq!(run(&world).await.0, slow.0 + 1);
+    }
+}

@@ -46,6 +46,7 @@ fn show(preview: &Preview) {
         let gone = if *change == Change::Delete { " (the source says: gone)" } else { "" };
         view::print(format!("── {} of {}{gone}", place + 1, preview.rows.len()));
         for (name, value) in fields(row) {
+            let name = text::printable(&name);
             let value = value.replace('\n', "⏎");
             let value = text::shorten(&value, WIDTH);
             view::print(format!("  {name:28} {}", text::printable(&value)));

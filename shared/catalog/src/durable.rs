@@ -2,6 +2,7 @@
 
 use crate::error::{CatalogError, Context};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Makes an entry of a table's log durable, and the one before it: its writer may not have come to that yet.
@@ -35,6 +36,18 @@ pub(crate) fn sync_checkpoint(table: &Path, version: u64) -> Result<(), CatalogE
         }
     }
     sync_folder(&log)
+}
+
+/// Makes a folder where it is absent, and those above it, each durable in the one that holds it.
+pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
+    let Some(above) = path.parent().filter(|_| !path.is_dir()) else { return Ok(()) };
+    make_folder(above)?;
+    match std::fs::create_dir(path) {
+        // Somebody else was faster.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.at("create the folder", path)?,
+    }
+    sync_folder(above)
 }
 
 fn entry(log: &Path, version: u64) -> PathBuf {

@@ -177,7 +177,7 @@ impl Table {
     }
 
     fn create(&self) -> Result<bool, CatalogError> {
-        std::fs::create_dir_all(self.folder()).at("create the table's folder", self.folder())?;
+        crate::durable::make_folder(self.folder())?;
         let context = "create table";
         let made =
             create_table(self.url().as_str(), self.spec().schema.clone(), ENGINE_INFO, false)

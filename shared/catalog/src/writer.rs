@@ -42,9 +42,31 @@ pub struct PartWriter {
     writer: ArrowWriter<File>,
     stats: FileStatsAccumulator,
     folder: PathBuf,
-    full_path: PathBuf,
+    unfinished: Unfinished,
     path: String,
     rows: u64,
+}
+
+/// A file that nobody has heard of yet. It goes with the value, unless it is kept: a disk that was too small for it
+/// has its room again.
+struct Unfinished {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Unfinished {
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // If it cannot be removed, vacuum will.
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
 }
 
 impl PartWriter {
@@ -56,29 +78,27 @@ impl PartWriter {
         schema: SchemaRef,
     ) -> Result<Self, CatalogError> {
         let folder = table.folder().join(format!("pipe={pipe}"));
-        if !folder.is_dir() {
-            std::fs::create_dir_all(&folder).at("create the folder", &folder)?;
-            durable::sync_folder(table.folder())?;
-        }
+        durable::make_folder(&folder)?;
         let name = format!("{label}-{}.parquet", uuid::Uuid::new_v4());
         let full_path = folder.join(&name);
         let path = format!("pipe={pipe}/{name}");
         let file = File::create_new(&full_path).at("create", &full_path)?;
+        let unfinished = Unfinished { path: full_path, is_kept: false };
         let writer =
-            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &full_path)?;
+            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &unfinished.path)?;
         let columns: Vec<ColumnName> =
             table.spec().stats_columns.iter().map(|c| ColumnName::new([*c])).collect();
         let stats = FileStatsAccumulator::new(&columns, &table.spec().schema);
-        Ok(Self { writer, stats, folder, full_path, path, rows: 0 })
+        Ok(Self { writer, stats, folder, unfinished, path, rows: 0 })
     }
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), CatalogError> {
-        self.writer.write(batch).at("write", &self.full_path)?;
-        self.stats.merge(batch).at("measure", &self.full_path)?;
+        self.writer.write(batch).at("write", &self.unfinished.path)?;
+        self.stats.merge(batch).at("measure", &self.unfinished.path)?;
         self.rows += batch.num_rows() as u64;
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush().at("write", &self.full_path)?;
+            self.writer.flush().at("write", &self.unfinished.path)?;
         }
         Ok(())
     }
@@ -95,16 +115,15 @@ impl PartWriter {
 
     /// Closes the file and makes it durable. None, and no file, when it has no rows.
     pub fn finish(self) -> Result<Option<NewFile>, CatalogError> {
-        let Self { writer, stats, folder, full_path, path, rows } = self;
-        let stats = stats.finish().at("measure", &full_path)?;
-        let file = writer.into_inner().at("finish", &full_path)?;
-        let Some(stats) = stats.filter(|_| rows > 0) else {
-            std::fs::remove_file(&full_path).at("remove", &full_path)?;
-            return Ok(None);
-        };
-        file.sync_all().at("sync", &full_path)?;
+        let Self { writer, stats, folder, unfinished, path, rows } = self;
+        let full_path = unfinished.path.as_path();
+        let stats = stats.finish().at("measure", full_path)?;
+        let file = writer.into_inner().at("finish", full_path)?;
+        let Some(stats) = stats.filter(|_| rows > 0) else { return Ok(None) };
+        file.sync_all().at("sync", full_path)?;
         durable::sync_folder(&folder)?;
-        let size_bytes = file.metadata().at("measure", &full_path)?.len();
+        let size_bytes = file.metadata().at("measure", full_path)?.len();
+        unfinished.keep();
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let modified_ms = modified.as_millis() as i64;
         Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats }))

@@ -39,8 +39,8 @@ impl FolderObjects {
             subject: root.display().to_string(),
             source,
         };
-        fs::create_dir_all(root.join(TEMPORARY)).map_err(failed)?;
-        fs::create_dir_all(root.join(LOCKS)).map_err(failed)?;
+        make_folder(&root.join(TEMPORARY)).map_err(failed)?;
+        make_folder(&root.join(LOCKS)).map_err(failed)?;
         Ok(Self { root: Arc::new(root) })
     }
 
@@ -161,10 +161,10 @@ fn is_absent(e: &io::Error) -> bool {
 
 /// Places a file in a folder, which is made if need be, and again if a delete took it, still empty.
 fn place(folder: &Path, action: impl Fn() -> io::Result<()>) -> io::Result<()> {
-    create_folder(folder)?;
+    make_folder(folder)?;
     for _ in 0..PLACE_TRIES {
         match action() {
-            Err(e) if e.kind() == ErrorKind::NotFound => create_folder(folder)?,
+            Err(e) if e.kind() == ErrorKind::NotFound => make_folder(folder)?,
             placed => return placed,
         }
     }
@@ -181,12 +181,26 @@ fn tidy(key: &ObjectKey, path: &Path) {
     }
 }
 
-fn create_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder where it is absent, and those above it, each durable in the one that holds it.
+///
+/// # Errors
+///
+/// The file system's.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
-    folder.parent().map_or(Ok(()), sync_folder)
+    let above = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(folder) {
+        // Somebody else was faster.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made?,
+    }
+    sync_folder(above)
 }
 
 /// A rename is durable once its folder is.

@@ -9,7 +9,7 @@ pub mod reports;
 
 pub use absences::{AbsenceList, read_absences};
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use folder::FolderObjects;
+pub use folder::{FolderObjects, make_folder};
 pub use reports::{ReportError, Reports};
 
 use bytes::Bytes;

@@ -4,8 +4,11 @@ pub mod budget;
 pub mod failpoint;
 pub mod memory;
 
+use feedfleet_model::text::{printable, printable_lines};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +41,18 @@ pub fn init(filter: &str, format: LogFormat) {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
+    // Fields carry what partners wrote, which must not steer a terminal or look like a line of its own.
+    let fields = debug_fn(|writer, field, value| {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => write!(writer, "{}", printable_lines(&text)),
+            name => write!(writer, "{name}={}", printable(&text)),
+        }
+    })
+    .delimited(" ");
     // An error means that logs have been set up already, which is as good.
     match format {
-        LogFormat::Text => logs.with_target(false).try_init().ok(),
+        LogFormat::Text => logs.with_target(false).fmt_fields(fields).try_init().ok(),
         LogFormat::Json => logs.json().flatten_event(true).try_init().ok(),
     };
 }

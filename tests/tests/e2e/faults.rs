@@ -12,4 +12,4 @@ mod leases;
 pub(crate) mod nights;
 mod processes;
 mod resume;
-mod support;
+pub(crate) mod support;

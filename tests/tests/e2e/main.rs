@@ -6,6 +6,7 @@ mod doctor;
 mod faults;
 mod formats;
 mod guard;
+mod promises;
 mod readers;
 mod real_input;
 mod rollback;

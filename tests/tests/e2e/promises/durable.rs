@@ -1,12 +1,13 @@
 //! What a power cut may not take: seen from outside, as calls to the system.
 
-use super::trace::Trace;
+use super::trace::{Kind, Trace};
 use feedfleet_tests::Fleet;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// On the second night one product is changed, one goes and one comes: rows of the first night's file die.
-const NIGHTS: [&str; 2] = ["sku,name\n1,Lamp\n2,Chair\n3,Desk\n", "sku,name\n1,Lamp\n2,Sofa\n4,Shelf\n"];
+const NIGHTS: [&str; 2] =
+    ["sku,name\n1,Lamp\n2,Chair\n3,Desk\n", "sku,name\n1,Lamp\n2,Sofa\n4,Shelf\n"];
 
 const RUN: [&str; 4] = ["run", "shop", "--wait", "--json"];
 
@@ -62,5 +63,27 @@ fn all_is_synced_before_the_acknowledgement() {
         let file = fleet.path(&format!("var/objects/reports/shop/{run:012}.json"));
         let reported = trace.assert_durable(&file, acknowledged.begun);
         assert!(reported.begun > committed.ended, "the report was not written after the commit");
+    }
+}
+
+/// Promise 11: on the first night of a new fleet every folder that was made is on the disk too, in the one that holds
+/// it, before the message is acknowledged.
+#[test]
+fn new_folders_are_synced_before_the_acknowledgement() {
+    let fleet = shop();
+    fleet.write("products.csv", NIGHTS[0]);
+    let Some(trace) = Trace::of(&fleet, &RUN) else { return };
+    let entries = table_files(&fleet, "json");
+    let entry = entries.last().expect("a run that brings products has a log entry");
+    let committed = trace.placed(entry, usize::MAX);
+    let acknowledged = trace.synced_after(&fleet.path("var/queue.db-wal"), committed.ended);
+    let is_made =
+        |kind: Kind, path: &Path| kind == Kind::MakeFolder && path.starts_with(fleet.folder.path());
+    let made: Vec<_> = trace.calls().iter().filter(|call| is_made(call.kind, &call.path)).collect();
+    assert!(made.len() > 5, "{made:#?}");
+    for call in made.into_iter().filter(|call| call.ended < acknowledged.begun) {
+        let folder = call.path.parent().expect("a folder of the fleet is in another");
+        let is_synced = trace.is_synced(folder, call.ended, acknowledged.begun);
+        assert!(is_synced, "{} is not durable in its folder", call.path.display());
     }
 }

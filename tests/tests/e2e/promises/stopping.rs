@@ -134,7 +134,7 @@ fn told_to_stop_with_its_hands_full() {
 }
 
 /// A worker that is told to stop while it is at this point is gone in time and leaves nothing in hand; the run is
-/// done once, by it or by the next worker, and every picture is fetched once.
+/// done once, by it or by the next worker, and so are its pictures.
 fn told_to_stop_at(point: &str) {
     let (shop, fleet) = (Shop::open(), fleet("visibility = \"10m\"", "max = 1"));
     let mut nights = Nights::new(42, 40);
@@ -168,6 +168,7 @@ fn told_to_stop_at(point: &str) {
     assert_eq!(runs, [run], "the run is in once");
     nights.committed(run);
     assert_eq!(rows(&fleet.products("acme")), nights.rows());
+    // Only those that the first worker had in hand are asked for again.
     for path in nights.image_paths("acme") {
         assert!((1..=2).contains(&shop.server.hits(&path)), "{path}");
     }

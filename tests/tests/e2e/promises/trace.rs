@@ -123,7 +123,7 @@ impl Trace {
         placed
     }
 
-    fn syncs<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Call> {
+    fn syncs<'a>(&'a self, path: &Path) -> impl Iterator<Item = &'a Call> {
         self.0.iter().filter(move |call| call.kind == Kind::Sync && call.path == path)
     }
 }
@@ -180,8 +180,7 @@ fn call(said: &str, begun: usize, ended: usize) -> Option<Call> {
     if !result.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let descriptor =
-        || Some(PathBuf::from(arguments.split_once('<')?.1.split_once('>')?.0.to_owned()));
+    let descriptor = || Some(PathBuf::from(arguments.split_once('<')?.1.split_once('>')?.0));
     let mut quoted: Vec<PathBuf> =
         arguments.split('"').skip(1).step_by(2).map(PathBuf::from).collect();
     let (kind, path, from) = match name {
