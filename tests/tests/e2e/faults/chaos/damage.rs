@@ -74,11 +74,19 @@ pub(super) fn tear_owner(fleet: &Fleet) {
     tear(&fleet.path("var/objects/upkeep/owner.json"));
 }
 
+/// Half an object.
+const HALF: &str = "{\"half\": ";
+
 /// Puts half an object where a whole one is, or could be.
 fn tear(path: &Path) {
     let folder = path.parent().expect("a file has a folder");
     fs::create_dir_all(folder).expect("a temporary folder can be written");
-    fs::write(path, "{\"half\": ").expect("a temporary folder can be written");
+    fs::write(path, HALF).expect("a temporary folder can be written");
+}
+
+/// Whether an object is as [`tear`] leaves it.
+pub(super) fn is_torn(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|bytes| bytes == HALF.as_bytes())
 }
 
 /// The raw snapshot of the run that a dead worker had in hand. None, too, where the run is in the table: its

@@ -2,6 +2,7 @@
 //! the same story.
 
 use super::Aftermath;
+use super::damage::is_torn;
 use super::ledger::Ledger;
 use super::leftovers;
 use super::pictures;
@@ -79,7 +80,13 @@ fn check_run(fleet: &Fleet, pipe: &Pipe, night: &Night, ledger: &mut Ledger, tal
     assert!(may_be.contains(&state), "{may_be:?}: {report:#}");
     assert!(!report["finished_at"].is_null(), "{report:#}");
     if source["complete"] == true && source["not_modified"] == false {
-        assert_eq!(snapshot(fleet, pipe, night), night.body, "{report:#}");
+        let folder = format!("var/objects/raw/{}/{:012}", pipe.name, night.run);
+        if is_torn(&fleet.path(&format!("{folder}/facts.json"))) {
+            // Another worker committed the run in the moment in which they were torn: nobody reads them again.
+            tally.add("runs: facts torn as the run was committed");
+        } else {
+            assert_eq!(snapshot(fleet, pipe, night), night.body, "{report:#}");
+        }
     }
 
     tally.add("runs");
