@@ -2,10 +2,12 @@
 //! small HTTP server whose answers a test decides, and a reader of the product table.
 
 mod fleet;
+mod gate;
 mod products;
 mod server;
 
 pub use fleet::{Fleet, Output, Running, feedfleet, free_port};
+pub use gate::Gate;
 pub use products::{Product, products};
 pub use server::{Reply, Server};
 

@@ -5,7 +5,7 @@ use super::support::{
     SOON, attempts, commits, failing_worker, fleet, group_worker, is_by, is_final, issue, left,
     number, report, settled, status, stop, wait_until_stopped,
 };
-use feedfleet_tests::{Fleet, Reply, Server, eventually};
+use feedfleet_tests::{Fleet, Gate, Reply, Server, eventually};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,11 +149,11 @@ fn one_hung_pipe_beside_fifty_healthy_ones() {
     let fleet = fleet("visibility = \"10s\"", "max = 1\ncrawl_slots = 4");
     let nights = Nights::new(14, 20);
     let feed = nights.feed("http://shop.example", "acme");
-    let hangs = Arc::new(AtomicBool::new(true));
-    let still_hangs = Arc::clone(&hangs);
+    let gate = Gate::shut();
+    let hung = gate.clone();
     let server = Server::start(move |path, _| {
-        while path == "/hung.xml" && still_hangs.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(10));
+        if path == "/hung.xml" {
+            hung.pass();
         }
         Reply::ok(feed.clone())
     });
@@ -174,7 +174,7 @@ fn one_hung_pipe_beside_fifty_healthy_ones() {
         });
     }
     assert_eq!(report(&fleet, "hung", hung)["state"], "running");
-    hangs.store(false, Ordering::SeqCst);
+    gate.set(false);
     let report = settled(&fleet, "hung", hung);
     assert_eq!(report["state"], "done", "{report:#}");
     assert_eq!(attempts(&report).len(), 1, "{report:#}");

@@ -1,12 +1,10 @@
 //! A partner's catalogue as it changes from night to night, by a seed; what the table must hold after each
 //! night; and the shop that serves it.
 
-use feedfleet_tests::{Fleet, Product, Reply, Server};
+use feedfleet_tests::{Fleet, Gate, Product, Reply, Server};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// Numbers that look random and are the same for the same seed (SplitMix64).
 pub(crate) struct Random(u64);
@@ -199,20 +197,18 @@ pub(crate) struct Shop {
     /// The server; [`Server::hits`] counts what was asked for.
     pub(crate) server: Server,
     feeds: Arc<Mutex<HashMap<String, String>>>,
-    pictures_wait: Arc<AtomicBool>,
+    pictures: Gate,
 }
 
 impl Shop {
     /// A shop without a feed.
     pub(crate) fn open() -> Self {
         let feeds: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-        let pictures_wait = Arc::new(AtomicBool::new(false));
-        let (served, wait) = (Arc::clone(&feeds), Arc::clone(&pictures_wait));
+        let pictures = Gate::default();
+        let (served, wait) = (Arc::clone(&feeds), pictures.clone());
         let server = Server::start(move |path, headers| {
             if path.starts_with("/picture/") {
-                while wait.load(Ordering::SeqCst) {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
+                wait.pass();
                 return Reply::ok(PIXEL).header("Content-Type", "image/png");
             }
             let feed = served.lock().expect("no handler panics").get(path).cloned();
@@ -224,12 +220,12 @@ impl Shop {
             let reply = if known { Reply::status(304) } else { Reply::ok(feed) };
             reply.header("ETag", etag).header("Content-Type", "application/xml")
         });
-        Self { server, feeds, pictures_wait }
+        Self { server, feeds, pictures }
     }
 
     /// Whether requests for pictures wait, or are answered.
     pub(crate) fn let_pictures_wait(&self, wait: bool) {
-        self.pictures_wait.store(wait, Ordering::SeqCst);
+        self.pictures.set(wait);
     }
 
     /// Serves a pipe's present night.

@@ -5,10 +5,9 @@ use crate::faults::support::{
     SOON, attempts, commits, failing_worker, fleet, issue, left, number, report, settled, status,
     stop,
 };
-use feedfleet_tests::{Fleet, Reply, Server, eventually};
+use feedfleet_tests::{Fleet, Gate, Reply, Server, eventually};
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The promise is 100 s, for jobs that take long to stop. These do not.
@@ -20,21 +19,19 @@ fn outcomes(report: &Value) -> Vec<&Value> {
 }
 
 /// A partner whose pictures wait and whose feed `/slow.xml` comes drop by drop, in forty seconds, while it is busy.
-fn busy_partner(nights: &Arc<Nights>) -> (Server, Arc<AtomicBool>) {
-    let busy = Arc::new(AtomicBool::new(true));
-    let (nights, is_busy) = (Arc::clone(nights), Arc::clone(&busy));
+fn busy_partner(nights: &Arc<Nights>) -> (Server, Gate) {
+    let busy = Gate::shut();
+    let (nights, is_busy) = (Arc::clone(nights), busy.clone());
     let server = Server::start(move |path, headers| {
         if path.starts_with("/picture/") {
-            while is_busy.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            is_busy.pass();
             return Reply::ok(PIXEL).header("Content-Type", "image/png");
         }
         let host = headers.iter().find(|(name, _)| name == "host").map(|(_, host)| host.as_str());
         let base_url = format!("http://{}", host.unwrap_or_default());
         let pipe = path.trim_start_matches('/').trim_end_matches(".xml");
         let mut reply = Reply::ok(nights.feed(&base_url, pipe));
-        if pipe == "slow" && is_busy.load(Ordering::SeqCst) {
+        if pipe == "slow" && is_busy.is_shut() {
             reply.drip = Some((reply.body.len() / 400, Duration::from_millis(100)));
         }
         reply
@@ -115,7 +112,7 @@ fn told_to_stop_with_its_hands_full() {
         assert!(attempts(&report(&fleet, pipe, run)).is_empty(), "{pipe} was begun");
     }
 
-    busy.store(false, Ordering::SeqCst);
+    busy.set(false);
     let mut last = fleet.spawn(&["worker"]);
     for (pipe, run) in [("slow", slow), ("later", later), ("sent", sent)] {
         let report = settled(&fleet, pipe, run);
