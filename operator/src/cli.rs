@@ -7,6 +7,7 @@ use feedfleet_model::{PipeName, RunId};
 use feedfleet_telemetry::LogFormat;
 use feedfleet_telemetry::failpoint::Failpoint;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Crawls partners' product catalogues into one table, and loads only what changed.
 #[derive(Debug, Parser)]
@@ -248,6 +249,18 @@ pub enum RunsCommand {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// Add addresses under which its objects can be read for so long without credentials: whoever has one
+        /// can read that object
+        #[arg(
+            long,
+            value_name = "AGE",
+            value_parser = dlq::age,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "1h",
+            conflicts_with = "json"
+        )]
+        link: Option<Duration>,
     },
     /// Remove the products whose removal a run held
     Approve(DecisionArgs),

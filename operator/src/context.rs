@@ -1,12 +1,17 @@
 //! What the commands work with, opened from the configuration.
 
+use crate::cloud::Cloud;
 use anyhow::{Context as _, Result, bail};
-use feedfleet_catalog::Catalog;
-use feedfleet_config::{Config, ConfigErrors, Environment, ProcessEnvironment, QueueBackend};
+use feedfleet_catalog::{Catalog, Location};
+use feedfleet_config::{
+    Config, ConfigErrors, Environment, FleetBackend, Place, ProcessEnvironment, QueueBackend,
+};
+use feedfleet_fleet::{Fleet, Instance};
 use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate};
 use feedfleet_model::{Clock, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
+use feedfleet_scheduler::Meters;
 use feedfleet_worker::Queues;
 use feedfleet_worker::jobs::image::Draw;
 use std::num::NonZeroUsize;
@@ -27,6 +32,8 @@ pub struct Context {
     pub environment: Arc<dyn Environment + Send + Sync>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// AWS, where the configuration names it.
+    pub cloud: Cloud,
 }
 
 impl Context {
@@ -34,7 +41,8 @@ impl Context {
     pub fn load(folder: &Path) -> Result<Self> {
         let environment: Arc<dyn Environment + Send + Sync> = Arc::new(ProcessEnvironment);
         let (config, mistakes) = feedfleet_config::load_lenient(folder, environment.as_ref())?;
-        Ok(Self { config, mistakes, environment, clock: Arc::new(SystemClock) })
+        let cloud = Cloud::new(config.fleet.aws.region.clone());
+        Ok(Self { config, mistakes, environment, clock: Arc::new(SystemClock), cloud })
     }
 
     /// As [`Context::load`], for commands that make no sense where nothing is configured.
@@ -53,7 +61,10 @@ impl Context {
 
     /// The objects.
     pub fn objects(&self) -> Result<Arc<dyn Objects>> {
-        Ok(Arc::new(FolderObjects::open(&self.config.fleet.objects.path)?))
+        match &self.config.fleet.objects.place {
+            Place::Folder(folder) => Ok(Arc::new(FolderObjects::open(folder)?)),
+            Place::S3 { bucket, prefix } => self.cloud.objects(bucket, prefix),
+        }
     }
 
     /// The run reports.
@@ -63,23 +74,56 @@ impl Context {
 
     /// The tables.
     pub fn catalog(&self) -> Result<Catalog> {
-        Ok(Catalog::open(&self.config.fleet.catalog.path)?)
+        let location = match &self.config.fleet.catalog.place {
+            Place::Folder(folder) => Location::from(folder),
+            Place::S3 { bucket, prefix } => self.cloud.location(bucket, prefix)?,
+        };
+        Ok(Catalog::open(location)?)
     }
 
     /// Both queues.
     pub fn queues(&self) -> Result<Queues> {
-        let fleet = &self.config.fleet;
-        let QueueBackend::Sqlite { path } = &fleet.queue.backend;
-        if let Some(folder) = path.parent() {
-            make_folder(folder).with_context(|| {
-                format!("could not create the queue's folder {}", folder.display())
-            })?;
+        let receives = self.receives();
+        match &self.config.fleet.queue.backend {
+            QueueBackend::Sqlite { path } => sqlite(path, receives),
+            QueueBackend::Sqs { crawl_url, image_url, crawl_dead_url, image_dead_url } => {
+                Ok(Queues {
+                    crawl: self.cloud.crawl_queue(crawl_url, crawl_dead_url, receives)?,
+                    image: self.cloud.image_queue(image_url, image_dead_url, receives)?,
+                })
+            }
         }
-        let open = |name: &str| -> Result<Arc<dyn Queue>> {
-            let options = SqliteQueueOptions::new(fleet.leases.max_receives + RECEIVE_SLACK);
-            Ok(Arc::new(SqliteQueue::open(path, name, options)?))
-        };
-        Ok(Queues { crawl: open("crawl")?, image: open("image")? })
+    }
+
+    /// Receives after which the queue gives a message up by itself.
+    pub fn receives(&self) -> u32 {
+        self.config.fleet.leases.max_receives.saturating_add(RECEIVE_SLACK)
+    }
+
+    /// The workers, where they are on machines of their own; none where they are processes of this one.
+    pub fn group(&self) -> Result<Option<Box<dyn Fleet>>> {
+        match &self.config.fleet.fleet {
+            FleetBackend::Processes => Ok(None),
+            FleetBackend::AutoScaling { group } => {
+                self.cloud.group(group, self.clock.clone()).map(Some)
+            }
+        }
+    }
+
+    /// This machine, where the fleet may take it away; none where it stays.
+    pub async fn instance(&self) -> Result<Option<Arc<dyn Instance>>> {
+        match &self.config.fleet.fleet {
+            FleetBackend::Processes => Ok(None),
+            FleetBackend::AutoScaling { group } => self.cloud.instance(group).await.map(Some),
+        }
+    }
+
+    /// Where figures go; none where nobody wants them.
+    fn meters(&self) -> Result<Option<Meters>> {
+        let metrics = &self.config.fleet.metrics;
+        let Some(namespace) = &metrics.cloudwatch else { return Ok(None) };
+        let sink = self.cloud.metrics(namespace)?;
+        Ok(Some(Meters::new(sink, metrics.worker_hour, self.clock.now())))
     }
 
     /// The HTTP client, behind the guard.
@@ -111,6 +155,7 @@ impl Context {
             transfers: feedfleet_worker::transfers(&fleet.workers),
             draw: Draw::Here,
             program: None,
+            instance: None,
             clock: self.clock.clone(),
             fleet: Arc::new(fleet),
         })
@@ -129,7 +174,21 @@ impl Context {
             catalog: self.catalog()?,
             clock: self.clock.clone(),
             issue_due_runs: true,
+            meters: self.meters()?,
             complaints: Arc::default(),
         })
     }
+}
+
+/// Both queues in one file.
+fn sqlite(path: &Path, receives: u32) -> Result<Queues> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)
+            .with_context(|| format!("could not create the queue's folder {}", folder.display()))?;
+    }
+    let open = |name: &str| -> Result<Arc<dyn Queue>> {
+        let options = SqliteQueueOptions::new(receives);
+        Ok(Arc::new(SqliteQueue::open(path, name, options)?))
+    };
+    Ok(Queues { crawl: open("crawl")?, image: open("image")? })
 }

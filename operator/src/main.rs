@@ -1,6 +1,7 @@
 //! `feedfleet`: every role and every command, in one binary. Nothing is decided here.
 
 mod cli;
+mod cloud;
 mod commands;
 mod context;
 mod demo;

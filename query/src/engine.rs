@@ -1,6 +1,6 @@
 //! A DataFusion session over the catalog: its tables, its limits, and no way to write.
 
-use crate::runs::RunsTable;
+use crate::runs::{ReportsPlace, RunsTable};
 use crate::table::DeltaTable;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
@@ -8,8 +8,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use feedfleet_catalog::Catalog;
-use std::path::Path;
+use feedfleet_catalog::{Catalog, Location};
 use std::sync::Arc;
 
 /// Answers queries on one state of the catalog: that of the moment in which it was opened.
@@ -20,10 +19,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the catalog in this folder, with the run reports in that folder of objects. Operators that
-    /// sort, join or aggregate share `memory_bytes`, and go on on disk beyond them. As many threads as there
-    /// are cores work at a query.
-    pub fn open(catalog: &Path, objects: &Path, memory_bytes: usize) -> anyhow::Result<Self> {
+    /// Opens the catalog in this folder or object store, with the run reports in that place.
+    /// Operators that sort, join or aggregate share `memory_bytes`, and go on on disk beyond them. As many
+    /// threads as there are cores work at a query.
+    pub fn open(
+        catalog: impl Into<Location>,
+        reports: impl Into<ReportsPlace>,
+        memory_bytes: usize,
+    ) -> anyhow::Result<Self> {
         let catalog = Catalog::open(catalog)?;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
@@ -34,7 +37,7 @@ impl Engine {
         for table in [catalog.products(), catalog.images()] {
             context.register_table(table.spec().name, Arc::new(DeltaTable::open(table)?))?;
         }
-        context.register_table("runs", Arc::new(RunsTable::new(objects)?))?;
+        context.register_table("runs", Arc::new(RunsTable::new(reports.into())?))?;
         Ok(Self { context })
     }
 

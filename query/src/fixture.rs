@@ -2,16 +2,19 @@
 
 use crate::engine::{self, Engine};
 use crate::output::{self, Format};
+use datafusion::object_store::memory::InMemory;
 use datafusion::prelude::SessionContext;
 use feedfleet_catalog::diff::{Absent, Diff};
-use feedfleet_catalog::{Catalog, CommitOutcome, feed_app_id};
+use feedfleet_catalog::{Catalog, CommitOutcome, Location, feed_app_id};
 use feedfleet_model::{Row, RunId, RunKey, columns};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub(crate) struct Fixture {
     folder: TempDir,
+    location: Location,
     runtime: Runtime,
 }
 
@@ -56,7 +59,18 @@ impl Fixture {
             .enable_all()
             .build()
             .unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), runtime }
+        let folder = tempfile::tempdir().unwrap();
+        Self { location: folder.path().join("catalog").into(), folder, runtime }
+    }
+
+    /// One whose catalog is in an object store.
+    pub fn in_store() -> Self {
+        let location = Location::s3("bucket", "a b/c", Arc::new(InMemory::new())).unwrap();
+        Self { location, ..Self::new() }
+    }
+
+    pub fn location(&self) -> Location {
+        self.location.clone()
     }
 
     pub fn folder(&self) -> &Path {
@@ -73,7 +87,7 @@ impl Fixture {
 
     /// A run in which the source has these products and no others.
     pub fn night(&self, pipe: &str, run: i64, products: impl IntoIterator<Item = Product>) {
-        let catalog = Catalog::open(&self.catalog()).unwrap();
+        let catalog = Catalog::open(self.location()).unwrap();
         let table = catalog.products();
         let snapshot = table.snapshot().unwrap();
         let key = RunKey { pipe: pipe.parse().unwrap(), run: RunId(run) };
@@ -88,7 +102,7 @@ impl Fixture {
     }
 
     pub fn engine(&self) -> Engine {
-        Engine::open(&self.catalog(), &self.objects(), 256 << 20).unwrap()
+        Engine::open(self.location(), &self.objects(), 256 << 20).unwrap()
     }
 
     pub fn csv(&self, engine: &Engine, sql: &str) -> anyhow::Result<String> {

@@ -11,6 +11,7 @@ pub mod runs;
 pub mod table;
 
 pub use engine::Engine;
+pub use runs::ReportsPlace;
 
 use datafusion::error::DataFusionError;
 use feedfleet_model::text::printable;

@@ -1,11 +1,15 @@
 //! `feedfleet-query`: SQL over the catalog. `feedfleet sql` hands over to it.
 
+mod cloud;
+
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use cloud::Cloud;
+use feedfleet_catalog::Location;
 use feedfleet_query::output::{self, Format};
-use feedfleet_query::{Engine, complain};
+use feedfleet_query::{Engine, ReportsPlace, complain};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// SQL over Feedfleet's catalog, its pictures and its run reports. Reads, and never writes.
@@ -26,12 +30,15 @@ enum Command {
 struct Sql {
     /// The query, such as: SELECT pipe, count(*) FROM products GROUP BY pipe
     query: String,
-    /// The catalog's folder.
-    #[arg(long, value_name = "PATH")]
+    /// Where the catalog is: a folder, or s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "PLACE")]
     catalog: PathBuf,
-    /// The folder of objects, which has the run reports.
-    #[arg(long, value_name = "PATH")]
+    /// Where the objects are, among them the run reports: likewise.
+    #[arg(long, value_name = "PLACE")]
     objects: PathBuf,
+    /// The region of AWS; the environment's when left out.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -56,14 +63,30 @@ fn main() -> ExitCode {
 }
 
 fn run(sql: &Sql) -> Result<()> {
-    let engine = Engine::open(&sql.catalog, &sql.objects, sql.memory)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cloud = Cloud::new(&runtime, sql.region.clone());
+    let catalog = match in_s3(&sql.catalog) {
+        Some((bucket, prefix)) => cloud.location(bucket, prefix)?,
+        None => Location::from(&sql.catalog),
+    };
+    let reports = match in_s3(&sql.objects) {
+        Some((bucket, prefix)) => cloud.reports(bucket, prefix)?,
+        None => ReportsPlace::from(&sql.objects),
+    };
+    let engine = Engine::open(catalog, reports, sql.memory)?;
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     runtime.block_on(async {
         let rows = engine.query(&sql.query, sql.limit).await?;
         output::write(rows, sql.format, &mut out).await
     })?;
     Ok(out.flush()?)
+}
+
+/// Bucket and prefix of an `s3://` address; none for a path.
+fn in_s3(place: &Path) -> Option<(&str, &str)> {
+    let rest = place.to_str()?.strip_prefix("s3://")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Some((bucket, prefix.trim_matches('/')))
 }
 
 fn is_broken_pipe(e: &anyhow::Error) -> bool {

@@ -15,16 +15,31 @@ use datafusion::physical_plan::ExecutionPlan;
 use feedfleet_model::RunReport;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::Trigger;
+use feedfleet_objects::{ObjectError, Objects};
+use futures::{StreamExt, TryStreamExt, stream};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The run reports below a folder of objects, as a table.
+/// Where the run reports are.
+#[derive(Clone)]
+pub enum ReportsPlace {
+    /// In a folder of objects, which need not exist yet. Nothing is made in it.
+    Folder(PathBuf),
+    /// In a store of objects.
+    Store(Arc<dyn Objects>),
+}
+
+/// The run reports as a table.
 #[derive(Debug)]
 pub struct RunsTable {
-    objects: PathBuf,
+    place: ReportsPlace,
     schema: SchemaRef,
 }
+
+/// Reports that are read from a store at the same time: each is an answer to wait for.
+const AT_ONCE: usize = 32;
 
 /// A column of whole numbers and where a report has it.
 type Figure = (&'static str, fn(&RunReport) -> u64);
@@ -47,9 +62,9 @@ const FIGURES: [Figure; 14] = [
 ];
 
 impl RunsTable {
-    /// The reports in this folder of objects, which need not exist yet.
-    pub fn new(objects: &Path) -> Result<Self> {
-        Ok(Self { objects: objects.to_owned(), schema: batch_of(&[])?.schema() })
+    /// The reports in this place.
+    pub fn new(place: ReportsPlace) -> Result<Self> {
+        Ok(Self { place, schema: batch_of(&[])?.schema() })
     }
 }
 
@@ -70,12 +85,61 @@ impl TableProvider for RunsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let objects = self.objects.clone();
-        let read = move || reports_below(&objects);
-        let reports = tokio::task::spawn_blocking(read).await.map_err(external)??;
+        let reports = match self.place.clone() {
+            ReportsPlace::Folder(folder) => {
+                let read = move || reports_below(&folder);
+                tokio::task::spawn_blocking(read).await.map_err(external)??
+            }
+            ReportsPlace::Store(store) => reports_in(store.as_ref()).await.map_err(external)?,
+        };
         let table = MemTable::try_new(self.schema(), vec![vec![batch_of(&reports)?]])?;
         table.scan(state, projection, filters, limit).await
     }
+}
+
+impl From<&Path> for ReportsPlace {
+    fn from(folder: &Path) -> Self {
+        Self::Folder(folder.to_owned())
+    }
+}
+
+impl From<&PathBuf> for ReportsPlace {
+    fn from(folder: &PathBuf) -> Self {
+        Self::Folder(folder.clone())
+    }
+}
+
+impl fmt::Debug for ReportsPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+            Self::Store(store) => f.debug_tuple("Store").field(&store.location()).finish(),
+        }
+    }
+}
+
+/// As [`reports_below`], of a store.
+async fn reports_in(store: &dyn Objects) -> Result<Vec<RunReport>, ObjectError> {
+    let listed = store.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await?;
+    let keys: Vec<ObjectKey> = listed
+        .into_iter()
+        .map(|listed| listed.key)
+        .filter(|key| keys::run_of_report(key).is_some())
+        .collect();
+    let read = |key: ObjectKey| async move {
+        let object = store.get(&key).await?;
+        Ok::<_, ObjectError>(object.map(|object| (key, object.bytes)))
+    };
+    let found: Vec<_> = stream::iter(keys).map(read).buffered(AT_ONCE).try_collect().await?;
+    let mut reports = Vec::new();
+    // One that expired meanwhile is no report any more.
+    for (key, bytes) in found.into_iter().flatten() {
+        match serde_json::from_slice(&bytes) {
+            Ok(report) => reports.push(report),
+            Err(e) => complain(&format!("left out run report {key}, unreadable: {e}")),
+        }
+    }
+    Ok(reports)
 }
 
 /// The reports that can be read, by pipe and time; of each other one the user is told.

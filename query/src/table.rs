@@ -22,7 +22,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::object_store::path::Path as StorePath;
+use datafusion::object_store::ObjectStore;
 use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -30,12 +30,14 @@ use feedfleet_catalog::schema::PARTITION;
 use feedfleet_catalog::{CatalogError, DataFile, Snapshot, Table};
 use std::fmt;
 use std::iter::once;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One version of a Delta table.
 pub struct DeltaTable {
-    folder: PathBuf,
+    /// Where the table is.
+    address: String,
+    /// The object store that it is in, and its address; none: on this machine, which every session reads.
+    store: Option<(String, Arc<dyn ObjectStore>)>,
     /// None: the table has not been created.
     snapshot: Option<Snapshot>,
     /// Those with live rows.
@@ -61,7 +63,8 @@ impl DeltaTable {
         let layout = TableSchema::builder(Arc::new(Schema::new(columns)))
             .with_table_partition_cols(partition)
             .build();
-        Ok(Self { folder: table.folder().to_owned(), snapshot, files, schema, layout })
+        let store = table.store().map(|(url, store)| (url.to_owned(), store));
+        Ok(Self { address: table.address(), store, snapshot, files, schema, layout })
     }
 
     /// The files that may hold rows for these filters, by their pipe alone.
@@ -117,10 +120,7 @@ impl TableProvider for DeltaTable {
             Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)))
         };
         let Some(snapshot) = self.snapshot.clone() else {
-            complain(&format!(
-                "there is no table {} yet: it is read as empty",
-                self.folder.display()
-            ));
+            complain(&format!("there is no table {} yet: it is read as empty", self.address));
             return nothing();
         };
         let mut files = self.files_for(state, filters)?;
@@ -140,22 +140,29 @@ impl TableProvider for DeltaTable {
             ..Statistics::new_unknown(self.layout.table_schema())
         };
 
-        // Deletion vectors are read from disk.
+        // Deletion vectors are read here and now.
         let open = move || -> Result<Vec<PartitionedFile>> {
             files.iter().map(|file| to_read(&snapshot, file)).collect()
         };
         let files = tokio::task::spawn_blocking(open).await.map_err(external)??;
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
 
-        let store = ObjectStoreUrl::local_filesystem();
         let runtime = state.runtime_env();
+        let url = match &self.store {
+            None => ObjectStoreUrl::local_filesystem(),
+            Some((url, store)) => {
+                let url = ObjectStoreUrl::parse(url)?;
+                runtime.register_object_store(url.as_ref(), store.clone());
+                url
+            }
+        };
         let reader = CachedParquetFileReaderFactory::new(
-            runtime.object_store(&store)?,
+            runtime.object_store(&url)?,
             runtime.cache_manager.get_file_metadata_cache(),
         );
         let source = ParquetSource::new(self.layout.clone())
             .with_parquet_file_reader_factory(Arc::new(reader));
-        let scan = FileScanConfigBuilder::new(store, Arc::new(source))
+        let scan = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(Some(self.places(projection)?))?
@@ -181,7 +188,7 @@ impl TableProvider for DeltaTable {
 impl fmt::Debug for DeltaTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeltaTable")
-            .field("folder", &self.folder)
+            .field("address", &self.address)
             .field("version", &self.snapshot.as_ref().map(Snapshot::version))
             .field("files", &self.files.len())
             .finish_non_exhaustive()
@@ -224,10 +231,9 @@ fn keep_enough(files: &mut Vec<DataFile>, rows: u64) {
 }
 
 fn to_read(snapshot: &Snapshot, file: &DataFile) -> Result<PartitionedFile> {
-    let path = snapshot.local_path(file).map_err(external)?;
     let mut found = PartitionedFile::new("", file.size_bytes)
         .with_partition_values(vec![ScalarValue::from(file.pipe.as_str())]);
-    found.object_meta.location = StorePath::from_absolute_path(path).map_err(external)?;
+    found.object_meta.location = snapshot.store_path(file).map_err(external)?;
     if file.dead.is_some() {
         let dead = snapshot.dead_rows(file).map_err(external)?;
         found = found.with_extension(ParquetRowSelection::new(all_but(&dead, file.rows)));

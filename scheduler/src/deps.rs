@@ -1,5 +1,6 @@
 //! What the scheduler works with.
 
+use crate::metrics::Meters;
 use feedfleet_catalog::Catalog;
 use feedfleet_config::{Environment, Fleet};
 use feedfleet_model::Clock;
@@ -30,6 +31,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Whether to issue the runs that pipes' schedules ask for; a demonstration issues its own.
     pub issue_due_runs: bool,
+    /// Where figures go; none where nobody wants them.
+    pub meters: Option<Meters>,
     /// Complaints made already.
     pub complaints: Arc<Mutex<HashSet<String>>>,
 }

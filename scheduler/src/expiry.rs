@@ -26,6 +26,7 @@ pub(crate) async fn expire(deps: &Deps, now: DateTime<Utc>) {
         ("dead letters", past.dead_letters().await),
         ("receipts", past.receipts().await),
         ("unfinished writes", past.unfinished_writes().await),
+        ("words of dead workers", past.worker_statuses().await),
     ];
     for (what, result) in expired {
         match result {
@@ -62,6 +63,19 @@ impl Past<'_> {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// A worker tells of itself every few seconds, and takes its word away when it ends; one that was killed, or
+    /// whose machine was, leaves it behind under a name that nobody has again.
+    async fn worker_statuses(&self) -> Result<u64, ReportError> {
+        let mut expired = 0;
+        for entry in self.list(keys::WORKERS).await? {
+            if self.is_older(&entry, UNFINISHED) {
+                self.deps.objects.delete(&entry.key).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
     }
 
     async fn raw_snapshots(&self) -> Result<u64, ReportError> {

@@ -1,49 +1,22 @@
-//! The local fleet: worker processes of the same binary, as many as the scaling function says.
+//! The fleet as the scheduler sees it: at each tick it looks at the queues, works out how many workers there
+//! should be, and has the fleet's backend go there. The decision is the same for every backend.
+
+mod local;
+
+pub use local::LocalFleet;
 
 use crate::deps::Deps;
 use crate::scaling::{Bounds, Pace, QueueLoad, desired_workers};
 use chrono::{DateTime, Utc};
+use feedfleet_fleet::{Fleet, FleetView, Member};
 use feedfleet_model::keys;
-use feedfleet_objects::reports::{from_json, to_json};
+use feedfleet_objects::reports::to_json;
 use feedfleet_queue::{Counts, QueueError};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
-use std::fs::File;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use std::time::Duration;
 
 /// An image job is a batch of a few requests.
 const EXPECTED_IMAGE_JOB: Duration = Duration::from_secs(10);
-/// A worker is stopped when it has been idle for this long, and is not needed.
-const IDLE_BEFORE_STOP: Duration = Duration::from_secs(10);
-/// A worker that ends by itself this soon after its start has a fault; the next start waits.
-const FAULTY_LIFE: Duration = Duration::from_secs(5);
-const LONGEST_START_PAUSE: Duration = Duration::from_secs(60);
-/// Workers that have not gone by then are killed; their jobs are delivered again.
-const STOP_WITHIN: Duration = Duration::from_secs(90);
-
-/// Worker processes on this machine.
-pub struct LocalFleet {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    /// Where workers log; none: where this process does.
-    log: Option<PathBuf>,
-    children: Vec<Worker>,
-    faults: u32,
-    start_after: Instant,
-}
-
-struct Worker {
-    child: Child,
-    pid: u32,
-    started: Instant,
-    started_at: DateTime<Utc>,
-    idle_since: Option<Instant>,
-    stopping: bool,
-}
 
 /// What the scheduler tells of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,207 +29,107 @@ pub struct FleetStatus {
     pub desired: u32,
     /// Fewest and most by configuration.
     pub bounds: (u32, u32),
-    /// Worker processes, and since when they run.
+    /// Worker processes of the scheduler's own, and since when they run.
     pub workers: Vec<(u32, DateTime<Utc>)>,
+    /// Workers on machines of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<Member>,
+    /// Workers that are missing and that could not be had for minutes.
+    #[serde(default)]
+    pub short: u32,
 }
 
-/// The part of a worker's own word that is needed here.
-#[derive(Deserialize)]
-struct Busy {
-    busy: Vec<String>,
-}
-
-impl LocalFleet {
-    /// A fleet of `program arguments`, with no worker yet.
-    pub fn new(program: PathBuf, arguments: Vec<OsString>, log: Option<PathBuf>) -> Self {
-        Self {
-            program,
-            arguments,
-            log,
-            children: Vec::new(),
-            faults: 0,
-            start_after: Instant::now(),
-        }
-    }
-
-    /// Makes the fleet what it should be: replaces what died, starts what is missing, stops what is idle
-    /// and not needed.
-    pub(crate) async fn reconcile(&mut self, deps: &Deps) {
-        self.reap();
-        let desired = match desired(deps).await {
-            Ok(desired) => desired,
-            Err(e) => {
-                tracing::warn!(error = %e, "could not look at the queues, the fleet stays as it is");
-                return;
-            }
-        };
-        self.note_idle(deps).await;
-        while self.active() < desired as usize && Instant::now() >= self.start_after {
-            if !self.start(deps) {
-                break;
-            }
-        }
-        self.stop_idle(desired as usize);
-        self.publish(deps, desired).await;
-    }
-
-    fn active(&self) -> usize {
-        self.children.iter().filter(|w| !w.stopping).count()
-    }
-
-    fn reap(&mut self) {
-        let mut faulty = false;
-        self.children.retain_mut(|worker| match worker.child.try_wait() {
-            Ok(None) => true,
-            Ok(Some(status)) if worker.stopping => {
-                tracing::info!(pid = worker.pid, %status, "worker stopped");
-                false
-            }
-            Ok(Some(status)) => {
-                tracing::warn!(pid = worker.pid, %status, "worker died and is replaced");
-                faulty |= worker.started.elapsed() < FAULTY_LIFE;
-                false
-            }
-            Err(e) => {
-                tracing::warn!(pid = worker.pid, error = %e, "could not look at a worker");
-                true
-            }
-        });
-        if faulty {
-            self.faults += 1;
-            let pause = Duration::from_secs(1 << self.faults.min(6)).min(LONGEST_START_PAUSE);
-            self.start_after = Instant::now() + pause;
-        } else if self.children.iter().any(|w| w.started.elapsed() > FAULTY_LIFE) {
-            self.faults = 0;
-        }
-    }
-
-    fn start(&mut self, deps: &Deps) -> bool {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg("--parent").arg(std::process::id().to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        if let Some(log) = &self.log {
-            match File::options().create(true).append(true).open(log) {
-                Ok(file) => command.stderr(file),
-                Err(e) => {
-                    tracing::error!(log = %log.display(), error = %e, "could not open the workers' log");
-                    return false;
-                }
-            };
-        }
-        // Ctrl-C in a terminal goes to the whole process group: workers are stopped by the scheduler.
-        command.process_group(0);
-        match command.spawn() {
-            Ok(child) => {
-                let pid = child.id().unwrap_or_default();
-                tracing::info!(pid, "worker started");
-                self.children.push(Worker {
-                    child,
-                    pid,
-                    started: Instant::now(),
-                    started_at: deps.clock.now(),
-                    idle_since: Some(Instant::now()),
-                    stopping: false,
-                });
-                true
-            }
-            Err(e) => {
-                tracing::error!(program = %self.program.display(), error = %e, "could not start a worker");
-                self.start_after = Instant::now() + LONGEST_START_PAUSE;
-                false
-            }
-        }
-    }
-
-    /// A worker that does not tell counts as busy.
-    async fn note_idle(&mut self, deps: &Deps) {
-        for worker in &mut self.children {
-            let key = keys::worker_status(worker.pid);
-            let told = match deps.objects.get(&key).await {
-                Ok(Some(object)) => from_json::<Busy>(&key, &object.bytes).ok(),
-                _ => None,
-            };
-            let idle = told.is_some_and(|told| told.busy.is_empty());
-            worker.idle_since = match worker.idle_since {
-                _ if !idle => None,
-                None => Some(Instant::now()),
-                since => since,
-            };
-        }
-    }
-
-    fn stop_idle(&mut self, desired: usize) {
-        let mut surplus = self.active().saturating_sub(desired);
-        for worker in self.children.iter_mut().rev().filter(|w| !w.stopping) {
-            if surplus == 0 {
-                return;
-            }
-            if worker.idle_since.is_some_and(|since| since.elapsed() >= IDLE_BEFORE_STOP) {
-                worker.terminate();
-                surplus -= 1;
-            }
-        }
-    }
-
-    async fn publish(&self, deps: &Deps, desired: u32) {
-        let workers = &deps.fleet.workers;
-        let status = FleetStatus {
+impl FleetStatus {
+    fn new(deps: &Deps, desired: u32, view: &FleetView) -> Self {
+        let settings = &deps.fleet.workers;
+        let mut status = Self {
             at: deps.clock.now(),
             scheduler_pid: std::process::id(),
             desired,
-            bounds: (workers.min, workers.max),
-            workers: self.children.iter().map(|w| (w.pid, w.started_at)).collect(),
+            bounds: (settings.min, settings.max),
+            workers: Vec::new(),
+            instances: Vec::new(),
+            short: view.short,
         };
-        if let Err(e) = deps.objects.put(&keys::fleet_status(), to_json(&status)).await {
-            tracing::warn!(error = %e, "could not publish the fleet's status");
-        }
-    }
-
-    /// Asks every worker to stop, and waits until they have.
-    pub(crate) async fn stop(mut self, deps: &Deps) {
-        for worker in &mut self.children {
-            worker.terminate();
-        }
-        let deadline = tokio::time::Instant::now() + STOP_WITHIN;
-        for worker in &mut self.children {
-            if tokio::time::timeout_at(deadline, worker.child.wait()).await.is_err() {
-                tracing::error!(pid = worker.pid, "a worker did not stop in time and is killed");
-                if let Err(e) = worker.child.kill().await {
-                    tracing::error!(pid = worker.pid, error = %e, "could not kill a worker");
-                }
+        for member in &view.members {
+            // A process's id is a number, an instance's is not.
+            match member.id.parse() {
+                Ok(pid) => status.workers.push((pid, member.since)),
+                Err(_) => status.instances.push(member.clone()),
             }
         }
-        if let Err(e) = deps.objects.delete(&keys::fleet_status()).await {
-            tracing::warn!(error = %e, "could not take the fleet's status away");
-        }
+        status
+    }
+
+    /// Workers there are, whoever runs them.
+    pub fn present(&self) -> usize {
+        self.workers.len() + self.instances.len()
     }
 }
 
-impl Worker {
-    fn terminate(&mut self) {
-        self.stopping = true;
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        // A worker that has not been waited for keeps its process id: nobody else can be hit.
-        if let Some(pid) = pid
-            && let Err(e) = kill_process(pid, Signal::TERM)
-        {
-            tracing::warn!(pid = self.pid, error = %e, "could not ask a worker to stop");
+/// What one tick found, for the figures.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    /// What is on the queue of crawls.
+    pub(crate) crawl: Counts,
+    /// What is on the queue of images.
+    pub(crate) image: Counts,
+    /// Workers there should be.
+    pub(crate) desired: u32,
+    /// The fleet; none where this scheduler has none, or it could not be asked.
+    pub(crate) view: Option<FleetView>,
+}
+
+/// One tick. None: the queues could not be looked at, and the fleet stays as it is.
+pub(crate) async fn tick(deps: &Deps, fleet: Option<&mut (dyn Fleet + 'static)>) -> Option<Look> {
+    let mut look = match look_at_queues(deps).await {
+        Ok(look) => look,
+        Err(e) => {
+            tracing::warn!(error = %e, "could not look at the queues, the fleet stays as it is");
+            return None;
         }
+    };
+    if let Some(fleet) = fleet {
+        match fleet.reconcile(look.desired).await {
+            Ok(view) => {
+                publish(deps, look.desired, &view).await;
+                look.view = Some(view);
+            }
+            Err(e) => tracing::warn!(error = %e, "the fleet stays as it is, will try again"),
+        }
+    }
+    Some(look)
+}
+
+/// Stops a fleet of this scheduler's own processes, and takes the scheduler's word away.
+pub(crate) async fn stop(deps: &Deps, fleet: &mut dyn Fleet) {
+    fleet.stop().await;
+    if let Err(e) = deps.objects.delete(&keys::fleet_status()).await {
+        tracing::warn!(error = %e, "could not take the fleet's status away");
     }
 }
 
-async fn desired(deps: &Deps) -> Result<u32, QueueError> {
+async fn publish(deps: &Deps, desired: u32, view: &FleetView) {
+    let status = FleetStatus::new(deps, desired, view);
+    if let Err(e) = deps.objects.put(&keys::fleet_status(), to_json(&status)).await {
+        tracing::warn!(error = %e, "could not publish the fleet's status");
+    }
+}
+
+async fn look_at_queues(deps: &Deps) -> Result<Look, QueueError> {
     let workers = &deps.fleet.workers;
     let scheduler = &deps.fleet.scheduler;
-    let crawl = Pace {
+    let crawl_pace = Pace {
         slots: workers.crawl_slots,
         expected_job: scheduler.expected_job,
         drain_target: scheduler.drain_target,
     };
-    let image = Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl };
-    let queues =
-        [(load(&deps.crawl.counts().await?), crawl), (load(&deps.image.counts().await?), image)];
-    Ok(desired_workers(&queues, Bounds { min: workers.min, max: workers.max }))
+    let image_pace =
+        Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl_pace };
+    let (crawl, image) = (deps.crawl.counts().await?, deps.image.counts().await?);
+    let queues = [(load(&crawl), crawl_pace), (load(&image), image_pace)];
+    let bounds = Bounds { min: workers.min, max: workers.max };
+    Ok(Look { crawl, image, desired: desired_workers(&queues, bounds), view: None })
 }
 
 fn load(counts: &Counts) -> QueueLoad {
@@ -264,5 +137,75 @@ fn load(counts: &Counts) -> QueueLoad {
         visible: counts.visible,
         in_flight: counts.in_flight,
         runnable_groups: counts.runnable_groups,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+    use feedfleet_fleet::{FleetError, MemberState};
+    use feedfleet_objects::reports::from_json;
+
+    /// A fleet that notes what it is asked for.
+    #[derive(Default)]
+    struct Asked {
+        desired: Vec<u32>,
+        fails: bool,
+    }
+
+    #[async_trait::async_trait]
+    impl Fleet for Asked {
+        async fn reconcile(&mut self, desired: u32) -> Result<FleetView, FleetError> {
+            self.desired.push(desired);
+            if self.fails {
+                return Err(FleetError::passing("describe", "group", "throttled"));
+            }
+            let member = |id: &str| Member {
+                id: id.into(),
+                since: DateTime::UNIX_EPOCH,
+                state: MemberState::InService,
+                busy: false,
+            };
+            Ok(FleetView { target: 2, members: vec![member("17"), member("i-0a")], short: 1 })
+        }
+
+        async fn stop(&mut self) {}
+    }
+
+    async fn told(world: &World) -> Option<FleetStatus> {
+        let key = keys::fleet_status();
+        let object = world.deps.objects.get(&key).await.unwrap()?;
+        Some(from_json(&key, &object.bytes).unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_decision_is_made_here_and_told_with_what_came_of_it() {
+        let world = World::new();
+        world.send_crawls(&["a", "b"]).await;
+        let mut fleet = Asked { fails: true, ..Asked::default() };
+        let look = tick(&world.deps, Some(&mut fleet)).await.unwrap();
+        assert!((look.view.is_none(), look.crawl.visible) == (true, 2), "{look:?}");
+        assert_eq!(told(&world).await, None, "nothing is known of the fleet");
+
+        fleet.fails = false;
+        let look = tick(&world.deps, Some(&mut fleet)).await.unwrap();
+        assert_eq!(fleet.desired, [1, 1], "two jobs of a minute in ten minutes");
+        assert_eq!(look.desired, 1);
+        let status = told(&world).await.unwrap();
+        assert_eq!(status.workers, [(17, DateTime::UNIX_EPOCH)]);
+        assert_eq!(status.instances[0].id, "i-0a");
+        assert_eq!((status.desired, status.short, status.present()), (1, 1, 2));
+
+        stop(&world.deps, &mut fleet).await;
+        assert_eq!(told(&world).await, None);
+    }
+
+    #[test]
+    fn a_status_of_an_earlier_release_can_be_read() {
+        let text = r#"{"at":"2026-01-01T00:00:00Z","scheduler_pid":1,"desired":2,"bounds":[0,4],
+            "workers":[[17,"2026-01-01T00:00:00Z"]]}"#;
+        let status: FleetStatus = from_json(&keys::fleet_status(), text.as_bytes()).unwrap();
+        assert_eq!((status.present(), status.short), (1, 0));
     }
 }

@@ -4,7 +4,7 @@
 use crate::deps::Deps;
 use feedfleet_catalog::images;
 use feedfleet_model::PipeName;
-use feedfleet_model::image::{ImageEntry, ImageReceipt};
+use feedfleet_model::image::{ImageEntry, ImageReceipt, ImageStatus};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::from_json;
 use std::collections::BTreeMap;
@@ -42,10 +42,14 @@ pub async fn fold_receipts(deps: &Deps) {
         }
         for (pipe, Pending { entries, receipts }) in pending {
             let table = deps.catalog.images().clone();
+            let results: Vec<ImageStatus> = entries.iter().map(|entry| entry.status).collect();
             let fold = move || images::fold(&table, &pipe, &entries);
             tokio::task::spawn_blocking(fold).await??;
             for receipt in receipts {
                 deps.objects.delete(&receipt).await?;
+            }
+            if let Some(meters) = &deps.meters {
+                meters.note_images(&results);
             }
         }
         Ok(())

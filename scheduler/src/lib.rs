@@ -13,6 +13,7 @@ mod expiry;
 pub mod fleet;
 mod fold;
 pub mod issue;
+mod metrics;
 mod missing;
 mod owner;
 pub mod pause;
@@ -28,9 +29,11 @@ mod upkeep;
 pub use deps::Deps;
 pub use fleet::{FleetStatus, LocalFleet};
 pub use fold::fold_receipts;
+pub use metrics::Meters;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use feedfleet_config::Config;
+use feedfleet_config::{Config, FleetBackend};
+use feedfleet_fleet::Fleet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -38,37 +41,59 @@ use tokio_util::sync::CancellationToken;
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between looks for runs that lost their message.
 const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
+/// The same where all reports are listed from a store that is paid for by the request.
+const CLUSTER_RESCUE_INTERVAL: Duration = Duration::from_secs(60);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
-pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: CancellationToken) {
+pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: CancellationToken) {
     let has_fleet = fleet.is_some();
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = upkeep::keep(&deps, &shutdown);
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
-    let rescue = every(RESCUE_INTERVAL, &shutdown, || rescue::resend_lost_runs(&deps));
+    let finals = rescue::Finals::default();
+    let rescue_interval = match deps.fleet.fleet {
+        FleetBackend::Processes => RESCUE_INTERVAL,
+        FleetBackend::AutoScaling { .. } => CLUSTER_RESCUE_INTERVAL,
+    };
+    let rescue = every(rescue_interval, &shutdown, || rescue::resend_lost_runs(&deps, &finals));
+    let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
+    let issuing = issue_due_runs(&deps, &shutdown);
+    // On its own: however long the others take, the fleet follows the work.
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
-            if deps.issue_due_runs
-                && let Some(config) = load_config(&deps)
-            {
-                due::send_due_runs(&deps, &config).await;
+            if fleet.is_none() && deps.meters.is_none() {
+                continue;
             }
-            if let Some(fleet) = &mut fleet {
-                fleet.reconcile(&deps).await;
+            let look = fleet::tick(&deps, fleet.as_deref_mut()).await;
+            if let Some(meters) = &deps.meters {
+                meters.note_tick(deps.clock.now(), look);
             }
         }
         // Whatever else is going on: workers are told at once.
-        if let Some(fleet) = fleet {
-            fleet.stop(&deps).await;
+        if let Some(fleet) = &mut fleet {
+            fleet::stop(&deps, fleet.as_mut()).await;
         }
     };
-    tokio::join!(ticking, rescue, folding, upkeep, desk);
+    tokio::join!(ticking, issuing, rescue, folding, upkeep, desk, figures);
     if has_fleet {
         // The workers' last receipts.
         fold::fold_receipts(&deps).await;
+    }
+}
+
+/// Issues what pipes' schedules ask for, at every tick.
+async fn issue_due_runs(deps: &Deps, shutdown: &CancellationToken) {
+    let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
+    let mut issued = due::Issued::default();
+    while deps.issue_due_runs && ticker.next(shutdown).await {
+        let Some(config) = load_config(deps) else { continue };
+        tokio::select! {
+            () = due::send_due_runs(deps, &config, &mut issued) => {}
+            () = shutdown.cancelled() => return,
+        }
     }
 }
 

@@ -120,7 +120,7 @@ async fn send(
             NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() }
         };
         let messages: Vec<NewMessage> = chunk.iter().map(message).collect();
-        deps.image.send(&messages).await?;
+        deps.image.send_unordered(&messages).await?;
     }
     Ok(())
 }

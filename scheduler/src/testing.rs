@@ -15,12 +15,15 @@ use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::{RunState, Trigger};
 use feedfleet_model::{Clock, ImageJob, Job, PipeName, RunId, RunKey, RunReport};
 use feedfleet_objects::FolderObjects;
-use feedfleet_queue::{Queue, Receive, SqliteQueue, SqliteQueueOptions};
+use feedfleet_queue::{NewMessage, Queue, Receive, SqliteQueue, SqliteQueueOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
+
+/// The folder of the objects, below the world's.
+const OBJECTS: &str = "objects";
 
 /// The world. It ends with the value.
 pub(crate) struct World {
@@ -87,10 +90,11 @@ impl World {
             environment: Arc::new(BTreeMap::<String, String>::new()),
             crawl: queue("crawl"),
             image: queue("image"),
-            objects: Arc::new(FolderObjects::open(&fleet.objects.path).unwrap()),
-            catalog: Catalog::open(&fleet.catalog.path).unwrap(),
+            objects: Arc::new(FolderObjects::open(folder.path().join(OBJECTS)).unwrap()),
+            catalog: Catalog::open(folder.path().join("catalog")).unwrap(),
             clock: clock.clone(),
             issue_due_runs: false,
+            meters: None,
             complaints: Arc::default(),
             fleet: Arc::new(fleet),
         };
@@ -171,7 +175,7 @@ impl World {
 
     /// A path below the product table's folder.
     pub(crate) fn table_path(&self, path: &str) -> PathBuf {
-        self.deps.catalog.products().folder().join(path)
+        self.deps.catalog.products().folder().unwrap().join(path)
     }
 
     /// Folds entries into the `images` table.
@@ -199,8 +203,7 @@ impl World {
 
     /// Makes an object look as if it had been written so many days before now.
     pub(crate) fn age(&self, key: &ObjectKey, days: u64) {
-        let path = self.deps.fleet.objects.path.join(key.as_str());
-        assert!(path.starts_with(self.folder.path()));
+        let path = self.folder.path().join(OBJECTS).join(key.as_str());
         let written = SystemTime::from(self.now()) - Duration::from_secs(days * 86_400);
         std::fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
     }
@@ -212,6 +215,17 @@ impl World {
 
     pub(crate) async fn is_there(&self, key: &ObjectKey) -> bool {
         self.deps.objects.get(key).await.unwrap().is_some()
+    }
+
+    /// Puts a message for each of these pipes on the queue of crawls.
+    pub(crate) async fn send_crawls(&self, pipes: &[&str]) {
+        let message = |pipe: &&str| NewMessage {
+            group: (*pipe).to_owned(),
+            dedup_id: (*pipe).to_owned(),
+            body: "{}".to_owned(),
+        };
+        let messages: Vec<NewMessage> = pipes.iter().map(message).collect();
+        self.deps.crawl.send(&messages).await.unwrap();
     }
 
     /// Takes all image jobs from their queue.

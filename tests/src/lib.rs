@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a fleet in a temporary folder that is driven through the real binary, a
 //! small HTTP server whose answers a test decides, and a reader of the product table.
 
+pub mod aws;
 mod fleet;
 mod gate;
 mod products;

@@ -2,10 +2,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
-use feedfleet_catalog::{Catalog, read};
+use feedfleet_catalog::{Catalog, Location, read};
 use feedfleet_model::columns::COLUMNS;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// One live product. Columns that are null are absent from the maps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Product {
 /// # Panics
 ///
 /// When the table cannot be read, or an id is alive twice.
-pub fn products(catalog: &Path, pipe: &str) -> Vec<Product> {
+pub fn products(catalog: impl Into<Location>, pipe: &str) -> Vec<Product> {
     let catalog = Catalog::open(catalog).expect("the catalog can be opened");
     let snapshot = catalog.products().snapshot().expect("the table's log can be read");
     let Some(snapshot) = snapshot else { return Vec::new() };

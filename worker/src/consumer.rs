@@ -2,12 +2,13 @@
 
 use crate::deps::Deps;
 use crate::executor;
+use crate::instance::Machine;
 use crate::lease::Heart;
 use crate::status::StatusBoard;
 use feedfleet_queue::{Queue, Receive};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,21 +17,29 @@ const POLL_WAIT: Duration = Duration::from_secs(2);
 /// Pause after a receive that failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Works until `shutdown`: then receives nothing more, asks the jobs in hand to stop, and returns when they
-/// have settled their messages.
+/// Works until `shutdown`, or until its machine says that it has to go: then receives nothing more, asks the jobs in
+/// hand to stop, and returns when they have settled their messages.
 pub async fn run(deps: Deps, shutdown: CancellationToken) -> std::io::Result<()> {
     let heart = Arc::new(Heart::start()?);
     let board = Arc::new(StatusBoard::new(&deps));
     let beacon = tokio::spawn(board.clone().publish(deps.clone(), shutdown.clone()));
+    let machine = deps.instance.clone().map(|instance| Machine::watch(instance, &board, &shutdown));
     let workers = &deps.fleet.workers;
-    let crawl = Line { queue: deps.queues.crawl.clone(), slots: workers.crawl_slots };
-    let image = Line { queue: deps.queues.image.clone(), slots: workers.image_slots };
+    let crawl = Line {
+        queue: deps.queues.crawl.clone(),
+        slots: workers.crawl_slots,
+        hold: machine.as_ref().map(Machine::hold),
+    };
+    let image = Line { queue: deps.queues.image.clone(), slots: workers.image_slots, hold: None };
     tracing::info!(worker = %deps.worker, crawl_slots = crawl.slots, image_slots = image.slots, "worker started");
     tokio::join!(
         crawl.consume(&deps, &heart, &board, &shutdown),
         image.consume(&deps, &heart, &board, &shutdown),
     );
     beacon.await.ok();
+    if let Some(machine) = machine {
+        machine.leave().await;
+    }
     tracing::info!(worker = %deps.worker, "worker stopped");
     Ok(())
 }
@@ -39,6 +48,8 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) -> std::io::Result<()>
 struct Line {
     queue: Arc<dyn Queue>,
     slots: usize,
+    /// While true, no new job is begun.
+    hold: Option<watch::Receiver<bool>>,
 }
 
 impl Line {
@@ -56,6 +67,13 @@ impl Line {
                 permit = slots.clone().acquire_owned() => permit,
                 () = shutdown.cancelled() => break,
             };
+            if let Some(mut hold) = self.hold.clone() {
+                tokio::select! {
+                    // An error: nobody is watching any more, because it is time to stop.
+                    _ = hold.wait_for(|held| !*held) => {}
+                    () = shutdown.cancelled() => break,
+                }
+            }
             let request =
                 Receive { max: 1, visibility: deps.fleet.leases.visibility, wait: POLL_WAIT };
             let received = tokio::select! {

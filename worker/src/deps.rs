@@ -5,6 +5,7 @@ use crate::jobs::image::{Decoders, Draw};
 use crate::room::Room;
 use feedfleet_catalog::Catalog;
 use feedfleet_config::{Environment, Fleet, Pipe, Workers};
+use feedfleet_fleet::Instance;
 use feedfleet_http::{Client, HostGate};
 use feedfleet_model::{Clock, PipeName};
 use feedfleet_objects::{DeadLetters, Objects, Reports};
@@ -27,7 +28,7 @@ pub struct Queues {
 /// Everything a worker works with. Cheap to clone.
 #[derive(Clone)]
 pub struct Deps {
-    /// This worker's name: host and process.
+    /// This worker's name: machine and process.
     pub worker: String,
     /// Where `fleet.toml` and `pipes/` are. Pipes are read anew for every job: an edit holds from the next
     /// run on.
@@ -52,6 +53,8 @@ pub struct Deps {
     pub draw: Draw,
     /// How to start this program again, for each crawl; none: crawls are done in this process.
     pub program: Option<Arc<Program>>,
+    /// The machine, where it may be taken away; none where it stays, and in children.
+    pub instance: Option<Arc<dyn Instance>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -2,12 +2,14 @@
 //!
 //! [`run`] is the process. [`executor`] turns one message into one [`feedfleet_model::Outcome`] and does
 //! with the message what follows from it; [`lease`] keeps it alive meanwhile; [`jobs`] has one folder a kind
-//! of job. What may abort or exhaust a process is done in children: see [`isolate`].
+//! of job. What may abort or exhaust a process is done in children: see [`isolate`]. A worker whose machine may be
+//! taken away listens to it, hands its work back in time, and says so.
 
 mod backoff;
 pub mod consumer;
 pub mod deps;
 pub mod executor;
+mod instance;
 pub mod isolate;
 pub mod jobs;
 pub mod lease;

@@ -8,7 +8,7 @@ use feedfleet_objects::reports::to_json;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How often a worker tells that it is alive.
@@ -17,7 +17,7 @@ pub const BEACON: Duration = Duration::from_secs(5);
 /// What a worker last told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// Its name: host and process.
+    /// Its name: machine and process.
     pub worker: String,
     /// Its process.
     pub pid: u32,
@@ -37,6 +37,7 @@ pub struct StatusBoard {
     started_at: DateTime<Utc>,
     busy: Mutex<Vec<String>>,
     changed: Notify,
+    is_busy: watch::Sender<bool>,
 }
 
 /// A job in hand; dropping it takes it off the board.
@@ -48,12 +49,34 @@ pub struct Busy {
 impl StatusBoard {
     /// An empty board.
     pub fn new(deps: &Deps) -> Self {
+        Self::of(deps.worker.clone(), deps.clock.now())
+    }
+
+    /// An empty board of this worker.
+    pub(crate) fn of(worker: String, started_at: DateTime<Utc>) -> Self {
         Self {
-            worker: deps.worker.clone(),
-            started_at: deps.clock.now(),
+            worker,
+            started_at,
             busy: Mutex::new(Vec::new()),
             changed: Notify::new(),
+            is_busy: watch::Sender::new(false),
         }
+    }
+
+    /// Whether there is any job in hand, now and whenever that changes.
+    pub fn is_busy(&self) -> watch::Receiver<bool> {
+        self.is_busy.subscribe()
+    }
+
+    /// Changes the list of jobs in hand, and tells of it.
+    fn change(&self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut busy = self.lock();
+        change(&mut busy);
+        // While the list is locked: whoever changes it next tells of it next.
+        let is_busy = !busy.is_empty();
+        self.is_busy.send_if_modified(|was| std::mem::replace(was, is_busy) != is_busy);
+        drop(busy);
+        self.changed.notify_one();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
@@ -62,14 +85,13 @@ impl StatusBoard {
 
     /// Notes a job in hand.
     pub fn busy(self: &Arc<Self>, group: &str) -> Busy {
-        self.lock().push(group.to_owned());
-        self.changed.notify_one();
+        self.change(|busy| busy.push(group.to_owned()));
         Busy { board: self.clone(), group: group.to_owned() }
     }
 
     /// Publishes the board now and then until `shutdown`, then takes it away.
     pub async fn publish(self: Arc<Self>, deps: Deps, shutdown: CancellationToken) {
-        let key = keys::worker_status(std::process::id());
+        let key = keys::worker_status(&self.worker);
         while !shutdown.is_cancelled() {
             let status = WorkerStatus {
                 worker: self.worker.clone(),
@@ -96,10 +118,10 @@ impl StatusBoard {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut busy = self.board.lock();
-        if let Some(at) = busy.iter().position(|g| *g == self.group) {
-            busy.swap_remove(at);
-        }
-        self.board.changed.notify_one();
+        self.board.change(|busy| {
+            if let Some(at) = busy.iter().position(|g| *g == self.group) {
+                busy.swap_remove(at);
+            }
+        });
     }
 }

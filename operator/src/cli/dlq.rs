@@ -102,7 +102,7 @@ fn class(text: &str) -> Result<ReasonClass, String> {
 }
 
 /// A whole number with `s`, `m`, `h` or `d`.
-fn age(text: &str) -> Result<Duration, String> {
+pub fn age(text: &str) -> Result<Duration, String> {
     let expected = || "expected a whole number with s, m, h or d, such as 2h".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().map_err(|_| expected())?;

@@ -134,6 +134,9 @@ impl fmt::Display for FleetView {
                 view::distance(self.at, s.at)
             )?,
         }
+        if let Some(scheduler) = &self.scheduler {
+            instances(f, self.at, scheduler)?;
+        }
         if self.workers.is_empty() {
             return writeln!(f, "no worker is running");
         }
@@ -149,4 +152,28 @@ impl fmt::Display for FleetView {
         }
         writeln!(f, "{workers}")
     }
+}
+
+/// Workers on machines of their own, where there are any.
+fn instances(f: &mut fmt::Formatter<'_>, now: DateTime<Utc>, status: &FleetStatus) -> fmt::Result {
+    if status.short > 0 {
+        let missing = text::count(u64::from(status.short));
+        writeln!(
+            f,
+            "{missing} workers are missing: the group has not been able to grow for minutes"
+        )?;
+    }
+    if status.instances.is_empty() {
+        return Ok(());
+    }
+    let mut table = view::table(&["instance", "seen first", "state", "protected"]);
+    for instance in &status.instances {
+        table.add_row(vec![
+            text::printable(&instance.id).to_string(),
+            view::distance(now, instance.since),
+            instance.state.word().to_owned(),
+            if instance.busy { "yes: busy" } else { "no" }.to_owned(),
+        ]);
+    }
+    writeln!(f, "\n{table}")
 }

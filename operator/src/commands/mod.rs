@@ -42,8 +42,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(RunsCommand::List { pipe, limit, json }) => {
             runs::list(folder, pipe.as_ref(), limit, json).await
         }
-        Command::Runs(RunsCommand::Show { pipe, run, json }) => {
-            runs::show(folder, &pipe, run, json).await
+        Command::Runs(RunsCommand::Show { pipe, run, json, link }) => {
+            runs::show(folder, &pipe, run, json, link).await
         }
         Command::Runs(RunsCommand::Approve(args)) => decisions::approve(folder, args).await,
         Command::Runs(RunsCommand::Reject(args)) => decisions::reject(folder, args).await,

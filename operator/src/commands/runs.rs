@@ -6,9 +6,13 @@ use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use feedfleet_model::report::RefusalCount;
-use feedfleet_model::{PipeName, RunId, RunKey, RunReport, text};
+use feedfleet_model::{PipeName, RunId, RunKey, RunReport, keys, text};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// Addresses of the parts of one snapshot; each is a long line.
+const MAX_LINKS: usize = 20;
 
 /// Lists runs, newest first. One report that cannot be read does not hide the others.
 pub async fn list(
@@ -88,12 +92,13 @@ fn state(report: &RunReport) -> String {
     }
 }
 
-/// Shows one run's report.
+/// Shows one run's report; with `link`, also addresses of its objects that are good for so long.
 pub async fn show(
     folder: &Path,
     pipe: &PipeName,
     run: Option<RunId>,
     json: bool,
+    link: Option<Duration>,
 ) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
@@ -117,7 +122,28 @@ pub async fn show(
     } else {
         print_report(&report)
     }
+    if let Some(valid_for) = link {
+        print_links(&context, &report.key, valid_for).await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints under which addresses the run's report and its raw snapshot can be read for so long.
+async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Result<()> {
+    let objects = context.objects()?;
+    let link = |name: &str, link: &str| view::print(format!("{name:14} {}", text::printable(link)));
+    link("report at", &objects.link(&keys::report(run), valid_for).await?);
+    let mut raw = objects.list(&keys::raw_prefix(run), None, MAX_LINKS + 1).await?;
+    let more = raw.len() > MAX_LINKS;
+    raw.truncate(MAX_LINKS);
+    for part in raw {
+        link("raw part at", &objects.link(&part.key, valid_for).await?);
+    }
+    if more {
+        let rest = format!("there are more parts, below {}", keys::raw(run));
+        link("", &rest);
+    }
+    Ok(())
 }
 
 /// A report for people.

@@ -4,6 +4,8 @@
 use crate::cli::SqlArgs;
 use crate::context::Context;
 use anyhow::{Context as _, Result};
+use feedfleet_config::Place;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -15,12 +17,16 @@ pub const PROGRAM: &str = "feedfleet-query";
 pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let fleet = &context.config.fleet;
-    let error = Command::new(program())
+    let mut command = Command::new(program());
+    command
         .args(["sql", &args.query, "--format", &args.format, "--catalog"])
-        .arg(&fleet.catalog.path)
+        .arg(argument(&fleet.catalog.place))
         .arg("--objects")
-        .arg(&fleet.objects.path)
-        .exec();
+        .arg(argument(&fleet.objects.place));
+    if let Some(region) = &fleet.aws.region {
+        command.args(["--region", region]);
+    }
+    let error = command.exec();
     // `exec` only returns when it failed.
     if error.kind() == std::io::ErrorKind::NotFound {
         anyhow::bail!(
@@ -29,6 +35,14 @@ pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
         );
     }
     Err(error).with_context(|| format!("could not start {PROGRAM}"))
+}
+
+/// A place on the command line: a path, which need not be text, or an `s3://` address.
+fn argument(place: &Place) -> OsString {
+    match place {
+        Place::Folder(folder) => folder.into(),
+        Place::S3 { .. } => place.to_string().into(),
+    }
 }
 
 /// The program: beside this one, else by the PATH.

@@ -53,8 +53,9 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode> {
     let log = context.config.folder.join("var/workers.log");
     let program = std::env::current_exe().context("could not find this program's own file")?;
     let arguments = crate::commands::worker_arguments(&context.config.folder, "info");
-    let fleet = LocalFleet::new(program, arguments, Some(log.clone()));
     let deps = feedfleet_scheduler::Deps { issue_due_runs: false, ..context.scheduler()? };
+    let (objects, clock) = (deps.objects.clone(), deps.clock.clone());
+    let fleet = Box::new(LocalFleet::new(program, arguments, Some(log.clone()), objects, clock));
     let scheduler = tokio::spawn(feedfleet_scheduler::run(deps, Some(fleet), fleet_stop.clone()));
 
     let mut nights = Vec::new();
@@ -174,8 +175,8 @@ async fn run_night(
 fn where_things_are(context: &Context, log: &Path) {
     let config = context.config.folder.display();
     let fleet = &context.config.fleet;
-    view::print(format!("\nproduct table   {}", fleet.catalog.path.join("products").display()));
-    view::print(format!("pictures        {}", fleet.objects.path.join("images").display()));
+    view::print(format!("\nproduct table   {}/products", fleet.catalog.place));
+    view::print(format!("pictures        {}/images", fleet.objects.place));
     view::print(format!("workers' log    {}", log.display()));
     view::print("\nlook at them:");
     let program =
@@ -188,7 +189,7 @@ fn where_things_are(context: &Context, log: &Path) {
     ));
     view::print(format!(
         "  python3 -c \"import deltalake as d; print(d.QueryBuilder().register('p', \
-         d.DeltaTable('{}')).execute('select pipe, count(*) from p group by pipe').read_all())\"",
-        fleet.catalog.path.join("products").display()
+         d.DeltaTable('{}/products')).execute('select pipe, count(*) from p group by pipe').read_all())\"",
+        fleet.catalog.place
     ));
 }

@@ -1,12 +1,13 @@
-//! Whether the catalog's folder can take a commit, and whether its tables can be read.
+//! Whether the catalog's place can take a commit, and whether its tables can be read.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, blocking, plain};
+use super::{Finding, blocking, cloud, plain};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
-use feedfleet_catalog::{Catalog, DataFile, Snapshot, Table, read};
+use feedfleet_catalog::{DataFile, Snapshot, Table, read};
+use feedfleet_config::Place;
 use feedfleet_model::text;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,25 +15,40 @@ use std::sync::Arc;
 
 const CHECK: &str = "catalog";
 
-/// Tries the folder's file system, and reads of each table its log, its list of files, and one file.
+/// Tries the place where the tables are, and reads of each table its log, its list of files, and one file.
 pub async fn check(context: Arc<Context>) -> Vec<Finding> {
-    let path = context.config.fleet.catalog.path.clone();
+    let mut findings = Vec::new();
+    if let Place::S3 { bucket, prefix } = &context.config.fleet.catalog.place {
+        findings.push(cloud::store(&context, CHECK, bucket, prefix).await);
+    }
     let now = context.clock.now();
-    blocking(move || {
-        let catalog = match Catalog::open(&path) {
-            Ok(catalog) => catalog,
-            Err(e) => return vec![unusable(&path, &plain(e))],
-        };
-        let tables = [catalog.products(), catalog.images()];
-        let folder = match try_folder(&path, tables) {
-            Ok(found) => Finding::ok(CHECK, format!("{}: {found}", path.display())),
-            Err(e) => unusable(&path, &e),
-        };
-        let mut findings = vec![folder];
-        findings.extend(tables.map(|table| read_table(table, now)));
-        findings
-    })
-    .await
+    let read = move || match context.catalog() {
+        Ok(catalog) => {
+            let tables = [catalog.products(), catalog.images()];
+            let folder = context.config.fleet.catalog.place.folder();
+            let mut found: Vec<Finding> =
+                folder.map(|path| judged_folder(path, tables)).into_iter().collect();
+            found.extend(tables.map(|table| read_table(table, now)));
+            found
+        }
+        Err(e) => vec![unopened(&context.config.fleet.catalog.place, &e)],
+    };
+    findings.extend(blocking(read).await);
+    findings
+}
+
+fn judged_folder(path: &Path, tables: [&Table; 2]) -> Finding {
+    match try_folder(path, tables) {
+        Ok(found) => Finding::ok(CHECK, format!("{}: {found}", path.display())),
+        Err(e) => unusable(path, &e),
+    }
+}
+
+fn unopened(place: &Place, e: &anyhow::Error) -> Finding {
+    match place {
+        Place::Folder(path) => unusable(path, e),
+        Place::S3 { .. } => Finding::broken("tables", format!("{place}: {e:#}"), cloud::REMEDY),
+    }
 }
 
 fn unusable(path: &Path, e: &anyhow::Error) -> Finding {
@@ -51,7 +67,8 @@ fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
     let synced_write = text::duration(probed?);
     removed?;
     for table in tables {
-        for folder in [table.folder().to_owned(), table.folder().join("_delta_log")] {
+        let Some(folder) = table.folder() else { continue };
+        for folder in [folder.to_owned(), folder.join("_delta_log")] {
             if folder.is_dir() {
                 scratch::write_and_remove(&folder)?;
             }
@@ -107,14 +124,14 @@ fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
     let mut faults = 0;
     let mut first = None;
     for file in files {
-        let path = snapshot.local_path(file).map_err(plain)?;
-        let fault = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == file.size_bytes => continue,
-            Ok(metadata) => format!("is {}", text::bytes(metadata.len())),
-            Err(e) => e.to_string(),
+        let fault = match snapshot.stored_bytes(file) {
+            Ok(Some(bytes)) if bytes == file.size_bytes => continue,
+            Ok(Some(bytes)) => format!("is {}", text::bytes(bytes)),
+            Ok(None) => "is missing".to_owned(),
+            Err(e) => plain(e).to_string(),
         };
         faults += 1;
-        first.get_or_insert_with(|| format!("{}: {fault}", path.display()));
+        first.get_or_insert_with(|| format!("{}: {fault}", file.path));
     }
     match first {
         None => Ok(()),

@@ -26,11 +26,18 @@ const ENOUGH_OPEN_FILES: u64 = 1024;
 /// Open files below which a worker fails.
 const TOO_FEW_OPEN_FILES: u64 = 256;
 
-/// The room on each file system that holds a part of the fleet.
+/// The room on each file system that holds a part of the fleet; nothing where none does.
 pub fn disk(fleet: &Fleet) -> Vec<Finding> {
-    let QueueBackend::Sqlite { path } = &fleet.queue.backend;
-    let places =
-        [("queue", path), ("catalog", &fleet.catalog.path), ("objects", &fleet.objects.path)];
+    let queue = match &fleet.queue.backend {
+        QueueBackend::Sqlite { path } => Some(path.as_path()),
+        QueueBackend::Sqs { .. } => None,
+    };
+    let places = [
+        ("queue", queue),
+        ("catalog", fleet.catalog.place.folder()),
+        ("objects", fleet.objects.place.folder()),
+    ];
+    let places = places.into_iter().filter_map(|(name, path)| Some((name, path?)));
     let mut findings = Vec::new();
     let mut devices: BTreeMap<u64, (PathBuf, Vec<&str>)> = BTreeMap::new();
     for (name, path) in places {

@@ -6,6 +6,8 @@
 
 mod catalog;
 mod clock;
+#[cfg_attr(not(feature = "aws"), path = "no_cloud.rs")]
+mod cloud;
 mod configuration;
 mod finding;
 mod machine;
@@ -19,7 +21,7 @@ mod sources;
 pub use finding::{Finding, State};
 
 use crate::context::Context;
-use feedfleet_config::QueueBackend;
+use feedfleet_config::{Fleet, FleetBackend, Place, QueueBackend};
 use feedfleet_http::HostGate;
 use feedfleet_model::text;
 use std::num::NonZeroUsize;
@@ -33,6 +35,9 @@ use tokio::task::JoinHandle;
 const LIMIT: Duration = Duration::from_secs(15);
 /// What to look at should the machine not tell of itself.
 const MACHINE: &str = "look at /proc and /sys";
+/// What to look at should AWS not answer.
+const NETWORK: &str = "look at the way from this machine to AWS: routes, security groups, VPC endpoints, and \
+                       AWS_ENDPOINT_URL if it is set";
 /// Sources asked at the same time.
 const SOURCES_AT_ONCE: usize = 8;
 
@@ -56,25 +61,57 @@ pub async fn examine(folder: &Path, offline: bool) -> Vec<Finding> {
 
 fn begin_with_places(checks: &mut Checks, context: &Arc<Context>) {
     let fleet = &context.config.fleet;
-    let QueueBackend::Sqlite { path } = &fleet.queue.backend;
-    let hung = |place: &Path| format!("look at the disk or the mount of {}", place.display());
-    let suspect = format!("{}, and for a process that keeps the file locked", hung(path));
+    if is_on_aws(fleet) {
+        checks.begin("aws", NETWORK, cloud::identity(context.clone()));
+    }
+    let suspect = match &fleet.queue.backend {
+        QueueBackend::Sqlite { path } => {
+            format!("{}, and for a process that keeps the file locked", hung(path))
+        }
+        QueueBackend::Sqs { .. } => NETWORK.to_owned(),
+    };
     checks.begin("queue", suspect, queue::check(context.clone()));
-    let suspect = hung(&fleet.objects.path);
+    let suspect = suspect_of(&fleet.objects.place);
     checks.begin("objects", suspect.clone(), objects::check(context.clone()));
     checks.begin("dead letters", suspect, schedules::dead_letters(context.clone()));
-    let suspect = hung(&fleet.catalog.path);
+    let suspect = suspect_of(&fleet.catalog.place);
     checks.begin("catalog", suspect.clone(), catalog::check(context.clone()));
     let settings = fleet.clone();
     checks.begin("disk", suspect.clone(), blocking(move || machine::disk(&settings)));
-    let workers = fleet.workers.clone();
-    checks.begin("memory", MACHINE, blocking(move || vec![machine::memory(&workers)]));
+    match &fleet.fleet {
+        FleetBackend::Processes => {
+            let workers = fleet.workers.clone();
+            checks.begin("memory", MACHINE, blocking(move || vec![machine::memory(&workers)]));
+        }
+        // The workers' memory is on other machines.
+        FleetBackend::AutoScaling { .. } => {
+            checks.begin("group", NETWORK, cloud::group(context.clone()));
+        }
+    }
     checks.begin("clock", suspect, clock::check(context.clone()));
+}
+
+/// Whether AWS is needed.
+fn is_on_aws(fleet: &Fleet) -> bool {
+    matches!(fleet.queue.backend, QueueBackend::Sqs { .. })
+        || fleet.catalog.place.folder().is_none()
+        || fleet.objects.place.folder().is_none()
+        || fleet.fleet != FleetBackend::Processes
+        || fleet.metrics.cloudwatch.is_some()
+}
+
+fn hung(place: &Path) -> String {
+    format!("look at the disk or the mount of {}", place.display())
+}
+
+/// What to look at should a place not answer.
+fn suspect_of(place: &Place) -> String {
+    place.folder().map_or_else(|| NETWORK.to_owned(), hung)
 }
 
 fn begin_with_pipes(checks: &mut Checks, context: &Arc<Context>, offline: bool) {
     let fleet = &context.config.fleet;
-    let suspect = format!("look at the disk or the mount of {}", fleet.objects.path.display());
+    let suspect = suspect_of(&fleet.objects.place);
     checks.begin("scheduler", suspect.clone(), processes::scheduler(context.clone()));
     checks.begin("schedules", suspect, schedules::check(context.clone()));
     let http = match context.http() {

@@ -1,22 +1,29 @@
 //! Whether objects can be written, read, listed and deleted, and whether conditional writes decide races.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, blocking, plain};
+use super::{Finding, blocking, cloud, plain};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail, ensure};
+use feedfleet_config::Place;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::text;
 use feedfleet_objects::{Expected, FolderObjects, Objects, PutOutcome};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const CHECK: &str = "objects";
 
-/// Tries the store with a key of the check's own, and its file system in a scratch folder.
+/// Tries the store with a key of the check's own; that of a folder also in a scratch folder.
 pub async fn check(context: Arc<Context>) -> Vec<Finding> {
-    let root = &context.config.fleet.objects.path;
-    vec![match try_out(root).await {
+    vec![match &context.config.fleet.objects.place {
+        Place::Folder(root) => folder(root).await,
+        Place::S3 { bucket, prefix } => cloud::store(&context, CHECK, bucket, prefix).await,
+    }]
+}
+
+async fn folder(root: &Path) -> Finding {
+    match try_out(root).await {
         Ok(found) => Finding::ok(CHECK, format!("{}: {found}", root.display())),
         Err(e) => {
             let found = format!("{}: {e:#}", root.display());
@@ -24,12 +31,13 @@ pub async fn check(context: Arc<Context>) -> Vec<Finding> {
                           local disk with room, with hard links, renames and file locks";
             Finding::broken(CHECK, found, remedy)
         }
-    }]
+    }
 }
 
-/// The store, if it has been made; looking makes none.
+/// The store, if it has been made; looking makes none. One on S3 needs no making.
 pub fn existing(context: &Context) -> Result<Option<Arc<dyn Objects>>> {
-    let made = FolderObjects::is_made(&context.config.fleet.objects.path);
+    let folder = context.config.fleet.objects.place.folder();
+    let made = folder.is_none_or(FolderObjects::is_made);
     if made { Ok(Some(context.objects()?)) } else { Ok(None) }
 }
 
@@ -87,8 +95,9 @@ async fn try_in_use(root: &Path) -> Result<()> {
     blocking(move || scratch::write_and_remove(&store.lock_folder())).await
 }
 
-/// Writes, reads, lists and deletes an object; with `versions`, replaces it by its version too.
-async fn exercise(store: &FolderObjects, key: &ObjectKey, versions: bool) -> Result<()> {
+/// Writes, reads, lists and deletes an object; with `versions`, replaces it by its version too. When it was
+/// written, by the store's own clock.
+pub async fn exercise(store: &dyn Objects, key: &ObjectKey, versions: bool) -> Result<SystemTime> {
     let made = store.put_if(key, "first".into(), Expected::Absent).await.map_err(plain)?;
     let PutOutcome::Written(first) = made else {
         bail!("a conditional put of an object that was not there lost");
@@ -99,7 +108,8 @@ async fn exercise(store: &FolderObjects, key: &ObjectKey, versions: bool) -> Res
     let same = found.is_some_and(|o| o.bytes.as_ref() == b"first" && o.version == first);
     ensure!(same, "an object came back as another than was written");
     let listed = store.list(key.as_str(), None, 2).await.map_err(plain)?;
-    ensure!(listed.iter().any(|l| l.key == *key), "an object that was written is not listed");
+    let listed = listed.into_iter().find(|l| l.key == *key);
+    let listed = listed.context("an object that was written is not listed")?;
     let second = store.put(key, "second".into()).await.map_err(plain)?;
     if versions {
         let stale = Expected::Version(first);
@@ -112,11 +122,11 @@ async fn exercise(store: &FolderObjects, key: &ObjectKey, versions: bool) -> Res
     store.delete(key).await.map_err(plain)?;
     let left = store.get(key).await.map_err(plain)?;
     ensure!(left.is_none(), "an object that was deleted is still there");
-    Ok(())
+    Ok(listed.modified)
 }
 
 /// A key in a folder that nobody else uses, so that the folder can be removed.
-fn key() -> Result<ObjectKey> {
+pub fn key() -> Result<ObjectKey> {
     ObjectKey::parse(&format!("{}/object", scratch::name())).context("the scratch key is no key")
 }
 

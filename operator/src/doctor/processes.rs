@@ -90,7 +90,7 @@ pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
                 "process {} told of itself {}; {} workers run, {} are wanted (of {least} to {most})",
                 status.scheduler_pid,
                 view::distance(context.clock.now(), status.at),
-                status.workers.len(),
+                status.present(),
                 status.desired
             );
             Finding::ok(SCHEDULER, found)
@@ -105,9 +105,12 @@ pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
 
 /// None where there is neither queue nor store yet: looking makes none.
 async fn look(context: &Arc<Context>) -> Result<Option<feedfleet_scheduler::FleetStatus>> {
-    let QueueBackend::Sqlite { path } = &context.config.fleet.queue.backend;
+    let is_made = match &context.config.fleet.queue.backend {
+        QueueBackend::Sqlite { path } => path.exists(),
+        QueueBackend::Sqs { .. } => true,
+    };
     let objects = match existing(context)? {
-        Some(objects) if path.exists() => objects,
+        Some(objects) if is_made => objects,
         _ => return Ok(None),
     };
     let own = context.clone();

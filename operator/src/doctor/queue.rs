@@ -1,7 +1,7 @@
 //! Whether the queue takes a message, gives it back and lets it go, durably.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, blocking};
+use super::{Finding, blocking, cloud};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use feedfleet_config::QueueBackend;
@@ -18,17 +18,29 @@ const BODY: &str = "{}";
 /// SQLite's number for `synchronous = FULL`.
 const FULL: i64 = 2;
 
+/// Tries the queue as far as that does it no harm.
+pub async fn check(context: Arc<Context>) -> Vec<Finding> {
+    match &context.config.fleet.queue.backend {
+        QueueBackend::Sqlite { path } => vec![file(&context, path).await],
+        QueueBackend::Sqs { crawl_url, image_url, crawl_dead_url, image_dead_url } => {
+            vec![
+                cloud::queue(&context, "crawl", crawl_url, crawl_dead_url).await,
+                cloud::queue(&context, "image", image_url, image_dead_url).await,
+            ]
+        }
+    }
+}
+
 /// Sends, receives and deletes a message on a queue of the check's own: in the fleet's file where it is
 /// there, else in another file in its place.
-pub async fn check(context: Arc<Context>) -> Vec<Finding> {
-    let QueueBackend::Sqlite { path } = &context.config.fleet.queue.backend;
-    let tried = if path.exists() { in_use(&context, path).await } else { not_yet(path).await };
-    vec![tried.unwrap_or_else(|e| {
+async fn file(context: &Arc<Context>, path: &Path) -> Finding {
+    let tried = if path.exists() { in_use(context, path).await } else { not_yet(path).await };
+    tried.unwrap_or_else(|e| {
         let found = format!("{}: {e:#}", path.display());
         let remedy = "check path under [queue] in fleet.toml: this user must be able to write the file and \
                       its folder, on a local disk with room";
         Finding::broken(CHECK, found, remedy)
-    })]
+    })
 }
 
 async fn in_use(context: &Arc<Context>, path: &Path) -> Result<Finding> {
@@ -103,7 +115,8 @@ fn judged(path: &Path, took: Duration, settings: &SqliteSettings, more: &str) ->
     Finding::ok(CHECK, found)
 }
 
-fn load(counts: &Counts) -> String {
+/// What is on a queue.
+pub fn load(counts: &Counts) -> String {
     format!("{} waiting, {} in hand", text::count(counts.visible), text::count(counts.in_flight))
 }
 

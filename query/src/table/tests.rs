@@ -27,7 +27,10 @@ type Model = BTreeMap<u64, i64>;
 /// Two pipes; the second night takes products out of the larger one, a long stretch of them among others,
 /// and changes prices.
 fn two_nights() -> (Fixture, Model) {
-    let fixture = Fixture::new();
+    two_nights_of(Fixture::new())
+}
+
+fn two_nights_of(fixture: Fixture) -> (Fixture, Model) {
     let price = |n: u64| (scattered(n) % 1000) as i64;
     fixture.night("acme", 1, (0..MANY).map(|n| Product::new(n, price(n))));
     fixture.night("bolt", 1, (0..FEW).map(|n| Product::new(1_000_000 + n, 5)));
@@ -52,7 +55,7 @@ fn session(table: DeltaTable) -> SessionContext {
 }
 
 fn open(fixture: &Fixture) -> DeltaTable {
-    DeltaTable::open(Catalog::open(&fixture.catalog()).unwrap().products()).unwrap()
+    DeltaTable::open(Catalog::open(fixture.location()).unwrap().products()).unwrap()
 }
 
 /// The lines of an answer below its header.
@@ -98,6 +101,12 @@ fn compare(fixture: &Fixture, context: &SessionContext, model: &Model) {
 #[test]
 fn dead_rows_are_not_seen_whatever_is_asked() {
     let (fixture, model) = two_nights();
+    compare(&fixture, &session(open(&fixture)), &model);
+}
+
+#[test]
+fn a_table_in_an_object_store_reads_the_same() {
+    let (fixture, model) = two_nights_of(Fixture::in_store());
     compare(&fixture, &session(open(&fixture)), &model);
 }
 

@@ -149,3 +149,14 @@ async fn receipts_that_cannot_be_read_go_when_they_are_old() {
     expire(&world.deps, world.now()).await;
     assert!(!world.is_there(&receipt).await);
 }
+
+#[tokio::test]
+async fn the_words_of_workers_that_were_killed_go() {
+    let world = World::new();
+    let (killed, alive) = (keys::worker_status("i-0a/7"), keys::worker_status("i-0b/7"));
+    world.put(&[killed.clone(), alive.clone()]).await;
+    world.age(&killed, 2);
+    expire(&world.deps, world.now()).await;
+    assert!(!world.is_there(&killed).await);
+    assert!(world.is_there(&alive).await);
+}

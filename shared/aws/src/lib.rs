@@ -4,3 +4,24 @@
 //! The only crate that knows the AWS SDK. It is built with the feature `aws` of `operator/` and `query/`.
 
 mod client;
+mod error;
+mod group;
+mod identity;
+mod instance;
+mod metrics;
+mod pacing;
+mod retry;
+mod s3;
+mod sqs;
+mod table_store;
+
+pub use client::Aws;
+pub use error::AwsError;
+pub use group::{AutoScalingGroup, GroupFacts};
+pub use identity::Identity;
+pub use instance::Ec2Instance;
+pub use metrics::CloudWatch;
+pub use retry::Retries;
+pub use s3::S3Objects;
+pub use sqs::{GroupEstimate, SqsAttributes, SqsOptions, SqsQueue};
+pub use table_store::table_store;

@@ -2,13 +2,13 @@
 
 use crate::error::CatalogError;
 use crate::log_files;
-use crate::table::Snapshot;
+use crate::snapshot::Snapshot;
 use std::time::SystemTime;
 
 impl Snapshot {
     /// When this version was committed, by the clock of whoever did.
     pub fn committed_at(&self) -> Result<SystemTime, CatalogError> {
-        Ok(log_files::read_entry(self.table(), self.version())?.committed)
+        log_files::committed_at(self.table(), self.version())
     }
 
     /// Columns of this release that the table lacks; the next commit adds them. An error where a column has

@@ -1,16 +1,16 @@
 //! Commits: one transaction that adds files, marks rows dead, takes files out, and carries the fence.
 
-use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
+use crate::files::Draft;
 use crate::schema::PARTITION;
-use crate::table::{DataFile, ENGINE_INFO, FileIdentity, Snapshot, Table};
+use crate::snapshot::{DataFile, FileIdentity, Snapshot};
+use crate::table::{ENGINE_INFO, Table};
 use crate::writer::NewFile;
 use delta_kernel::FileMeta;
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use delta_kernel::actions::deletion_vector_writer::{
     KernelDeletionVector, StreamingDeletionVectorWriter,
 };
-use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine_data::FilteredEngineData;
 use delta_kernel::expressions::Scalar;
@@ -21,8 +21,7 @@ use delta_kernel_default_engine::build_add_file_metadata;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
 use feedfleet_model::PipeName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What one commit does to one pipe's part of a table.
@@ -139,7 +138,7 @@ impl Table {
             .inner
             .clone()
             .update_table(operation, ENGINE_INFO, change.data_change)
-            .build(self.engine(), Box::new(FileSystemCommitter::new()))
+            .build(self.engine(), self.committer())
             .context("begin a commit to table", subject)?
             .with_transaction_id(change.fence.app_id.clone(), change.fence.run)
             .with_operation_metrics(metrics);
@@ -147,11 +146,8 @@ impl Table {
             .context("begin a commit to table", subject)?;
 
         for file in &change.adds {
-            // A writer that stood still for longer than vacuum's grace must not name files that are gone.
-            let path = self.folder().join(&file.path);
-            std::fs::metadata(&path).at("find the new file", &path)?;
-            let metadata = add_metadata(self, file, &context)?;
-            transaction.add_files(metadata);
+            self.find(file)?;
+            transaction.add_files(add_metadata(self, file, &context)?);
         }
         let vector_bytes = self.mark_dead(snapshot, change, &context, &mut transaction)?;
         for batch in select(snapshot.scan_files(None)?, &change.drops)
@@ -163,7 +159,7 @@ impl Table {
         match transaction.commit(self.engine()).context("commit to table", subject)? {
             CommitResult::Committed(done) => {
                 let version = done.commit_version();
-                durable::sync_commit(self.folder(), version)?;
+                self.sync_commit(version)?;
                 Ok(Some(CommitOutcome::Committed { version, vector_bytes }))
             }
             CommitResult::Conflicted(_) => Ok(None),
@@ -171,6 +167,17 @@ impl Table {
                 Err(failed.error).context("commit to table", subject)
             }
         }
+    }
+
+    /// A writer that stood still for longer than vacuum's grace must not name files that are gone.
+    fn find(&self, file: &NewFile) -> Result<(), CatalogError> {
+        let place = self.place(&file.path)?;
+        let said = match self.files().size(&place)? {
+            Some(bytes) if bytes == file.size_bytes => return Ok(()),
+            Some(bytes) => format!("it has {bytes} bytes of {}", file.size_bytes),
+            None => "it is gone".to_owned(),
+        };
+        Err(io::Error::new(io::ErrorKind::NotFound, said)).with("find the new file", &place)
     }
 
     /// Writes one file with all deletion vectors of the change; its size in bytes.
@@ -187,12 +194,8 @@ impl Table {
         let subject = self.url().as_str();
         let place = context.new_deletion_vector_path(String::new());
         let url = place.absolute_path().context("name a deletion vector of", subject)?;
-        let path = url.to_file_path().map_err(|()| CatalogError {
-            action: "name a deletion vector of",
-            subject: url.to_string(),
-            source: Cause::Unusable("it is not on this machine".into()),
-        })?;
-        let mut file = BufWriter::new(File::create_new(&path).at("create", &path)?);
+        let target = self.place_of(Some(&url), url.as_str())?;
+        let mut file = BufWriter::new(self.files().create(&target, Draft::Unlisted)?);
         let mut writer = StreamingDeletionVectorWriter::new(&mut file);
         let mut descriptors: HashMap<String, DeletionVectorDescriptor> = HashMap::new();
         for old in &change.base {
@@ -200,20 +203,19 @@ impl Table {
             let mut vector = KernelDeletionVector::new();
             vector.add_deleted_row_indexes(snapshot.dead_rows(old)?);
             vector.add_deleted_row_indexes(rows);
-            let written = writer.write_deletion_vector(vector).at("write", &path)?;
+            let written = writer.write_deletion_vector(vector).with("write", &target)?;
             descriptors.insert(old.path.clone(), written.to_descriptor(&place));
         }
-        writer.finalize().at("write", &path)?;
+        writer.finalize().with("write", &target)?;
         let file =
-            file.into_inner().map_err(std::io::IntoInnerError::into_error).at("write", &path)?;
-        file.sync_all().at("sync", &path)?;
-        durable::sync_folder(self.folder())?;
+            file.into_inner().map_err(io::IntoInnerError::into_error).with("write", &target)?;
+        let bytes = file.finish()?;
         // A listing with a predicate has columns that the transaction does not expect.
         let files = snapshot.scan_files(None)?.into_iter().map(Ok);
         transaction
             .update_deletion_vectors(descriptors, files)
             .context("mark rows dead in table", subject)?;
-        Ok(file.metadata().at("measure", &path)?.len())
+        Ok(bytes)
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::commit::{Change, CommitOutcome, Fence};
 use crate::error::{CatalogError, Context};
 use crate::read;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Parts;
-use crate::table::{DataFile, Snapshot, Table};
+use crate::table::Table;
 use feedfleet_model::PipeName;
 use std::collections::BTreeMap;
 
@@ -94,9 +95,9 @@ pub fn compact(
     match table.commit(&change)? {
         CommitOutcome::Committed { .. } => Ok(Some(result)),
         _ => {
+            // Never committed, so nobody reads them.
             for path in new_files {
-                // Never committed, so nobody reads it; if it cannot be removed, vacuum will.
-                std::fs::remove_file(table.folder().join(path)).ok();
+                table.files().discard(&table.place(&path)?);
             }
             Ok(None)
         }

@@ -12,8 +12,9 @@ pub use end::nothing_changed;
 use crate::encode::{Lineage, RowBatch};
 use crate::error::CatalogError;
 use crate::index::{BYTES_PER_ROW, Entry, Index, Share, State, UNKNOWN, split};
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Stage;
-use crate::table::{DataFile, Snapshot, Table};
+use crate::table::Table;
 use crate::unmentioned::{Missing, Unmentioned, link_hash};
 use feedfleet_model::hash::{id_hash, images_hash};
 use feedfleet_model::{Row, RunKey, columns};
@@ -78,7 +79,7 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 impl Diff {
     /// Begins a run's diff against `snapshot` (none: the table does not exist yet). `budget_bytes` bounds
-    /// the index.
+    /// the index, and what is on its way to an object store.
     pub fn begin(
         table: &Table,
         snapshot: Option<&Snapshot>,
@@ -91,6 +92,7 @@ impl Diff {
             None => Vec::new(),
         };
         let schema = table.spec().file_schema()?;
+        let budget_bytes = budget_bytes - table.files().bytes_in_hand().min(budget_bytes / 2);
         let mut diff = Self {
             run: run.clone(),
             index: Index::empty(Share { nth: 0, of: shares.max(1) }),

@@ -1,5 +1,6 @@
 //! Why the catalog failed.
 
+use crate::files::FilePlace;
 use std::path::Path;
 
 /// A failure of the catalog: what was tried, on what, and what the library or system said.
@@ -29,6 +30,9 @@ pub enum Cause {
     /// The file system.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
     /// Others were faster, again and again.
     #[error("{0}")]
     Contended(String),
@@ -53,6 +57,13 @@ pub(crate) trait Context<T> {
         Self: Sized,
     {
         self.context(action, &path.display().to_string())
+    }
+
+    fn with(self, action: &'static str, place: &FilePlace) -> Result<T, CatalogError>
+    where
+        Self: Sized,
+    {
+        self.context(action, &place.to_string())
     }
 }
 

@@ -4,7 +4,8 @@
 use crate::error::CatalogError;
 use crate::log_files::{LogFiles, is_present, snapshot_at};
 use crate::restore::RestoreError;
-use crate::table::{Snapshot, Table};
+use crate::snapshot::Snapshot;
+use crate::table::Table;
 use crate::{approval_app_id, feed_app_id, rollback_app_id};
 use feedfleet_model::{PipeName, RunId};
 

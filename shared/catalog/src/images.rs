@@ -4,8 +4,9 @@ use crate::commit::{Change, CommitOutcome, Fence};
 use crate::encode::list_builder;
 use crate::error::{CatalogError, Cause, Context};
 use crate::read::for_each_batch;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Parts;
-use crate::table::{DataFile, Snapshot, Table};
+use crate::table::Table;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch,
     StringBuilder, TimestampMicrosecondBuilder,

@@ -3,7 +3,7 @@
 
 use crate::error::{CatalogError, Cause};
 use crate::read::for_each_batch;
-use crate::table::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use feedfleet_model::hash::id_hash;

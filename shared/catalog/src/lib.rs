@@ -1,26 +1,31 @@
-//! The catalog: the product table and the `images` table, Delta Lake tables in a folder. This crate is the
-//! only place that knows Delta.
+//! The catalog: the product table and the `images` table, Delta Lake tables in a folder or in an object store.
+//! This crate is the only place that knows Delta.
 //!
 //! A run's work is a [`diff::Diff`]; it ends in a [`commit::Change`], which [`Table::commit`] publishes whole
 //! or not at all, behind a fence that lets a run in once and an older run never.
 
 mod checkup;
 pub mod commit;
+mod committer;
 pub mod compact;
 pub mod diff;
 mod durable;
 pub mod encode;
 pub mod error;
+mod files;
 mod history;
 pub mod images;
 mod index;
+mod location;
 mod log_files;
 mod moved;
 pub mod pictures;
 pub mod read;
 pub mod restore;
 pub mod retire;
+mod runtime;
 pub mod schema;
+pub mod snapshot;
 mod stage;
 pub mod table;
 mod tally;
@@ -31,34 +36,37 @@ pub mod writer;
 pub use commit::{Change, CommitOutcome, Fence};
 pub use error::CatalogError;
 pub use index::{BYTES_PER_ROW, Share};
+pub use location::Location;
 pub use schema::TableSpec;
-pub use table::{DataFile, Snapshot, Table};
+pub use snapshot::{DataFile, FileIdentity, Snapshot};
+pub use table::Table;
 
 use feedfleet_model::PipeName;
-use std::path::{Path, PathBuf};
 
-/// The tables below one folder. Cheap to clone.
+/// The tables below one place. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    folder: PathBuf,
+    location: Location,
     products: Table,
     images: Table,
 }
 
 impl Catalog {
-    /// The catalog in this folder. Nothing is created before the first commit.
-    pub fn open(folder: &Path) -> Result<Self, CatalogError> {
-        let engine = table::LogEngine::new()?;
+    /// The catalog in this folder or object store. Nothing is asked of it, and nothing created before the first
+    /// commit. Its methods, and those of its tables, block: call them on threads where that does no harm.
+    pub fn open(location: impl Into<Location>) -> Result<Self, CatalogError> {
+        let location = location.into();
+        let root = table::Root::new(&location)?;
         Ok(Self {
-            folder: folder.to_owned(),
-            products: Table::new(folder, TableSpec::products()?, &engine)?,
-            images: Table::new(folder, TableSpec::images()?, &engine)?,
+            products: Table::new(&root, TableSpec::products()?)?,
+            images: Table::new(&root, TableSpec::images()?)?,
+            location,
         })
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// One denormalised row a product.

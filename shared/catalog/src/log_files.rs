@@ -2,10 +2,13 @@
 //! brought in. Only upkeep and rollback look at it this way; everything else asks a [`Snapshot`].
 
 use crate::error::{CatalogError, Cause, Context};
-use crate::table::{DataFile, Snapshot, Table};
+use crate::files::FilePlace;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::table::{LOG, Table};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A listing of the log's folder.
@@ -24,7 +27,7 @@ pub(crate) struct LogFiles {
 /// A file of the log that belongs to one version.
 pub(crate) struct LogFile {
     pub version: u64,
-    pub path: PathBuf,
+    pub place: FilePlace,
     kind: Kind,
 }
 
@@ -40,22 +43,22 @@ pub(crate) struct Entry {
     /// When it was committed, by the clock of whoever did.
     pub committed: SystemTime,
     /// The data files and deletion vectors that it brought in.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<FilePlace>,
 }
+
+/// Entries that are in memory at once.
+const ENTRIES_AT_ONCE: usize = 64;
 
 impl LogFiles {
     /// Lists the log of a table that exists.
     pub fn list(table: &Table) -> Result<Self, CatalogError> {
-        let folder = log_folder(table);
         let mut files = Vec::new();
-        for found in std::fs::read_dir(&folder).at("list", &folder)? {
-            let found = found.at("list", &folder)?;
-            let name = found.file_name();
-            if let Some((version, kind)) = name.to_str().and_then(parse_name) {
-                files.push(LogFile { version, path: found.path(), kind });
+        for found in table.files().list(&table.place(LOG)?)? {
+            if let Some((version, kind)) = found.place.name().and_then(parse_name) {
+                files.push(LogFile { version, place: found.place, kind });
             }
         }
-        files.sort_by(|a, b| (a.version, &a.path).cmp(&(b.version, &b.path)));
+        files.sort_by(|a, b| (a.version, &a.place).cmp(&(b.version, &b.place)));
         let versions = |kind: Kind| -> Vec<u64> {
             files.iter().filter(|f| f.kind == kind).map(|f| f.version).collect()
         };
@@ -89,49 +92,77 @@ pub(crate) fn snapshot_at(table: &Table, version: u64) -> Result<Snapshot, Catal
     table.snapshot_at(version)?.ok_or_else(|| unusable(table, "it is not there any more"))
 }
 
-/// Reads the entry of one version.
-pub(crate) fn read_entry(table: &Table, version: u64) -> Result<Entry, CatalogError> {
-    let path = log_folder(table).join(format!("{version:020}.json"));
-    let text = std::fs::read_to_string(&path).at("read", &path)?;
+/// When a version was committed, by the clock of whoever did.
+pub(crate) fn committed_at(table: &Table, version: u64) -> Result<SystemTime, CatalogError> {
+    let mut committed = UNIX_EPOCH;
+    for_each_entry(table, version..=version, &mut |_, entry| committed = entry.committed)?;
+    Ok(committed)
+}
+
+/// Calls `visit` with the entries of these versions, in order.
+pub(crate) fn for_each_entry(
+    table: &Table,
+    versions: RangeInclusive<u64>,
+    visit: &mut dyn FnMut(u64, Entry),
+) -> Result<(), CatalogError> {
+    let versions: Vec<u64> = versions.collect();
+    for some in versions.chunks(ENTRIES_AT_ONCE) {
+        let name = |version: &u64| table.place(&format!("{LOG}{version:020}.json"));
+        let places = some.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        let texts = table.files().read(&places)?;
+        for ((&version, place), text) in some.iter().zip(&places).zip(texts) {
+            visit(version, parse_entry(table, place, &text)?);
+        }
+    }
+    Ok(())
+}
+
+fn parse_entry(table: &Table, place: &FilePlace, text: &[u8]) -> Result<Entry, CatalogError> {
     let mut committed = None;
     let mut files = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let action: Action = serde_json::from_str(line).map_err(|e| CatalogError {
+    for line in text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let action: Action = serde_json::from_slice(line).map_err(|e| CatalogError {
             action: "read",
-            subject: path.display().to_string(),
+            subject: place.to_string(),
             source: Cause::Unusable(e.to_string()),
         })?;
         if let Some(info) = action.commit_info {
             committed = info.timestamp.and_then(since_epoch);
         }
         if let Some(add) = action.add {
-            files.push(table.local_path(&add.path)?);
+            files.push(table.place(&add.path)?);
             if let Some(vector) = &add.deletion_vector {
-                files.extend(table.vector_path(vector)?);
+                files.extend(table.vector_place(vector)?);
             }
         }
     }
-    let committed = match committed {
-        Some(time) => time,
-        None => std::fs::metadata(&path).and_then(|m| m.modified()).at("measure", &path)?,
-    };
-    Ok(Entry { committed, files })
+    if let Some(committed) = committed {
+        return Ok(Entry { committed, files });
+    }
+    let absent = || io::Error::from(io::ErrorKind::NotFound);
+    let found = table.files().find(place)?.ok_or_else(absent).with("measure", place)?;
+    Ok(Entry { committed: found.modified, files })
 }
 
-/// Where a file of a snapshot and its deletion vector are on this machine.
-pub(crate) fn places(table: &Table, file: &DataFile) -> Result<Vec<PathBuf>, CatalogError> {
-    let mut places = vec![table.local_path(&file.path)?];
+/// Where a file of a snapshot and its deletion vector are.
+pub(crate) fn places(table: &Table, file: &DataFile) -> Result<Vec<FilePlace>, CatalogError> {
+    let mut places = vec![table.place(&file.path)?];
     if let Some(vector) = &file.dead {
-        places.extend(table.vector_path(vector)?);
+        places.extend(table.vector_place(vector)?);
     }
     Ok(places)
 }
 
-/// Whether a file of a snapshot, and its deletion vector, are still on disk, the file at its full size.
+/// Whether a file of a snapshot, and its deletion vector, are still there, the file at its full size.
 pub(crate) fn is_present(table: &Table, file: &DataFile) -> Result<bool, CatalogError> {
-    let data = table.local_path(&file.path)?;
-    let whole = std::fs::metadata(&data).is_ok_and(|m| m.len() == file.size_bytes);
-    Ok(whole && places(table, file)?.iter().all(|place| place.is_file()))
+    if table.files().size(&table.place(&file.path)?)? != Some(file.size_bytes) {
+        return Ok(false);
+    }
+    let vector = file.dead.as_ref().map(|vector| table.vector_place(vector)).transpose()?;
+    match vector.flatten() {
+        Some(place) => Ok(table.files().size(&place)?.is_some()),
+        None => Ok(true),
+    }
 }
 
 /// One line of an entry. Other actions are passed over.
@@ -159,10 +190,6 @@ fn since_epoch(millis: i64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(millis).ok()?))
 }
 
-fn log_folder(table: &Table) -> PathBuf {
-    table.folder().join("_delta_log")
-}
-
 /// The version and kind of a file of the log, by its name.
 fn parse_name(name: &str) -> Option<(u64, Kind)> {
     let (digits, rest) = name.split_once('.')?;
@@ -183,15 +210,6 @@ fn unusable(table: &Table, why: &str) -> CatalogError {
         action: "read the history of table",
         subject: table.url().to_string(),
         source: Cause::Unusable(why.to_owned()),
-    }
-}
-
-/// Deletes a file; false when it was gone already.
-pub(crate) fn remove(path: &Path) -> Result<bool, CatalogError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e).at("delete", path),
     }
 }
 

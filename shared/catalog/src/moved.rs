@@ -5,7 +5,7 @@ use crate::diff::shares_needed;
 use crate::error::{CatalogError, Cause};
 use crate::index::Share;
 use crate::read::{Rows, for_each_batch};
-use crate::table::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
 use feedfleet_model::hash::{bytes_hash, id_hash};

@@ -1,19 +1,15 @@
 //! Which pictures rows refer to: the live rows of one version, or every row whose file is still there.
 
-use crate::error::{CatalogError, Cause, Context};
+use crate::error::{CatalogError, Cause};
+use crate::files::Found;
 use crate::read::for_each_batch;
 use crate::schema::PARTITION;
-use crate::table::{Snapshot, Table};
+use crate::snapshot::Snapshot;
+use crate::table::Table;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use feedfleet_model::{PipeName, keys};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 
 /// Columns that hold addresses of pictures that are mirrored.
 const LINKS: [&str; 2] = ["image_link", "additional_image_links"];
@@ -65,53 +61,36 @@ pub fn for_each_named(
         subject: products.url().to_string(),
         source: Cause::Unusable("there is no table".into()),
     })?;
-    let mut unread: BTreeSet<OsString> = BTreeSet::new();
+    let mut unread: BTreeSet<String> = BTreeSet::new();
     for file in snapshot.files(Some(pipe))? {
-        unread.extend(snapshot.local_path(&file)?.file_name().map(OsString::from));
+        unread.extend(products.place(&file.path)?.name().map(str::to_owned));
     }
     // Whatever is committed from here on was in the folder, or will be found unreadable there.
-    for path in data_files(&products.folder().join(format!("{PARTITION}={pipe}")))? {
-        visit_file(&path, visit)?;
-        if let Some(name) = path.file_name() {
-            unread.remove(name);
-        }
+    let folder = products.place(&format!("{PARTITION}={pipe}/"))?;
+    for found in products.files().list(&folder)? {
+        let Some(name) = found.place.name().filter(|name| name.ends_with(".parquet")) else {
+            continue;
+        };
+        visit_file(products, &found, visit)?;
+        unread.remove(name);
     }
     match unread.first() {
         None => Ok(()),
         Some(absent) => Err(CatalogError {
             action: "read the file",
-            subject: absent.to_string_lossy().into_owned(),
+            subject: absent.clone(),
             source: Cause::Unusable("the table refers to it, and it is not there".into()),
         }),
     }
 }
 
-/// The Parquet files in a folder; none where there is no folder.
-fn data_files(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e).at("list the folder", folder),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.at("list the folder", folder)?.path();
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            files.push(path);
-        }
-    }
-    Ok(files)
-}
-
-fn visit_file(path: &Path, visit: &mut dyn FnMut(u128)) -> Result<(), CatalogError> {
-    let opened = File::open(path).at("open", path)?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(opened).at("read", path)?.with_batch_size(8192);
-    let columns = LINKS.into_iter().chain(KEYS);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-    let reader = builder.with_projection(mask).build().at("read", path)?;
-    for batch in reader {
-        let batch = batch.at("read", path)?;
+fn visit_file(
+    products: &Table,
+    file: &Found,
+    visit: &mut dyn FnMut(u128),
+) -> Result<(), CatalogError> {
+    let columns = [LINKS[0], LINKS[1], KEYS[0], KEYS[1]];
+    products.files().for_each_batch(&file.place, file.bytes, Some(&columns), &mut |batch| {
         for row in 0..batch.num_rows() {
             for column in LINKS {
                 for_each_text(&batch, column, row, &mut |link| visit(keys::address_hash(link)));
@@ -125,8 +104,8 @@ fn visit_file(path: &Path, visit: &mut dyn FnMut(u128)) -> Result<(), CatalogErr
                 });
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The text in a cell, or those in its list.

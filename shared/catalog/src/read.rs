@@ -1,13 +1,10 @@
 //! Reading the rows of data files that are alive.
 
 use crate::error::{CatalogError, Context};
-use crate::table::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::fs::File;
 use std::sync::Arc;
 
 /// Some rows of a file, dead ones among them.
@@ -63,27 +60,19 @@ pub fn for_each_batch(
     columns: Option<&[&str]>,
     mut visit: impl FnMut(Rows) -> Result<(), CatalogError>,
 ) -> Result<(), CatalogError> {
-    let path = snapshot.local_path(file)?;
+    let table = snapshot.table();
     let dead = snapshot.dead_rows(file)?;
-    let opened = File::open(&path).at("open", &path)?;
-    let mut builder =
-        ParquetRecordBatchReaderBuilder::try_new(opened).at("read", &path)?.with_batch_size(8192);
-    if let Some(columns) = columns {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
-    }
-    let reader = builder.build().at("read", &path)?;
     let (mut first_row, mut next_dead) = (0, 0);
-    for batch in reader {
-        let batch = batch.at("read", &path)?;
+    let place = table.place(&file.path)?;
+    table.files().for_each_batch(&place, file.size_bytes, columns, &mut |batch| {
         let end = first_row + batch.num_rows() as u64;
         let here = dead[next_dead..].partition_point(|&row| row < end);
         let rows = Rows { batch, first_row, dead: dead[next_dead..next_dead + here].to_vec() };
         next_dead += here;
         visit(rows)?;
         first_row = end;
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A batch in another schema: columns by name, those that are absent null.
@@ -98,23 +87,4 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, C
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
         .context("read columns of", "a data file")
-}
-
-/// Calls `visit` with every batch of a file that no snapshot knows yet.
-pub(crate) fn for_each_batch_of(
-    path: &std::path::Path,
-    visit: &mut dyn FnMut(RecordBatch) -> Result<(), CatalogError>,
-) -> Result<(), CatalogError> {
-    let opened = File::open(path).at("open", path)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
-        .and_then(|builder| builder.with_batch_size(8192).build())
-        .at("read", path)?;
-    for batch in reader {
-        visit(batch.at("read", path)?)?;
-    }
-    Ok(())
-}
-
-pub(crate) fn unreadable(path: &std::path::Path, e: arrow::error::ArrowError) -> CatalogError {
-    CatalogError { action: "read", subject: path.display().to_string(), source: e.into() }
 }

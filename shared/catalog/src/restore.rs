@@ -9,8 +9,9 @@ use crate::log_files::{is_present, snapshot_at};
 use crate::moved::{Part, settle, without};
 use crate::read;
 use crate::rollback_app_id;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Parts;
-use crate::table::{DataFile, Snapshot, Table};
+use crate::table::Table;
 use crate::writer::NewFile;
 use feedfleet_model::{PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,9 +156,9 @@ pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, R
         if let CommitOutcome::Committed { version, .. } = outcome {
             return Ok(Restored { plan, version: Some(version) });
         }
+        // Never committed, so nobody reads them.
         for file in &change.adds {
-            // Never committed, so nobody reads it; if it cannot be removed, vacuum will.
-            std::fs::remove_file(table.folder().join(&file.path)).ok();
+            table.files().discard(&table.place(&file.path)?);
         }
     }
     Err(RestoreError::Busy { pipe: pipe.clone() })

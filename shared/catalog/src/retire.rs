@@ -4,7 +4,8 @@
 use crate::commit::{Change, CommitOutcome, Fence};
 use crate::error::{CatalogError, Cause};
 use crate::read::for_each_batch;
-use crate::table::{DataFile, Snapshot, Table};
+use crate::snapshot::{DataFile, Snapshot};
+use crate::table::Table;
 use crate::{approval_app_id, feed_app_id, rollback_app_id};
 use arrow::array::{AsArray, StringArray};
 use feedfleet_model::hash::id_hash;

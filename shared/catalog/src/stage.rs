@@ -1,8 +1,7 @@
 //! Where new and changed rows wait for the commit: data files written by a thread of their own, so that
 //! reading the source and encoding for the table each have a core.
 
-use crate::error::{CatalogError, Cause};
-use crate::read;
+use crate::error::{CatalogError, Cause, Context};
 use crate::table::Table;
 use crate::writer::{NewFile, PartWriter};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -127,7 +126,7 @@ impl Stage {
     }
 
     fn rewrite(&self, file: &NewFile, first: u64) -> Result<Vec<NewFile>, CatalogError> {
-        let path = self.table.folder().join(&file.path);
+        let place = self.table.place(&file.path)?;
         let mut parts = Parts {
             table: self.table.clone(),
             pipe: self.pipe.clone(),
@@ -137,16 +136,15 @@ impl Stage {
             files: Vec::new(),
         };
         let mut next = first;
-        read::for_each_batch_of(&path, &mut |batch: RecordBatch| {
+        self.table.files().for_each_batch(&place, file.size_bytes, None, &mut |batch| {
             let keep: Vec<bool> =
                 (0..batch.num_rows() as u64).map(|i| !self.dropped.contains(&(next + i))).collect();
             next += batch.num_rows() as u64;
-            let batch = filter_record_batch(&batch, &BooleanArray::from(keep))
-                .map_err(|e| read::unreadable(&path, e))?;
+            let batch =
+                filter_record_batch(&batch, &BooleanArray::from(keep)).with("read", &place)?;
             parts.write(&batch)
         })?;
-        // Nobody has heard of the first version; if it cannot be removed, vacuum will.
-        std::fs::remove_file(&path).ok();
+        self.table.files().discard(&place);
         parts.finish()
     }
 }

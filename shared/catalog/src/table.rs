@@ -1,32 +1,33 @@
-//! One Delta table: its snapshots and its files. The only place, with [`crate::commit`], that speaks to the
-//! Delta kernel.
+//! One Delta table: where it is, how it comes to be, and how its log is read. The only place, with
+//! [`crate::snapshot`] and [`crate::commit`], that speaks to the Delta kernel.
 
+use crate::committer::StoreCommitter;
+use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
+use crate::files::{FilePlace, Files, Found, Store};
+use crate::location::Location;
+use crate::runtime;
 use crate::schema::{PARTITION, TableSpec};
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use crate::snapshot::Snapshot;
 use delta_kernel::Engine;
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
-use delta_kernel::committer::FileSystemCommitter;
-use delta_kernel::engine::arrow_data::ArrowEngineData;
-use delta_kernel::engine_data::FilteredEngineData;
-use delta_kernel::expressions::{ColumnName, Expression, Predicate, Scalar};
-use delta_kernel::snapshot::SnapshotRef;
+use delta_kernel::committer::{Committer, FileSystemCommitter};
 use delta_kernel::transaction::CommitResult;
 use delta_kernel::transaction::UpdateTableOperation;
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
 use delta_kernel_default_engine::DefaultEngine;
-use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
-use feedfleet_model::PipeName;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
-use url::Url;
+use std::sync::Arc;
+use url::{Position, Url};
 
 /// Written into every commit.
 pub(crate) const ENGINE_INFO: &str = concat!("feedfleet/", env!("CARGO_PKG_VERSION"));
 
-/// A Delta table in a folder. Cheap to clone.
+/// A Delta table. Cheap to clone.
 #[derive(Clone)]
 pub struct Table {
     inner: Arc<Inner>,
@@ -34,56 +35,59 @@ pub struct Table {
 
 struct Inner {
     spec: TableSpec,
-    folder: PathBuf,
+    /// Its folder, where it is on this machine.
+    folder: Option<PathBuf>,
     url: Url,
+    files: Files,
     engine: Arc<dyn Engine>,
 }
 
-/// What reads and writes logs.
-#[derive(Clone)]
-pub(crate) struct LogEngine(Arc<DefaultEngine<TokioMultiThreadExecutor>>);
+/// What the tables of one catalog have in common.
+pub(crate) struct Root {
+    folder: Option<PathBuf>,
+    url: Url,
+    files: Files,
+    engine: Arc<dyn Engine>,
+}
 
-impl LogEngine {
-    pub(crate) fn new() -> Result<Self, CatalogError> {
-        let executor = TokioMultiThreadExecutor::new(log_runtime()?.handle().clone());
-        let store = Arc::new(LocalFileSystem::new());
-        let engine = DefaultEngine::builder(store).with_task_executor(Arc::new(executor)).build();
-        Ok(Self(Arc::new(engine)))
+/// Entries of a log that are fetched at once from a store.
+const FETCHED_AT_ONCE: NonZero<usize> = NonZero::new(32).expect("32 is not zero");
+
+impl Root {
+    pub fn new(location: &Location) -> Result<Self, CatalogError> {
+        let url = location.address()?;
+        let (folder, files) = match location {
+            Location::Folder(folder) => {
+                (Some(std::path::absolute(folder).at("find", folder)?), Files::Folder)
+            }
+            Location::Store { store, .. } => (None, Files::Store(Store::new(store.clone())?)),
+        };
+        let objects: Arc<dyn ObjectStore> = match &files {
+            Files::Folder => Arc::new(LocalFileSystem::new()),
+            Files::Store(store) => store.objects(),
+        };
+        let mut engine = DefaultEngine::builder(objects).with_task_executor(runtime::executor()?);
+        if folder.is_none() {
+            engine = engine.with_buffer_size(FETCHED_AT_ONCE);
+        }
+        Ok(Self { folder, url, files, engine: Arc::new(engine.build()) })
     }
 }
 
-/// The threads that logs are read and written on: one set a process, which ends with it. A runtime that
-/// belonged to a catalog could not be dropped where other runtimes' tasks drop catalogs.
-fn log_runtime() -> Result<&'static tokio::runtime::Runtime, CatalogError> {
-    static RUNTIME: LazyLock<std::io::Result<tokio::runtime::Runtime>> = LazyLock::new(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .max_blocking_threads(4)
-            .thread_name("catalog-log")
-            .enable_all()
-            .build()
-    });
-    RUNTIME.as_ref().map_err(|e| CatalogError {
-        action: "start the threads of",
-        subject: "the catalog".to_owned(),
-        source: Cause::Unusable(e.to_string()),
-    })
-}
+/// Where the log is, below a table.
+pub(crate) const LOG: &str = "_delta_log/";
 
 impl Table {
-    pub(crate) fn new(
-        catalog: &Path,
-        spec: TableSpec,
-        engine: &LogEngine,
-    ) -> Result<Self, CatalogError> {
-        let folder = std::path::absolute(catalog.join(spec.name)).at("find", catalog)?;
-        let url = Url::from_directory_path(&folder).map_err(|()| CatalogError {
+    pub(crate) fn new(root: &Root, spec: TableSpec) -> Result<Self, CatalogError> {
+        let name = spec.name;
+        let url = root.url.join(&format!("{name}/")).map_err(|e| CatalogError {
             action: "name the table",
-            subject: folder.display().to_string(),
-            source: Cause::Unusable("its folder cannot be written as a URL".into()),
+            subject: name.to_owned(),
+            source: Cause::Unusable(e.to_string()),
         })?;
-        let engine = engine.0.clone() as Arc<dyn Engine>;
-        Ok(Self { inner: Arc::new(Inner { spec, folder, url, engine }) })
+        let folder = root.folder.as_ref().map(|folder| folder.join(name));
+        let (files, engine) = (root.files.clone(), root.engine.clone());
+        Ok(Self { inner: Arc::new(Inner { spec, folder, url, files, engine }) })
     }
 
     /// What the table looks like.
@@ -91,66 +95,114 @@ impl Table {
         &self.inner.spec
     }
 
-    /// The table's folder.
-    pub fn folder(&self) -> &Path {
-        &self.inner.folder
+    /// The table's folder; none where it is in an object store.
+    pub fn folder(&self) -> Option<&Path> {
+        self.inner.folder.as_deref()
     }
 
-    /// The table's address.
+    /// The table's address; it ends with a slash.
     pub fn url(&self) -> &Url {
         &self.inner.url
+    }
+
+    /// Where the table is, for people.
+    pub fn address(&self) -> String {
+        self.folder().map_or_else(|| self.url().to_string(), |folder| folder.display().to_string())
+    }
+
+    /// The object store that the table is in, and its address, such as `s3://bucket`; none where the table is on
+    /// this machine.
+    pub fn store(&self) -> Option<(&str, Arc<dyn ObjectStore>)> {
+        match self.files() {
+            Files::Store(store) => Some((&self.url()[..Position::BeforePath], store.objects())),
+            Files::Folder => None,
+        }
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {
         self.inner.engine.as_ref()
     }
 
-    /// Where a path is on this machine; `path` as the log writes it, that is, as a relative URL.
-    pub(crate) fn local_path(&self, path: &str) -> Result<PathBuf, CatalogError> {
-        local(self.url().join(path).ok(), path)
+    pub(crate) fn files(&self) -> &Files {
+        &self.inner.files
     }
 
-    /// Where a deletion vector is on this machine; none if the log itself holds it.
-    pub(crate) fn vector_path(
+    /// What writes entries of the log.
+    pub(crate) fn committer(&self) -> Box<dyn Committer> {
+        match self.files() {
+            Files::Store(store) => Box::new(StoreCommitter { store: store.clone() }),
+            Files::Folder => Box::new(FileSystemCommitter::new()),
+        }
+    }
+
+    /// Makes an entry of the log durable.
+    pub(crate) fn sync_commit(&self, version: u64) -> Result<(), CatalogError> {
+        self.folder().map_or(Ok(()), |folder| durable::sync_commit(folder, version))
+    }
+
+    /// Where a path is; `path` as the log writes it, that is, as a relative URL.
+    pub(crate) fn place(&self, path: &str) -> Result<FilePlace, CatalogError> {
+        self.place_of(self.url().join(path).ok().as_ref(), path)
+    }
+
+    /// Where a deletion vector is; none if the log itself holds it.
+    pub(crate) fn vector_place(
         &self,
         vector: &DeletionVectorDescriptor,
-    ) -> Result<Option<PathBuf>, CatalogError> {
+    ) -> Result<Option<FilePlace>, CatalogError> {
         let subject = vector.path_or_inline_dv.as_str();
         let url = vector.absolute_path(self.url()).context("find the deletion vector", subject)?;
-        url.map(|url| local(Some(url), subject)).transpose()
+        url.map(|url| self.place_of(Some(&url), subject)).transpose()
+    }
+
+    /// Where the file with this address is.
+    pub(crate) fn place_of(
+        &self,
+        url: Option<&Url>,
+        subject: &str,
+    ) -> Result<FilePlace, CatalogError> {
+        let place = url.and_then(|url| self.files().place(url, self.url()));
+        place.ok_or_else(|| CatalogError {
+            action: "find the file",
+            subject: subject.to_owned(),
+            source: Cause::Unusable("it is not where the catalog is".into()),
+        })
     }
 
     /// The newest state; none while the table has not been created.
     pub fn snapshot(&self) -> Result<Option<Snapshot>, CatalogError> {
-        if !self.folder().join("_delta_log").is_dir() {
+        // A store is asked by the listing that loading begins with.
+        if self.folder().is_some_and(|folder| !folder.join(LOG).is_dir()) {
             return Ok(None);
         }
-        self.load(None)
+        match self.load(None) {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            // The log's folder is made a moment before the first entry.
+            Err(_) if !self.has_log_entry()? => Ok(None),
+            // The first entry, or a clean-up of the log, came while it was read.
+            Err(_) => self.load(None).map(Some),
+        }
     }
 
     /// The state at a version.
     pub fn snapshot_at(&self, version: u64) -> Result<Option<Snapshot>, CatalogError> {
-        self.load(Some(version))
+        self.load(Some(version)).map(Some)
     }
 
-    fn load(&self, version: Option<u64>) -> Result<Option<Snapshot>, CatalogError> {
+    fn load(&self, version: Option<u64>) -> Result<Snapshot, CatalogError> {
         let mut builder = delta_kernel::Snapshot::builder_for(self.url());
         if let Some(version) = version {
             builder = builder.at_version(version);
         }
-        match builder.build(self.engine()) {
-            Ok(inner) => Ok(Some(Snapshot { table: self.clone(), inner })),
-            // The log's folder is made a moment before the first entry.
-            Err(_) if version.is_none() && !self.has_log_entry() => Ok(None),
-            Err(e) => Err(e).context("read the log of table", self.url().as_str()),
-        }
+        let inner =
+            builder.build(self.engine()).context("read the log of table", self.url().as_str())?;
+        Ok(Snapshot::new(self.clone(), inner))
     }
 
-    fn has_log_entry(&self) -> bool {
-        let log = std::fs::read_dir(self.folder().join("_delta_log"));
-        log.is_ok_and(|entries| {
-            entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == "json"))
-        })
+    fn has_log_entry(&self) -> Result<bool, CatalogError> {
+        let log = self.files().list(&self.place(LOG)?)?;
+        let is_entry = |found: &Found| found.place.name().is_some_and(|n| n.ends_with(".json"));
+        Ok(log.iter().any(is_entry))
     }
 
     /// The newest state of a table that exists and has every column of this build: created, or given the
@@ -177,8 +229,7 @@ impl Table {
     }
 
     fn create(&self) -> Result<bool, CatalogError> {
-        crate::durable::make_folder(self.folder())?;
-        let context = "create table";
+        self.folder().map_or(Ok(()), durable::make_folder)?;
         let made =
             create_table(self.url().as_str(), self.spec().schema.clone(), ENGINE_INFO, false)
                 .with_table_properties([
@@ -186,17 +237,17 @@ impl Table {
                     ("delta.dataSkippingStatsColumns", self.spec().stats_columns.join(",")),
                 ])
                 .with_data_layout(DataLayout::partitioned([PARTITION]))
-                .build(self.engine(), Box::new(FileSystemCommitter::new()))
+                .build(self.engine(), self.committer())
                 .and_then(|transaction| transaction.commit(self.engine()));
         match made {
             Ok(CommitResult::Committed(_)) => {
-                crate::durable::sync_commit(self.folder(), 0)?;
+                self.sync_commit(0)?;
                 Ok(true)
             }
             Ok(_) => Ok(false),
             // Somebody else created it meanwhile.
-            Err(_) if self.has_log_entry() => Ok(false),
-            Err(e) => Err(e).context(context, self.url().as_str()),
+            Err(_) if self.has_log_entry()? => Ok(false),
+            Err(e) => Err(e).context("create table", self.url().as_str()),
         }
     }
 
@@ -234,268 +285,15 @@ impl Table {
             builder = builder.add_column(field.clone());
         }
         let result = builder
-            .build(self.engine(), Box::new(FileSystemCommitter::new()))
+            .build(self.engine(), self.committer())
             .and_then(|transaction| transaction.commit(self.engine()))
             .context("add columns to table", self.url().as_str())?;
         match result {
             CommitResult::Committed(done) => {
-                crate::durable::sync_commit(self.folder(), done.commit_version())?;
+                self.sync_commit(done.commit_version())?;
                 Ok(true)
             }
             _ => Ok(false),
         }
-    }
-}
-
-/// Where a file of the log is on this machine.
-fn local(url: Option<Url>, subject: &str) -> Result<PathBuf, CatalogError> {
-    url.and_then(|url| url.to_file_path().ok()).ok_or_else(|| CatalogError {
-        action: "find the file",
-        subject: subject.to_owned(),
-        source: Cause::Unusable("it is not on this machine".into()),
-    })
-}
-
-/// One version of a table.
-#[derive(Clone)]
-pub struct Snapshot {
-    table: Table,
-    pub(crate) inner: SnapshotRef,
-}
-
-/// A file of the table, as one snapshot sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataFile {
-    /// Its path below the table's folder, as the log writes it.
-    pub path: String,
-    /// Its size in bytes.
-    pub size_bytes: u64,
-    /// Rows in the file, dead ones included.
-    pub rows: u64,
-    /// The pipe whose rows it holds.
-    pub pipe: String,
-    /// The rows that are dead.
-    pub dead: Option<DeletionVectorDescriptor>,
-}
-
-impl DataFile {
-    /// Rows that are dead.
-    pub fn dead_rows(&self) -> u64 {
-        self.dead.as_ref().map_or(0, |d| d.cardinality.unsigned_abs())
-    }
-
-    /// Two snapshots in which a file has the same identity see the same rows of it.
-    pub fn identity(&self) -> FileIdentity {
-        let dead = self.dead.as_ref().map(|d| (d.path_or_inline_dv.clone(), d.offset));
-        FileIdentity { path: self.path.clone(), dead }
-    }
-}
-
-/// A file and its deletion vector, named.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileIdentity {
-    path: String,
-    dead: Option<(String, Option<i32>)>,
-}
-
-impl Snapshot {
-    /// The version.
-    pub fn version(&self) -> u64 {
-        self.inner.version()
-    }
-
-    /// The table.
-    pub fn table(&self) -> &Table {
-        &self.table
-    }
-
-    /// The newest run of an application that is in the table: its fence.
-    pub fn fence(&self, app_id: &str) -> Result<Option<i64>, CatalogError> {
-        self.inner
-            .get_app_id_version(app_id, self.table.engine())
-            .context("read the fence of table", self.table.url().as_str())
-    }
-
-    /// The files of one pipe, or of all, in the order of their paths.
-    pub fn files(&self, pipe: Option<&PipeName>) -> Result<Vec<DataFile>, CatalogError> {
-        let mut files = Vec::new();
-        for batch in self.scan_files(pipe)? {
-            let (data, selected) = batch.into_parts();
-            let data = ArrowEngineData::try_from_engine_data(data)
-                .context("read the log of table", self.table.url().as_str())?;
-            self.read_files(data.record_batch(), &selected, &mut files)?;
-        }
-        files.retain(|f| pipe.is_none_or(|p| p.as_str() == f.pipe));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
-    }
-
-    pub(crate) fn scan_files(
-        &self,
-        pipe: Option<&PipeName>,
-    ) -> Result<Vec<FilteredEngineData>, CatalogError> {
-        let predicate = pipe.map(|pipe| {
-            let column = Expression::column(ColumnName::new([PARTITION]));
-            let value = Expression::literal(Scalar::from(pipe.as_str().to_owned()));
-            Arc::new(Predicate::eq(column, value))
-        });
-        let subject = self.table.url().as_str();
-        let scan = self
-            .inner
-            .clone()
-            .scan_builder()
-            .with_predicate(predicate)
-            .build()
-            .context("list the files of table", subject)?;
-        let found =
-            scan.scan_metadata(self.table.engine()).context("list the files of table", subject)?;
-        found.map(|m| m.map(|m| m.scan_files).context("list the files of table", subject)).collect()
-    }
-
-    fn read_files(
-        &self,
-        batch: &RecordBatch,
-        selected: &[bool],
-        files: &mut Vec<DataFile>,
-    ) -> Result<(), CatalogError> {
-        let rows = ScanRows::of(batch).ok_or_else(|| self.unreadable("its shape is unknown"))?;
-        for row in 0..batch.num_rows() {
-            // Rows past the end of the selection vector are selected.
-            if selected.get(row).is_some_and(|selected| !selected) {
-                continue;
-            }
-            let stats = if rows.stats.is_valid(row) { rows.stats.value(row) } else { "" };
-            let count =
-                num_records(stats).ok_or_else(|| self.unreadable("a file has no row count"))?;
-            files.push(DataFile {
-                path: rows.path.value(row).to_owned(),
-                size_bytes: rows.size.value(row).unsigned_abs(),
-                rows: count,
-                pipe: rows.pipe(row).ok_or_else(|| self.unreadable("a file names no pipe"))?,
-                dead: rows
-                    .dead(row)
-                    .context("read a deletion vector of", self.table.url().as_str())?,
-            });
-        }
-        Ok(())
-    }
-
-    fn unreadable(&self, why: &str) -> CatalogError {
-        CatalogError {
-            action: "read the log of table",
-            subject: self.table.url().to_string(),
-            source: Cause::Unusable(why.to_owned()),
-        }
-    }
-
-    /// The dead rows of a file, ascending.
-    pub fn dead_rows(&self, file: &DataFile) -> Result<Vec<u64>, CatalogError> {
-        let Some(dead) = &file.dead else { return Ok(Vec::new()) };
-        let mut rows = dead
-            .row_indexes(self.table.engine().storage_handler(), self.table.url())
-            .context("read the deletion vector of", &file.path)?;
-        rows.sort_unstable();
-        Ok(rows)
-    }
-
-    /// Where a file is on this machine.
-    pub fn local_path(&self, file: &DataFile) -> Result<PathBuf, CatalogError> {
-        self.table.local_path(&file.path)
-    }
-
-    /// Entries in the log since its last checkpoint.
-    pub fn commits_since_checkpoint(&self) -> u64 {
-        let checkpoint = self.inner.log_segment().checkpoint_version;
-        self.version() - checkpoint.unwrap_or(0)
-    }
-
-    /// Writes a checkpoint of this version, so that readers need not read the whole log.
-    pub fn checkpoint(&self) -> Result<(), CatalogError> {
-        self.inner
-            .checkpoint(self.table.engine(), None)
-            .context("write a checkpoint of table", self.table.url().as_str())?;
-        crate::durable::sync_checkpoint(self.table.folder(), self.version())
-    }
-}
-
-/// The columns of the kernel's file listing.
-struct ScanRows<'a> {
-    path: &'a StringArray,
-    size: &'a Int64Array,
-    stats: &'a StringArray,
-    vectors: &'a arrow::array::StructArray,
-    partitions: &'a arrow::array::MapArray,
-}
-
-impl<'a> ScanRows<'a> {
-    fn of(batch: &'a RecordBatch) -> Option<Self> {
-        Some(Self {
-            path: batch.column_by_name("path")?.as_string_opt()?,
-            size: batch.column_by_name("size")?.as_primitive_opt()?,
-            stats: batch.column_by_name("stats")?.as_string_opt()?,
-            vectors: batch.column_by_name("deletionVector")?.as_struct_opt()?,
-            partitions: batch
-                .column_by_name("fileConstantValues")?
-                .as_struct_opt()?
-                .column_by_name("partitionValues")?
-                .as_map_opt()?,
-        })
-    }
-
-    fn pipe(&self, row: usize) -> Option<String> {
-        let entries = self.partitions.value(row);
-        let names: &StringArray = entries.column(0).as_string_opt()?;
-        let values: &StringArray = entries.column(1).as_string_opt()?;
-        let place = (0..names.len()).find(|&i| names.value(i) == PARTITION)?;
-        values.is_valid(place).then(|| values.value(place).to_owned())
-    }
-
-    fn dead(
-        &self,
-        row: usize,
-    ) -> Result<Option<DeletionVectorDescriptor>, delta_kernel::KernelError> {
-        let text = |name: &str| -> Option<&str> {
-            let column: &StringArray = self.vectors.column_by_name(name)?.as_string_opt()?;
-            column.is_valid(row).then(|| column.value(row))
-        };
-        let int = |name: &str| -> Option<i32> {
-            let column: &Int32Array = self.vectors.column_by_name(name)?.as_primitive_opt()?;
-            column.is_valid(row).then(|| column.value(row))
-        };
-        let long = |name: &str| -> Option<i64> {
-            let column: &Int64Array = self.vectors.column_by_name(name)?.as_primitive_opt()?;
-            column.is_valid(row).then(|| column.value(row))
-        };
-        let (Some(kind), Some(path)) = (text("storageType"), text("pathOrInlineDv")) else {
-            return Ok(None);
-        };
-        DeletionVectorDescriptor::try_new(
-            kind.parse()?,
-            path,
-            int("offset"),
-            int("sizeInBytes").unwrap_or(-1),
-            long("cardinality").unwrap_or(-1),
-        )
-        .map(Some)
-    }
-}
-
-/// `numRecords` of a file's statistics, which the log holds as JSON.
-fn num_records(stats: &str) -> Option<u64> {
-    let (_, rest) = stats.split_once("\"numRecords\"")?;
-    let digits = rest.trim_start().strip_prefix(':')?.trim_start();
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..end].parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::num_records;
-
-    #[test]
-    fn the_row_count_is_found_in_statistics() {
-        assert_eq!(num_records(r#"{"numRecords":42,"minValues":{}}"#), Some(42));
-        assert_eq!(num_records(r#"{"tightBounds":false, "numRecords" : 7}"#), Some(7));
-        assert_eq!(num_records("{}"), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::error::CatalogError;
 use crate::read::for_each_batch;
-use crate::table::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use feedfleet_model::hash::bytes_hash;

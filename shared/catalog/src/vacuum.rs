@@ -1,12 +1,12 @@
 //! Vacuum: deletes what nobody needs any more. A file stays if a version within the window refers to it, or if
 //! it is young enough to be a writer's work in progress. The log is cut off behind the window.
 
-use crate::durable;
-use crate::error::{CatalogError, Cause, Context};
-use crate::log_files::{LogFile, LogFiles, places, read_entry, remove, snapshot_at};
-use crate::table::{Snapshot, Table};
+use crate::error::{CatalogError, Cause};
+use crate::files::{FilePlace, Found};
+use crate::log_files::{LogFile, LogFiles, for_each_entry, places, snapshot_at};
+use crate::snapshot::Snapshot;
+use crate::table::Table;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a vacuum spares.
@@ -14,7 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct VacuumLimits {
     /// Versions that were the newest within this time can be read, and rolled back to, afterwards.
     pub keep: Duration,
-    /// Files written within this time stay, whether a version refers to them or not.
+    /// Files written within this time stay, whether a version refers to them or not. A store dates its files by
+    /// its own clock, and one that was sent in parts from when it was begun.
     pub grace: Duration,
 }
 
@@ -51,57 +52,40 @@ pub fn vacuum(
     let log = LogFiles::list(table)?;
     let window = Window::find(table, &log, now.checked_sub(limits.keep).unwrap_or(UNIX_EPOCH))?;
 
-    let mut vacuumed = Vacuumed::default();
-    for file in &found {
+    let is_past = |file: &&Found| {
         let old = now.duration_since(file.modified).is_ok_and(|age| age >= limits.grace);
-        if !old || window.needed.contains(&file.path) {
-            continue;
-        }
-        if dry_run || remove(&file.path)? {
-            vacuumed.files += 1;
-            vacuumed.bytes += file.bytes;
-        }
+        old && !window.needed.contains(&file.place)
+    };
+    let past: Vec<&Found> = found.iter().filter(is_past).collect();
+    let gone = match dry_run {
+        true => vec![true; past.len()],
+        false => remove(table, past.iter().map(|file| &file.place))?,
+    };
+    let mut vacuumed = Vacuumed::default();
+    for (file, _) in past.iter().zip(gone).filter(|(_, gone)| *gone) {
+        vacuumed.files += 1;
+        vacuumed.bytes += file.bytes;
     }
     vacuumed.log_entries = trim_log(table, &log, window.start, dry_run)?;
     Ok(vacuumed)
 }
 
-/// A file below the table's folder that Feedfleet may have written.
-struct Found {
-    path: PathBuf,
-    bytes: u64,
-    modified: SystemTime,
-}
-
 /// The table's files, the oldest first. Files of other kinds are not listed, and so never deleted.
 fn list_files(table: &Table) -> Result<Vec<Found>, CatalogError> {
-    let mut found = Vec::new();
     // Asked for as the log's paths are, so that both ways lead to the same names.
-    let mut folders = vec![table.local_path("./")?];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).at("list", &folder)? {
-            let entry = entry.at("list", &folder)?;
-            let path = entry.path();
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|n| !n.starts_with(['_', '.'])) else { continue };
-            let kind = entry.file_type().at("list", &path)?;
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && is_ours(name) {
-                match entry.metadata() {
-                    Ok(meta) => {
-                        let modified = meta.modified().at("measure", &path)?;
-                        found.push(Found { path, bytes: meta.len(), modified });
-                    }
-                    // Its writer has taken it back.
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(e) => return Err(e).at("measure", &path),
-                }
-            }
-        }
-    }
-    found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
+    let mut found = table.files().list_below(&table.place("./")?)?;
+    found.retain(|file| file.place.name().is_some_and(is_ours));
+    found.sort_by(|a, b| (a.modified, &a.place).cmp(&(b.modified, &b.place)));
     Ok(found)
+}
+
+/// Deletes files, in this order where that is known; of each, whether it was still there.
+fn remove<'a>(
+    table: &Table,
+    places: impl Iterator<Item = &'a FilePlace>,
+) -> Result<Vec<bool>, CatalogError> {
+    let places: Vec<FilePlace> = places.cloned().collect();
+    table.files().remove(&places)
 }
 
 fn is_ours(name: &str) -> bool {
@@ -111,16 +95,15 @@ fn is_ours(name: &str) -> bool {
 /// A live file that the listing lacks means that the table is damaged, or that names are understood wrongly:
 /// either way nothing should be deleted.
 fn refuse_if_incomplete(snapshot: &Snapshot, found: &[Found]) -> Result<(), CatalogError> {
-    let listed: HashSet<&Path> = found.iter().map(|f| f.path.as_path()).collect();
+    let listed: HashSet<&FilePlace> = found.iter().map(|f| &f.place).collect();
     for file in snapshot.files(None)? {
         for place in places(snapshot.table(), &file)? {
-            if !listed.contains(place.as_path()) {
+            if !listed.contains(&place) {
                 return Err(CatalogError {
                     action: "vacuum",
                     subject: snapshot.table().url().to_string(),
                     source: Cause::Unusable(format!(
-                        "its file {} is missing, so nothing is deleted",
-                        place.display()
+                        "its file {place} is missing, so nothing is deleted"
                     )),
                 });
             }
@@ -134,7 +117,7 @@ struct Window {
     /// The oldest of them.
     start: u64,
     /// The files that one of them refers to.
-    needed: HashSet<PathBuf>,
+    needed: HashSet<FilePlace>,
 }
 
 impl Window {
@@ -142,8 +125,7 @@ impl Window {
     fn find(table: &Table, log: &LogFiles, cutoff: SystemTime) -> Result<Self, CatalogError> {
         let mut start = log.oldest_loadable(table)?;
         let mut needed = HashSet::new();
-        for version in start + 1..=log.newest {
-            let entry = read_entry(table, version)?;
+        for_each_entry(table, start + 1..=log.newest, &mut |version, entry| {
             // Every version before must be past, too: one commit whose clock was late does not end the
             // window of those before it.
             if start + 1 == version && entry.committed < cutoff {
@@ -151,7 +133,7 @@ impl Window {
             } else {
                 needed.extend(entry.files);
             }
-        }
+        })?;
         for file in snapshot_at(table, start)?.files(None)? {
             needed.extend(places(table, &file)?);
         }
@@ -159,8 +141,10 @@ impl Window {
     }
 }
 
-/// Deletes what lies before the newest checkpoint that is not within the window; the number of files. The
-/// oldest goes first, so that what is left always begins with a whole history or with that checkpoint.
+/// Deletes what lies before the newest checkpoint that is not within the window; the number of files. On this
+/// machine the oldest goes first, so that what is left begins with a whole history or with that checkpoint. A
+/// store deletes a thousand at a time, in no order; if it is cut short there is a gap before the checkpoint,
+/// which no version of the window needs and the next vacuum takes away.
 fn trim_log(
     table: &Table,
     log: &LogFiles,
@@ -175,11 +159,7 @@ fn trim_log(
     }
     // From now on the checkpoint stands for all that was before it: it must be readable and on the disk.
     snapshot_at(table, checkpoint.version)?.files(None)?;
-    durable::sync_file(&checkpoint.path)?;
-    checkpoint.path.parent().map_or(Ok(()), durable::sync_folder)?;
-    let mut removed = 0;
-    for file in past {
-        removed += u64::from(remove(&file.path)?);
-    }
-    Ok(removed)
+    table.files().sync(&checkpoint.place)?;
+    let removed = remove(table, past.iter().map(|file| &file.place))?;
+    Ok(removed.into_iter().filter(|gone| *gone).count() as u64)
 }

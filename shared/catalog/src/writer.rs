@@ -1,7 +1,8 @@
 //! Data files: Parquet, written beside the table's others and invisible until a commit names them.
 
-use crate::durable;
 use crate::error::{CatalogError, Context};
+use crate::files::{Draft, FilePlace, NewObject};
+use crate::schema::PARTITION;
 use crate::table::Table;
 use arrow::array::{RecordBatch, StructArray};
 use arrow::datatypes::SchemaRef;
@@ -12,8 +13,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use std::fs::File;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A finished data file, ready to be committed.
@@ -37,36 +36,14 @@ const ROW_GROUP_BYTES: usize = 48 * 1024 * 1024;
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 const PAGE_BYTES: usize = 128 * 1024;
 
-/// Writes one data file of one pipe.
+/// Writes one data file of one pipe. The file goes with the value, unless it is finished. Beside the row group in
+/// progress, one that goes to an object store keeps up to three parts of 8 MiB in memory.
 pub struct PartWriter {
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<NewObject>,
     stats: FileStatsAccumulator,
-    folder: PathBuf,
-    unfinished: Unfinished,
+    place: FilePlace,
     path: String,
     rows: u64,
-}
-
-/// A file that nobody has heard of yet. It goes with the value, unless it is kept: a disk that was too small for it
-/// has its room again.
-struct Unfinished {
-    path: PathBuf,
-    is_kept: bool,
-}
-
-impl Unfinished {
-    fn keep(mut self) {
-        self.is_kept = true;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // If it cannot be removed, vacuum will.
-            std::fs::remove_file(&self.path).ok();
-        }
-    }
 }
 
 impl PartWriter {
@@ -77,28 +54,25 @@ impl PartWriter {
         label: &str,
         schema: SchemaRef,
     ) -> Result<Self, CatalogError> {
-        let folder = table.folder().join(format!("pipe={pipe}"));
-        durable::make_folder(&folder)?;
-        let name = format!("{label}-{}.parquet", uuid::Uuid::new_v4());
-        let full_path = folder.join(&name);
-        let path = format!("pipe={pipe}/{name}");
-        let file = File::create_new(&full_path).at("create", &full_path)?;
-        let unfinished = Unfinished { path: full_path, is_kept: false };
+        let path = format!("{PARTITION}={pipe}/{label}-{}.parquet", uuid::Uuid::new_v4());
+        let place = table.place(&path)?;
+        // Whoever asks which rows there are must not overlook those that are on their way.
+        let file = table.files().create(&place, Draft::Listed)?;
         let writer =
-            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &unfinished.path)?;
+            ArrowWriter::try_new(file, schema, Some(properties())).with("begin", &place)?;
         let columns: Vec<ColumnName> =
             table.spec().stats_columns.iter().map(|c| ColumnName::new([*c])).collect();
         let stats = FileStatsAccumulator::new(&columns, &table.spec().schema);
-        Ok(Self { writer, stats, folder, unfinished, path, rows: 0 })
+        Ok(Self { writer, stats, place, path, rows: 0 })
     }
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), CatalogError> {
-        self.writer.write(batch).at("write", &self.unfinished.path)?;
-        self.stats.merge(batch).at("measure", &self.unfinished.path)?;
+        self.writer.write(batch).with("write", &self.place)?;
+        self.stats.merge(batch).with("measure", &self.place)?;
         self.rows += batch.num_rows() as u64;
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush().at("write", &self.unfinished.path)?;
+            self.writer.flush().with("write", &self.place)?;
         }
         Ok(())
     }
@@ -115,15 +89,11 @@ impl PartWriter {
 
     /// Closes the file and makes it durable. None, and no file, when it has no rows.
     pub fn finish(self) -> Result<Option<NewFile>, CatalogError> {
-        let Self { writer, stats, folder, unfinished, path, rows } = self;
-        let full_path = unfinished.path.as_path();
-        let stats = stats.finish().at("measure", full_path)?;
-        let file = writer.into_inner().at("finish", full_path)?;
+        let Self { writer, stats, place, path, rows } = self;
+        let stats = stats.finish().with("measure", &place)?;
+        let file = writer.into_inner().with("finish", &place)?;
         let Some(stats) = stats.filter(|_| rows > 0) else { return Ok(None) };
-        file.sync_all().at("sync", full_path)?;
-        durable::sync_folder(&folder)?;
-        let size_bytes = file.metadata().at("measure", full_path)?.len();
-        unfinished.keep();
+        let size_bytes = file.finish()?;
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let modified_ms = modified.as_millis() as i64;
         Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats }))

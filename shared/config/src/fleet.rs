@@ -1,5 +1,7 @@
 //! What `fleet.toml` says: where the fleet's things are, and how much it may use.
 
+use crate::cluster::{Aws, FleetBackend, Metrics};
+use crate::place::Place;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +29,12 @@ pub struct Fleet {
     pub http: Http,
     /// `[scheduler]`: how often and for what it works.
     pub scheduler: Scheduler,
+    /// `[fleet]`: what the workers are.
+    pub fleet: FleetBackend,
+    /// `[metrics]`: where figures are published.
+    pub metrics: Metrics,
+    /// `[aws]`: how AWS is reached.
+    pub aws: Aws,
 }
 
 /// `[queue]`
@@ -44,20 +52,31 @@ pub enum QueueBackend {
         /// `path`; default `var/queue.db`.
         path: PathBuf,
     },
+    /// `"sqs"`: four FIFO queues of AWS, by their addresses. All are required.
+    Sqs {
+        /// `crawl_url`: crawl jobs.
+        crawl_url: String,
+        /// `image_url`: image jobs.
+        image_url: String,
+        /// `crawl_dead_url`: the dead letters of the former.
+        crawl_dead_url: String,
+        /// `image_dead_url`: likewise.
+        image_dead_url: String,
+    },
 }
 
 /// `[catalog]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {
-    /// `url`: the folder of the Delta table; default `var/catalog`.
-    pub path: PathBuf,
+    /// `url`: where the Delta tables are; default the folder `var/catalog`.
+    pub place: Place,
 }
 
 /// `[objects]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objects {
-    /// `url`: the folder of pictures, raw feeds, reports and checkpoints; default `var/objects`.
-    pub path: PathBuf,
+    /// `url`: where pictures, raw feeds, reports and checkpoints are; default the folder `var/objects`.
+    pub place: Place,
 }
 
 /// `[workers]`
@@ -139,8 +158,8 @@ impl Fleet {
         let days = |days: u64| Duration::from_secs(days * 86_400);
         Self {
             queue: Queue { backend: QueueBackend::Sqlite { path: folder.join("var/queue.db") } },
-            catalog: Catalog { path: folder.join("var/catalog") },
-            objects: Objects { path: folder.join("var/objects") },
+            catalog: Catalog { place: Place::Folder(folder.join("var/catalog")) },
+            objects: Objects { place: Place::Folder(folder.join("var/objects")) },
             workers: Workers {
                 min: 0,
                 max: 4,
@@ -166,6 +185,9 @@ impl Fleet {
                 drain_target: Duration::from_secs(600),
                 expected_job: Duration::from_secs(60),
             },
+            fleet: FleetBackend::Processes,
+            metrics: Metrics { cloudwatch: None, worker_hour: 0.0 },
+            aws: Aws { region: None },
         }
     }
 }

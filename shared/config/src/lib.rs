@@ -4,6 +4,7 @@
 
 #![deny(missing_docs)]
 
+mod cluster;
 mod cron;
 mod document;
 mod environment;
@@ -15,6 +16,7 @@ mod load;
 mod location;
 mod memory;
 mod pipe;
+mod place;
 mod read;
 mod secret;
 mod suggest;
@@ -22,6 +24,7 @@ mod table;
 mod units;
 mod value;
 
+pub use cluster::{Aws, FleetBackend, Metrics};
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use fingerprint::MAPPING_VERSION;
@@ -35,4 +38,5 @@ pub use pipe::{
     Compression, Format, From, Guard, Images, Location, Lookup, MapEntry, Pipe, Rendition,
     RenditionFormat, Schedule, Source, SourceLimits, Target, Transform,
 };
+pub use place::Place;
 pub use secret::Secret;

@@ -155,6 +155,20 @@ impl<'d> Value<'d> {
         self.integer(min.into(), max.into()).and_then(|n| n.try_into().ok())
     }
 
+    /// A number from 0 to `max`, whole or not.
+    pub fn amount(&self, max: f64) -> Option<f64> {
+        let written = match &self.value {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return self.wrong_type("a number"),
+        };
+        let amount = written.parse::<f64>().ok().filter(|amount| (0.0..=max).contains(amount));
+        if amount.is_none() {
+            self.refuse(format!("{} is {written}", self.name()), format!("expected 0 to {max}"));
+        }
+        amount
+    }
+
     /// How many of something may go on at once: from 1 to `max`.
     pub fn slots(&self, max: u32) -> Option<usize> {
         self.count(1, max).map(|n| n as usize)

@@ -1,8 +1,8 @@
 //! A folder's configuration: defaults, what each setting becomes, and what is kept secret.
 
 use feedfleet_config::{
-    Compression, Fleet, Format, From as MapFrom, Location, Lookup, Pipe, QueueBackend,
-    RenditionFormat, Target, Transform, load, load_lenient, parse_fleet, parse_pipe,
+    Compression, Fleet, FleetBackend, Format, From as MapFrom, Location, Lookup, Pipe, Place,
+    QueueBackend, RenditionFormat, Target, Transform, load, load_lenient, parse_fleet, parse_pipe,
 };
 use feedfleet_model::{ColumnId, columns};
 use std::collections::BTreeMap;
@@ -69,6 +69,11 @@ fn an_empty_fleet_file_says_what_the_documented_one_says() {
         tick = "5s"
         drain_target = "10m"
         expected_job = "60s"
+        [fleet]
+        backend = "processes"
+        [metrics]
+        worker_hour = 0
+        [aws]
     "#;
     assert_eq!(fleet(""), fleet(documented));
     assert_eq!(fleet(""), Fleet::defaults(Path::new("/conf")));
@@ -86,8 +91,45 @@ fn places_may_be_relative_absolute_or_file_addresses() {
         ("${DATA}/catalog", "/data/catalog"),
     ] {
         let fleet = fleet(&format!("[catalog]\nurl = '{url}'"));
-        assert_eq!(fleet.catalog.path, PathBuf::from(path), "{url}");
+        assert_eq!(fleet.catalog.place, Place::Folder(PathBuf::from(path)), "{url}");
     }
+}
+
+#[test]
+fn a_fleet_on_aws_names_its_queues_buckets_and_group() {
+    let fleet = fleet(
+        r#"
+        [queue]
+        backend = "sqs"
+        crawl_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/crawl.fifo"
+        image_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/image.fifo"
+        crawl_dead_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/crawl-dead.fifo"
+        image_dead_url = "http://127.0.0.1:4566/000000000000/image-dead.fifo"
+        [catalog]
+        url = "s3://my-bucket/fleet/catalog/"
+        [objects]
+        url = "s3://my-bucket/fleet/objects"
+        [fleet]
+        backend = "autoscaling"
+        group = "feedfleet-workers"
+        [metrics]
+        cloudwatch = "Feedfleet/night"
+        worker_hour = 0.0714
+        [aws]
+        region = "eu-central-1"
+        "#,
+    );
+    let QueueBackend::Sqs { crawl_url, image_dead_url, .. } = &fleet.queue.backend else {
+        panic!("{:?}", fleet.queue);
+    };
+    assert!(crawl_url.ends_with("/crawl.fifo") && image_dead_url.ends_with("/image-dead.fifo"));
+    let place = |prefix: &str| Place::S3 { bucket: "my-bucket".into(), prefix: prefix.into() };
+    assert_eq!(fleet.catalog.place, place("fleet/catalog"));
+    assert_eq!(fleet.objects.place, place("fleet/objects"));
+    assert_eq!(fleet.fleet, FleetBackend::AutoScaling { group: "feedfleet-workers".into() });
+    assert_eq!(fleet.metrics.cloudwatch.as_deref(), Some("Feedfleet/night"));
+    assert_eq!(fleet.metrics.worker_hour, 0.0714);
+    assert_eq!(fleet.aws.region.as_deref(), Some("eu-central-1"));
 }
 
 #[test]

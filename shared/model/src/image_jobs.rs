@@ -4,10 +4,21 @@
 use crate::ids::RunKey;
 use crate::job::{ImageItem, ImageJob};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 use url::Url;
 
-/// Pictures in one message: a few seconds of work at a polite pace.
+/// Pictures in one message: a few seconds of work at a polite pace. With addresses of the usual length ten such
+/// messages, which is what one request takes, fit into one chunk.
 const BATCH: usize = 20;
+
+/// SQS counts a request for each chunk of so many bytes, when it is sent and when it is received.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What a message holds besides its host and its pictures, at most.
+const HEAD_BYTES: usize = 512;
+
+/// What a message holds of each picture besides its address: `{"url":""},`.
+const ITEM_BYTES: usize = 11;
 
 /// Longer addresses are no addresses: servers refuse them, and messages must stay small.
 const MAX_LINK_BYTES: usize = 4096;
@@ -44,14 +55,16 @@ impl PictureLinks {
     /// The jobs that mirror them; hosts take turns. The first has the number `first`. `round`: see
     /// [`ImageJob::round`]. `shards`: how many workers at most shall fetch from one host at once.
     pub fn into_jobs(self, run: &RunKey, round: i64, first: u32, shards: u32) -> Vec<ImageJob> {
-        let mut hosts: Vec<_> =
-            self.by_host.into_iter().map(|(host, links)| (host, links.into_iter())).collect();
+        let mut hosts: Vec<_> = self
+            .by_host
+            .into_iter()
+            .map(|(host, links)| (host, links.into_iter().peekable()))
+            .collect();
         let mut jobs = Vec::new();
         for turn in 0.. {
             let before = jobs.len();
             for (host, links) in &mut hosts {
-                let items: Vec<ImageItem> =
-                    links.take(BATCH).map(|url| ImageItem { url }).collect();
+                let items = next_batch(host, links);
                 if !items.is_empty() {
                     jobs.push(ImageJob {
                         pipe: run.pipe.clone(),
@@ -70,6 +83,26 @@ impl PictureLinks {
         }
         jobs
     }
+}
+
+/// The next of the host's pictures that go into one message: a batch, or fewer where their addresses are so
+/// long that the message would need a second chunk.
+fn next_batch(host: &str, links: &mut Peekable<impl Iterator<Item = String>>) -> Vec<ImageItem> {
+    let mut bytes = HEAD_BYTES + host.len();
+    let mut items = Vec::new();
+    while items.len() < BATCH {
+        let fits = |url: &String| items.is_empty() || bytes + item_bytes(url) <= CHUNK_BYTES;
+        let Some(url) = links.next_if(fits) else { break };
+        bytes += item_bytes(&url);
+        items.push(ImageItem { url });
+    }
+    items
+}
+
+/// Bytes of a picture in a message's body; JSON marks quotes and backslashes by one more.
+fn item_bytes(url: &str) -> usize {
+    let marked = url.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    ITEM_BYTES + url.len() + marked
 }
 
 /// Characters that a queue takes: those of XML.
@@ -91,6 +124,7 @@ pub fn host_of(link: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ids::RunId;
+    use crate::job::Job;
 
     #[test]
     fn hosts_take_turns_and_batches_are_dealt_to_shards() {
@@ -108,6 +142,35 @@ mod tests {
             jobs.iter().map(|j| (j.host.as_str(), j.shard, j.items.len())).collect();
         assert_eq!(order, [("a", 0, 20), ("b", 0, 10), ("a", 1, 20), ("a", 0, 15)]);
         assert_eq!(jobs[3].batch, 3);
+    }
+
+    /// The bodies of the jobs for so many addresses of so many bytes, of one host.
+    fn bodies(count: usize, url_bytes: usize) -> Vec<String> {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(1_767_225_600) };
+        let mut links = PictureLinks::default();
+        for i in 0..count {
+            let start = format!("https://images.shop.example/{i:06}");
+            let padding = "\"".repeat(url_bytes.saturating_sub(start.len()));
+            assert!(links.add(&format!("{start}{padding}")));
+        }
+        let jobs = links.into_jobs(&key, 29_453_760, 0, 4);
+        jobs.into_iter().map(|job| Job::Image(job).to_body()).collect()
+    }
+
+    #[test]
+    fn no_job_needs_a_second_chunk() {
+        let bodies = bodies(60, 4_000);
+        assert!(bodies.iter().all(|body| body.len() <= CHUNK_BYTES));
+        // Two of them do not fit into one: none could be saved.
+        assert!(bodies.windows(2).all(|pair| pair[0].len() + pair[1].len() > CHUNK_BYTES));
+        assert_eq!(bodies.iter().map(|body| body.matches("\"url\"").count()).sum::<usize>(), 60);
+    }
+
+    #[test]
+    fn ten_usual_jobs_share_a_chunk() {
+        let bodies = bodies(200, 90);
+        assert_eq!(bodies.len(), 10);
+        assert!(bodies.iter().map(String::len).sum::<usize>() <= CHUNK_BYTES);
     }
 
     #[test]

@@ -176,9 +176,12 @@ pub fn is_image_facts(key: &ObjectKey) -> bool {
 /// Prefix of what workers tell of themselves.
 pub const WORKERS: &str = "fleet/workers";
 
-/// What a worker process tells of itself.
-pub fn worker_status(pid: u32) -> ObjectKey {
-    ObjectKey::of(format!("{WORKERS}/{pid}.json"))
+/// What a worker tells of itself, by its name: machine and process. Workers on two machines may have one process
+/// id.
+pub fn worker_status(worker: &str) -> ObjectKey {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let name: String = worker.chars().take(200).map(plain).collect();
+    ObjectKey::of(format!("{WORKERS}/{name}.json"))
 }
 
 /// What the scheduler tells of the fleet.
@@ -231,6 +234,16 @@ mod tests {
             assert_eq!(dead_letter_named(bad), None, "{bad}");
         }
         assert_eq!(dead_letter_named("crawl-a-7"), Some(dead_letter("crawl-a-7")));
+    }
+
+    #[test]
+    fn a_worker_is_told_from_one_elsewhere() {
+        let key = worker_status("i-0abc/17");
+        assert_eq!(key.as_str(), "fleet/workers/i-0abc-17.json");
+        assert_ne!(key, worker_status("ip-10-0-0-7.internal/17"));
+        for odd in ["../é/1", "", &"x".repeat(400)] {
+            assert!(ObjectKey::parse(worker_status(odd).as_str()).is_some(), "{odd}");
+        }
     }
 
     #[test]

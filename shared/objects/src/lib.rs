@@ -1,13 +1,18 @@
 //! Objects: everything that is not the table. Raw feeds, run reports, pictures, receipts, dead letters.
 //!
-//! [`Objects`] is the interface and its contract; [`FolderObjects`] keeps objects as files.
+//! [`Objects`] is the interface and its contract; [`FolderObjects`] keeps objects as files. With the feature
+//! `contract-suite` the module `contract_suite` holds the checks that every backend has to pass.
 
 mod absences;
+mod attributes;
+#[cfg(feature = "contract-suite")]
+pub mod contract_suite;
 pub mod dead_letters;
 mod folder;
 pub mod reports;
 
 pub use absences::{AbsenceList, read_absences};
+pub use attributes::Attributes;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use folder::{FolderObjects, make_folder};
 pub use reports::{ReportError, Reports};
@@ -15,7 +20,7 @@ pub use reports::{ReportError, Reports};
 use bytes::Bytes;
 use feedfleet_model::keys::ObjectKey;
 use std::io::{Read, Write};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A store of named byte strings.
 ///
@@ -29,11 +34,25 @@ pub trait Objects: Send + Sync + 'static {
     /// The object's bytes and version; none where there is no such object.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, ObjectError>;
 
-    /// Writes the object, whatever was there.
-    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<Version, ObjectError>;
+    /// Writes the object, whatever was there, with the attributes that follow from its key.
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<Version, ObjectError> {
+        self.put_with(key, bytes, &Attributes::of(key)).await
+    }
+
+    /// As [`Objects::put`], with these attributes. A store that is not read over HTTP may leave them out.
+    async fn put_with(
+        &self,
+        key: &ObjectKey,
+        bytes: Bytes,
+        attributes: &Attributes,
+    ) -> Result<Version, ObjectError>;
 
     /// Writes the object if its present state is `expected`; otherwise [`PutOutcome::Lost`], and nothing
     /// is written.
+    ///
+    /// [`PutOutcome::Written`] is never wrong. `Lost` is wrong in one case, on a store across a network: the
+    /// store wrote, its reply was lost, and somebody else replaced the object before the store was asked
+    /// again. What the caller wrote was there for a while then.
     async fn put_if(
         &self,
         key: &ObjectKey,
@@ -62,6 +81,13 @@ pub trait Objects: Send + Sync + 'static {
 
     /// Opens a large object for reading from its start; none where there is no such object. Blocking.
     fn open(&self, key: &ObjectKey) -> Result<Option<Box<dyn Read + Send>>, ObjectError>;
+
+    /// An address under which people can read the object with a browser or `curl`, without credentials, for
+    /// about so long. Whoever has it can read the object: it is for an operator's eyes, never for a log.
+    ///
+    /// It is made without looking: the object need not be there. A store in a folder gives the file's path,
+    /// which does not run out.
+    async fn link(&self, key: &ObjectKey, valid_for: Duration) -> Result<String, ObjectError>;
 
     /// Where the store is, for people.
     fn location(&self) -> String;

@@ -81,6 +81,16 @@ pub trait Queue: Send + Sync + 'static {
     /// whole batch again.
     async fn send(&self, batch: &[NewMessage]) -> Result<Vec<Sent>, QueueError>;
 
+    /// As [`Queue::send`], for messages whose order among themselves is of no interest: those of
+    /// one group may be stored, and delivered, in another order than that of the batch. Backends
+    /// that are billed by the request need fewer of them so.
+    ///
+    /// # Errors
+    /// Those of [`Queue::send`].
+    async fn send_unordered(&self, batch: &[NewMessage]) -> Result<Vec<Sent>, QueueError> {
+        self.send(batch).await
+    }
+
     /// Leases up to `request.max` messages and returns them in the order they were sent. Waits
     /// up to `request.wait` for a first message; an empty answer means there was none. May
     /// return fewer than there are.

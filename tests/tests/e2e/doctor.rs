@@ -257,7 +257,7 @@ fn a_table_that_lost_a_file_is_broken() {
     let data = data.expect("the table has a file");
     fs::remove_file(data).expect("a file of this test can be removed");
     let findings = offline(&fleet, 1);
-    let told = ["1 of 1 data files", "No such file", "runs rollback"];
+    let told = ["1 of 1 data files", "parquet: is missing", "runs rollback"];
     assert_finding(&findings, "table products", "broken", &told);
     assert_finding(&findings, "table images", "ok", &[]);
 }

@@ -3,8 +3,8 @@
 use super::Diff;
 use crate::commit::{Change, Fence};
 use crate::error::CatalogError;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Staged;
-use crate::table::{DataFile, Snapshot};
 use crate::tally::{Absent, Tally};
 use crate::unmentioned::{Page, count, for_each_page, for_each_text, successors};
 use feedfleet_model::{PipeName, RunId};

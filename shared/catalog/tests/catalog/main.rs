@@ -1,12 +1,15 @@
-//! The catalog against a naive model: nights of random changes, fences, races, compaction, rollback, vacuum.
+//! The catalog against a naive model: nights of random changes, fences, races, compaction, rollback, vacuum; in a
+//! folder, and in an object store.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails by `unwrap` says enough")]
 
 mod absences;
+mod faulty;
 mod fences;
 mod images;
 mod nights;
 mod restore;
 mod retire;
+mod store;
 mod support;
 mod vacuum;

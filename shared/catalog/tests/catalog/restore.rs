@@ -147,14 +147,18 @@ fn what_is_gone_is_said_before_anything_is_done() {
     for file in first.files(None).unwrap() {
         std::fs::remove_file(first.local_path(&file).unwrap()).unwrap();
     }
-    let before =
-        (version(&catalog), std::fs::read_dir(table.folder().join("pipe=acme")).unwrap().count());
+    let before = (
+        version(&catalog),
+        std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count(),
+    );
     let e = restore(table, &pipe("acme"), RunId(1)).unwrap_err();
     let RestoreError::Gone { files, rows, oldest, .. } = e else { panic!("{e}") };
     assert_eq!((files, rows, oldest), (1, 10, Some(RunId(2))));
     assert!(plan_restore(table, &pipe("acme"), RunId(1)).is_err());
-    let after =
-        (version(&catalog), std::fs::read_dir(table.folder().join("pipe=acme")).unwrap().count());
+    let after = (
+        version(&catalog),
+        std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count(),
+    );
     assert_eq!(before, after, "nothing was written");
     restore(table, &pipe("acme"), RunId(2)).unwrap();
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));

@@ -40,7 +40,7 @@ fn night<'a>(name: &str, run: i64, records: &'a [Product]) -> Night<'a> {
 fn backdate(table: &Table) {
     let newest = table.snapshot().unwrap().unwrap().version();
     for version in 0..=newest {
-        let path = table.folder().join(format!("_delta_log/{version:020}.json"));
+        let path = table.folder().unwrap().join(format!("_delta_log/{version:020}.json"));
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let (before, rest) = text.split_once("\"timestamp\":").unwrap();
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -60,7 +60,7 @@ fn date(path: &Path, time: SystemTime) {
 /// Everything below the table's folder but its log.
 fn data_files(table: &Table) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![table.folder().to_owned()];
+    let mut folders = vec![table.folder().unwrap().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -100,11 +100,11 @@ fn the_window_and_work_in_progress_are_spared() {
     let rows: Vec<_> = (0..=6).map(|version| at_version(table, version)).collect();
 
     let now = at_day(7.0);
-    let folder = table.folder().join("pipe=acme");
+    let folder = table.folder().unwrap().join("pipe=acme");
     let young = folder.join("run-9-young.parquet");
     let orphans = [
         folder.join("run-9-orphan.parquet"),
-        table.folder().join("deletion_vector_0b7a6d1c-5e0f-4f3b-9a53-3a0a3a1f2b77.bin"),
+        table.folder().unwrap().join("deletion_vector_0b7a6d1c-5e0f-4f3b-9a53-3a0a3a1f2b77.bin"),
     ];
     let notes = folder.join("notes.txt");
     for (path, day) in [(&young, 6.5), (&orphans[0], 5.5), (&orphans[1], 5.5), (&notes, 0.0)] {
@@ -218,7 +218,7 @@ fn a_table_that_lacks_a_file_is_not_vacuumed() {
 fn a_commit_with_a_late_clock_does_not_shorten_the_window() {
     let (_folder, catalog) = six_nights();
     let table = catalog.products();
-    let path = table.folder().join(format!("_delta_log/{:020}.json", 6));
+    let path = table.folder().unwrap().join(format!("_delta_log/{:020}.json", 6));
     let text = std::fs::read_to_string(&path).unwrap();
     let day_6 = at_day(6.0).duration_since(UNIX_EPOCH).unwrap().as_millis().to_string();
     std::fs::write(&path, text.replace(&day_6, "1000")).unwrap();

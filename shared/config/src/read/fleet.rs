@@ -1,12 +1,13 @@
 //! Reads `fleet.toml`.
 
-use super::place;
+use super::queue::queue;
+use super::{cluster, place};
 use crate::document::Document;
 use crate::fleet::{
-    Catalog, Console, Fleet, Hosts, Http, Keep, Leases, Objects, Queue, QueueBackend, Scheduler,
-    Workers,
+    Catalog, Console, Fleet, Hosts, Http, Keep, Leases, Objects, Scheduler, Workers,
 };
 use crate::memory::{LEAST_CRAWL_BYTES, LEAST_MEMORY_BYTES};
+use crate::place::Place;
 use crate::table::Table;
 use crate::units;
 use crate::value::Value;
@@ -26,14 +27,12 @@ const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3_600);
 pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
     let defaults = Fleet::defaults(document.folder());
     let mut root = document.root()?;
+    let queue = root.section("queue", defaults.queue, queue);
+    let catalog = root.section("catalog", defaults.catalog, |t, d| Catalog {
+        place: t.read("url", d.place, place::place),
+    });
+    let objects = root.section("objects", defaults.objects, |t, d| objects(t, d, &catalog));
     let fleet = Fleet {
-        queue: root.section("queue", defaults.queue, queue),
-        catalog: root.section("catalog", defaults.catalog, |t, d| Catalog {
-            path: t.read("url", d.path, place::folder),
-        }),
-        objects: root.section("objects", defaults.objects, |t, d| Objects {
-            path: t.read("url", d.path, place::folder),
-        }),
         workers: root.section("workers", defaults.workers, workers),
         leases: root.section("leases", defaults.leases, |t, d| Leases {
             visibility: t
@@ -60,23 +59,33 @@ pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
             drain_target: t.read("drain_target", d.drain_target, |v| v.duration(SECOND, DAY)),
             expected_job: t.read("expected_job", d.expected_job, |v| v.duration(SECOND, DAY)),
         }),
+        fleet: root.section("fleet", defaults.fleet, |t, _| {
+            cluster::workers(t, &cluster::here(&queue, &catalog, &objects))
+        }),
+        metrics: root.section("metrics", defaults.metrics, cluster::metrics),
+        aws: root.section("aws", defaults.aws, cluster::aws),
+        queue,
+        catalog,
+        objects,
     };
     root.finish();
     Some(fleet)
 }
 
-fn queue(table: &mut Table<'_>, default: Queue) -> Queue {
-    if let Some(value) = table.take("backend")
-        && let Some(text) = value.text()
-    {
-        if text.value == "sqs" {
-            value.refuse("sqs is not in this release", "expected sqlite");
-        } else {
-            text.choose("a queue", &[("sqlite", ())]);
-        }
+fn objects(table: &mut Table<'_>, default: Objects, catalog: &Catalog) -> Objects {
+    let Some(value) = table.take("url") else { return default };
+    let place = place::place(&value).unwrap_or(default.place);
+    // The pictures would be where the table of pictures is.
+    if is_known(&place) && place.overlaps(&catalog.place) {
+        let message = format!("{} is where [catalog] is, or above or below it", value.name());
+        value.refuse(message, "expected a place of its own");
     }
-    let QueueBackend::Sqlite { path } = default.backend;
-    Queue { backend: QueueBackend::Sqlite { path: table.read("path", path, place::folder) } }
+    Objects { place }
+}
+
+/// Not the place that stands for one that was refused.
+fn is_known(place: &Place) -> bool {
+    !matches!(place, Place::S3 { bucket, .. } if bucket.is_empty())
 }
 
 fn workers(table: &mut Table<'_>, default: Workers) -> Workers {

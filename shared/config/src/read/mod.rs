@@ -1,11 +1,13 @@
 //! From a file's tables to the checked types, one file here for each part of the configuration.
 
+mod cluster;
 mod fleet;
 mod guard;
 mod images;
 mod map;
 mod pipe;
 mod place;
+mod queue;
 mod source;
 mod transform;
 

@@ -2,15 +2,78 @@
 //! addresses of sources.
 
 use crate::pipe::Location;
+use crate::place::Place;
 use crate::secret::Secret;
 use crate::value::{Text, Value};
+use feedfleet_model::keys::ObjectKey;
 use std::path::PathBuf;
 use url::Url;
+
+/// Bytes of a prefix in a bucket.
+const LONGEST_PREFIX: usize = 200;
 
 /// A file or folder of the fleet's own.
 pub(super) fn folder(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;
-    local(value, &text, "use a folder", "expected a folder's path or a file:// address")
+    local(value, &text, "expected a path or a file:// address")
+}
+
+/// A folder of the fleet's own, or a part of a bucket.
+pub(super) fn place(value: &Value<'_>) -> Option<Place> {
+    let text = value.text()?;
+    if starts_with(&text.value, "s3:") {
+        if let Some(place) = s3(&text.value) {
+            return Some(place);
+        }
+        let expected = "expected s3://BUCKET/PREFIX: a bucket's name, and a prefix of A-Z, a-z, 0-9 and \
+                        '._=-', in parts with '/' between them";
+        value.refuse(format!("{} is not a place in S3", value.name()), expected);
+        // Other sections shall not be told that it is no bucket.
+        return Some(Place::S3 { bucket: String::new(), prefix: String::new() });
+    }
+    let expected = "expected a folder's path, a file:// address or s3://BUCKET/PREFIX";
+    local(value, &text, expected).map(Place::Folder)
+}
+
+fn s3(text: &str) -> Option<Place> {
+    let (bucket, prefix) = match text.strip_prefix("s3://")?.split_once('/') {
+        Some((bucket, prefix)) => (bucket, prefix.strip_suffix('/').unwrap_or(prefix)),
+        None => (text.strip_prefix("s3://")?, ""),
+    };
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let ends_well = bucket.bytes().next().is_some_and(is_letter)
+        && bucket.bytes().next_back().is_some_and(is_letter);
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && ends_well
+        && bucket.bytes().all(|b| is_letter(b) || b == b'-' || b == b'.');
+    // The keys below it need most of the 1,024 bytes that S3 allows.
+    let is_prefix =
+        prefix.is_empty() || prefix.len() <= LONGEST_PREFIX && ObjectKey::parse(prefix).is_some();
+    let place = || Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+    (is_bucket && is_prefix).then(place)
+}
+
+/// The address of a queue of SQS.
+pub(super) fn queue_url(value: &Value<'_>) -> Option<String> {
+    if value.written().is_some_and(|written| written.contains(['@', '?'])) {
+        value.document().hide(value.span());
+    }
+    let text = value.text()?;
+    let is_queue = Url::parse(&text.value).is_ok_and(|url| {
+        matches!(url.scheme(), "https" | "http")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.path().ends_with(".fifo")
+            && url.path().matches('/').count() >= 2
+    });
+    if is_queue {
+        return Some(text.value);
+    }
+    let expected = "expected https://sqs.REGION.amazonaws.com/ACCOUNT/NAME.fifo";
+    value.refuse(format!("{} is not a FIFO queue's address", value.name()), expected);
+    None
 }
 
 /// A source's address or file.
@@ -23,9 +86,11 @@ pub(super) fn source(value: &Value<'_>) -> Option<Location> {
     if starts_with(&text.value, "http:") || starts_with(&text.value, "https:") {
         return http(value, &text).map(Location::Http);
     }
-    let expected = "expected http://, https:// or a file's path";
-    local(value, &text, "use an http:// or https:// address, or a file", expected)
-        .map(Location::File)
+    if starts_with(&text.value, "s3:") {
+        value.refuse("s3 is not in this release", "use an http:// or https:// address, or a file");
+        return None;
+    }
+    local(value, &text, "expected http://, https:// or a file's path").map(Location::File)
 }
 
 fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
@@ -52,20 +117,11 @@ fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
     }
 }
 
-/// A path, or a `file:` address of one; `instead_of_s3` says what to use while there is no S3.
-fn local(
-    value: &Value<'_>,
-    text: &Text<'_, '_>,
-    instead_of_s3: &str,
-    expected: &str,
-) -> Option<PathBuf> {
+/// A path, or a `file:` address of one.
+fn local(value: &Value<'_>, text: &Text<'_, '_>, expected: &str) -> Option<PathBuf> {
     let given = text.value.as_str();
     if given.trim().is_empty() {
         value.refuse(format!("{} is empty", value.name()), expected);
-        return None;
-    }
-    if starts_with(given, "s3:") {
-        value.refuse("s3 is not in this release", instead_of_s3);
         return None;
     }
     let path = if starts_with(given, "file://") {
@@ -88,4 +144,33 @@ fn local(
 
 fn starts_with(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_s3_is_a_bucket_and_a_prefix() {
+        for (text, bucket, prefix) in [
+            ("s3://my-bucket/fleet/objects", "my-bucket", "fleet/objects"),
+            ("s3://my.bucket-1/fleet/", "my.bucket-1", "fleet"),
+            ("s3://abc", "abc", ""),
+            ("s3://abc/", "abc", ""),
+        ] {
+            let expected = Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+            assert_eq!(s3(text), Some(expected), "{text}");
+        }
+        for bad in [
+            "s3:/abc/x",
+            "s3://",
+            "s3://ab",
+            "s3://Abc/x",
+            "s3://abc//x",
+            "s3://abc/x y",
+            "s3://-bc",
+        ] {
+            assert_eq!(s3(bad), None, "{bad}");
+        }
+    }
 }

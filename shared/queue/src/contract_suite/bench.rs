@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Advance, Backend, Deviations};
+use super::{Advance, Backend};
 use crate::clock::QueueClock;
 use crate::contract::{NewMessage, Queue, Receive, Received};
 use crate::error::QueueError;
@@ -62,10 +62,6 @@ impl Bench {
             Advance::Manual(clock) => Some(clock.now_ms()),
             Advance::Sleep { .. } => None,
         }
-    }
-
-    pub(super) fn deviations(&self) -> Deviations {
-        self.backend.deviations()
     }
 }
 

@@ -32,6 +32,24 @@ pub(super) async fn a_waiting_receive_wakes_for_a_message(bench: Bench) {
     assert!(started.elapsed() < MAX_WAIT / 2, "it did not wake");
 }
 
+pub(super) async fn a_receive_that_is_dropped_loses_nothing(bench: Bench) {
+    let queue = bench.queue().await;
+    let request = Receive { max: 1, visibility: bench.lease(), wait: MAX_WAIT };
+    let waiting = queue.clone();
+    let receiver = tokio::spawn(async move { waiting.receive(request).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    receiver.abort();
+    queue.put(&[("g", "1")]).await;
+    // It is given back, or comes back when its lease would have ended.
+    let patience = Receive { wait: MAX_WAIT, ..request };
+    let mut received = queue.receive(patience).await.expect("receive");
+    if received.is_empty() {
+        bench.pass(bench.lease()).await;
+        received = queue.receive(patience).await.expect("receive");
+    }
+    assert_eq!(received.len(), 1, "the message is lost");
+}
+
 pub(super) async fn batches_are_limited(bench: Bench) {
     let queue = bench.queue().await;
     assert!(queue.send(&[]).await.expect("nothing to send").is_empty());

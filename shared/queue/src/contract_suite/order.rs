@@ -1,6 +1,6 @@
 //! Order within a group, and groups that stay out of each other's way.
 
-use super::bench::{Bench, bodies};
+use super::bench::{Bench, bodies, message};
 
 pub(super) async fn a_group_is_delivered_in_the_order_sent(bench: Bench) {
     let queue = bench.queue().await;
@@ -67,4 +67,28 @@ pub(super) async fn a_long_group_does_not_starve_a_later_one(bench: Bench) {
     queue.put(&[("short", "short-0")]).await;
     queue.take_one("long-0").await;
     queue.take_one("short-0").await;
+}
+
+pub(super) async fn a_batch_without_order_is_delivered_whole(bench: Bench) {
+    let queue = bench.queue().await;
+    let batch: Vec<_> = (0..10)
+        .map(|n: u32| message(&format!("g{}", n % 3), &format!("{n}"), &format!("{n}")))
+        .collect();
+    for _ in 0..2 {
+        let sent = queue.send_unordered(&batch).await.expect("send");
+        assert_eq!(sent.len(), batch.len(), "one answer for each message");
+    }
+    let mut got = Vec::new();
+    while got.len() < batch.len() {
+        let received = queue.take(10).await;
+        assert!(!received.is_empty(), "after {got:?}");
+        for one in received {
+            queue.delete(&one.receipt).await.expect("delete");
+            got.push(one.body);
+        }
+    }
+    got.sort();
+    let expected: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+    assert_eq!(got, expected);
+    queue.assert_silent().await;
 }

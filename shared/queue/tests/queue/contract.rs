@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use feedfleet_queue::contract_suite::{Advance, Backend, run_all};
+use feedfleet_queue::contract_suite::{Advance, Backend, Profile, run_all};
 use feedfleet_queue::{ManualClock, Queue};
 use tempfile::TempDir;
 
@@ -27,6 +27,10 @@ impl Backend for SqliteBackend {
 
     fn advance(&self) -> Advance {
         Advance::Manual(Arc::clone(&self.clock))
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::exact("SQLite")
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod contract;
 mod handles;
-mod model;
 mod property;
 
 use std::path::Path;

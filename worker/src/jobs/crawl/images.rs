@@ -44,7 +44,7 @@ async fn send(deps: &Deps, jobs: &[ImageJob]) -> Result<(), Failure> {
         NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() }
     };
     let messages: Vec<NewMessage> = jobs.iter().map(message).collect();
-    deps.queues.image.send(&messages).await?;
+    deps.queues.image.send_unordered(&messages).await?;
     Ok(())
 }
 

@@ -49,6 +49,16 @@ impl Format {
             Format::Webp => "webp",
         }
     }
+
+    /// Its `Content-Type`.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Format::Jpeg => "image/jpeg",
+            Format::Png => "image/png",
+            Format::Gif => "image/gif",
+            Format::Webp => "image/webp",
+        }
+    }
 }
 
 impl fmt::Display for Format {

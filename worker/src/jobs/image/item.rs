@@ -15,7 +15,7 @@ use feedfleet_model::ImageJob;
 use feedfleet_model::hash;
 use feedfleet_model::image::ImageStatus;
 use feedfleet_model::keys::{self, ObjectKey};
-use feedfleet_objects::{ObjectError, Objects};
+use feedfleet_objects::{Attributes, ObjectError, Objects};
 
 /// What every look of a batch shares.
 #[derive(Clone, Copy)]
@@ -186,8 +186,13 @@ async fn replace(
     if has_facts {
         batch.objects().delete(&keys::image_facts(key)).await?;
     }
+    // The facts are what the fleet goes by; these are for whoever fetches the picture.
+    let attributes = Attributes::picture(picture.format.content_type())
+        .with("hash", facts.hash.as_str())
+        .with("width", facts.width.to_string())
+        .with("height", facts.height.to_string());
     put_renditions(batch, key, renditions, drawn).await?;
-    batch.objects().put(key, body.bytes).await?;
+    batch.objects().put_with(key, body.bytes, &attributes).await?;
     facts::save(batch.objects(), key, &facts).await?;
     Ok(facts)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use feedfleet_queue::Counts;
+use crate::contract::Counts;
 
 const DEDUP_MS: i64 = 5 * 60 * 1_000;
 const CEILING_MS: i64 = 12 * 60 * 60 * 1_000;
@@ -17,6 +17,7 @@ pub struct Message {
     pub receive_count: u32,
     pub first_received_at_ms: i64,
     received_at_ms: i64,
+    /// 0: never received, or released.
     lease_until_ms: i64,
 }
 
@@ -65,6 +66,10 @@ impl Model {
         }
     }
 
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
     pub fn advance(&mut self, by_ms: i64) {
         self.now_ms += by_ms;
     }
@@ -96,12 +101,7 @@ impl Model {
     }
 
     pub fn receive(&mut self, max: usize, visibility_ms: i64) -> Vec<Message> {
-        let blocked: Vec<String> = self
-            .messages
-            .iter()
-            .filter(|message| self.is_in_flight(message))
-            .map(|message| message.group.clone())
-            .collect();
+        let blocked: Vec<String> = self.messages_in_flight().map(|one| one.group.clone()).collect();
         let mut received = Vec::new();
         let mut at = 0;
         while at < self.messages.len() && received.len() < max {
@@ -114,17 +114,53 @@ impl Model {
                 self.bury(at, format!("received {times} times without being settled"));
                 continue;
             }
-            let message = &mut self.messages[at];
-            message.receive_count += 1;
-            if message.receive_count == 1 {
-                message.first_received_at_ms = self.now_ms;
-            }
-            message.received_at_ms = self.now_ms;
-            message.lease_until_ms = self.now_ms + visibility_ms;
-            received.push(message.clone());
+            received.push(self.lease_at(at, visibility_ms));
             at += 1;
         }
         received
+    }
+
+    /// Leases what a backend chose to give, which may be less than there is, and of groups in another order.
+    /// Says why it may not give that.
+    pub fn lease(&mut self, given: &[String], visibility_ms: i64) -> Result<Vec<Message>, String> {
+        let blocked: Vec<String> = self.messages_in_flight().map(|one| one.group.clone()).collect();
+        let free = |message: &&Message| !blocked.contains(&message.group);
+        if given.is_empty()
+            && let Some(waiting) = self.messages.iter().find(free)
+        {
+            return Err(format!("nothing came, and {} of a free group waits", waiting.body));
+        }
+        let mut leased: Vec<Message> = Vec::new();
+        for body in given {
+            let Some(at) = self.messages.iter().position(|message| message.body == *body) else {
+                return Err(format!("{body} is not on the queue"));
+            };
+            let message = &self.messages[at];
+            if blocked.contains(&message.group) {
+                return Err(format!("{body} came while its group is in flight"));
+            }
+            let earlier = &self.messages[..at];
+            if earlier.iter().any(|one| one.group == message.group && !leased.contains(one)) {
+                return Err(format!("{body} overtook an earlier message of its group"));
+            }
+            leased.push(self.lease_at(at, visibility_ms));
+        }
+        Ok(leased)
+    }
+
+    /// When leases end, or have ended by themselves.
+    pub fn lease_ends_ms(&self) -> impl Iterator<Item = i64> {
+        self.messages.iter().map(|message| message.lease_until_ms).filter(|end_ms| *end_ms > 0)
+    }
+
+    /// Whether the message has been deleted, or is dead.
+    pub fn is_gone(&self, number: usize) -> bool {
+        self.messages.iter().all(|message| message.number != number)
+    }
+
+    /// Whether no message is left; dead letters do not count.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
     }
 
     pub fn extend(&mut self, receipt: ModelReceipt, visibility_ms: i64) -> Outcome {
@@ -135,7 +171,8 @@ impl Model {
         if lease_until_ms > self.messages[at].received_at_ms + CEILING_MS {
             return Outcome::Invalid;
         }
-        self.messages[at].lease_until_ms = lease_until_ms;
+        let released = visibility_ms == 0;
+        self.messages[at].lease_until_ms = if released { 0 } else { lease_until_ms };
         Outcome::Done
     }
 
@@ -173,9 +210,7 @@ impl Model {
     }
 
     pub fn counts(&self) -> Counts {
-        let in_flight = |message: &&Message| self.is_in_flight(message);
-        let blocked: Vec<&str> =
-            self.messages.iter().filter(in_flight).map(|message| message.group.as_str()).collect();
+        let blocked: Vec<&str> = self.messages_in_flight().map(|one| one.group.as_str()).collect();
         let mut runnable: Vec<&str> = self
             .messages
             .iter()
@@ -194,6 +229,21 @@ impl Model {
             runnable_groups: runnable.len() as u64,
             dead: self.dead.len() as u64,
         }
+    }
+
+    fn lease_at(&mut self, at: usize, visibility_ms: i64) -> Message {
+        let message = &mut self.messages[at];
+        message.receive_count += 1;
+        if message.receive_count == 1 {
+            message.first_received_at_ms = self.now_ms;
+        }
+        message.received_at_ms = self.now_ms;
+        message.lease_until_ms = self.now_ms + visibility_ms;
+        message.clone()
+    }
+
+    fn messages_in_flight(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| self.is_in_flight(message))
     }
 
     fn is_in_flight(&self, message: &Message) -> bool {

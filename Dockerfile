@@ -1,0 +1,30 @@
+# Feedfleet as one static binary, and as an image with nothing else in it.
+#
+#   docker build --tag feedfleet .
+#   docker run --rm --volume ./my-fleet:/fleet feedfleet --config /fleet up
+#   docker build --target binary --output out .        out/feedfleet, for scripts/deploy or a machine without Docker
+#
+# It is built for the machine that builds it: a binary for Arm is built on one with Arm. The C that it contains
+# (SQLite, Zstandard, WebP, mimalloc) is compiled against musl, so the binary asks nothing of the machine it runs on.
+
+FROM rust:1.95.0-alpine AS build
+RUN apk add --no-cache gcc make musl-dev perl
+WORKDIR /feedfleet
+COPY . .
+# The version of rust-toolchain.toml is the image's own; its linters are not needed here.
+ENV RUSTUP_TOOLCHAIN=1.95.0
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/feedfleet/target \
+    cargo build --release --locked --features aws --bin feedfleet \
+    && install -D -m 0755 target/release/feedfleet /out/feedfleet \
+    && /out/feedfleet --version \
+    && ! readelf -l /out/feedfleet | grep -q INTERP
+
+FROM scratch AS binary
+COPY --from=build /out/feedfleet /feedfleet
+
+# Certificates, time zones and a user without rights; no shell.
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /out/feedfleet /usr/local/bin/feedfleet
+# A worker hands its work back within 100 s: docker stop --time 110.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/feedfleet"]

@@ -1,0 +1,218 @@
+"""The two stacks: the buckets, which last, and everything else, which comes and goes."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import release as releases
+from aws import Failure, Refused
+
+WAIT_SECS = 1200
+POLL_SECS = 15
+# What S3 deletes with one request.
+DELETE_BATCH = 1000
+
+
+def find(aws, stack):
+    """A stack as it is; none where there is none."""
+    try:
+        return aws.ask("cloudformation", "describe-stacks", "--stack-name", stack)["Stacks"][0]
+    except Refused as refused:
+        if refused.is_absent():
+            return None
+        raise
+
+
+def parameters(stack):
+    """A stack's parameters; none of a stack that is not there."""
+    given = stack.get("Parameters", []) if stack else []
+    return {one["ParameterKey"]: one["ParameterValue"] for one in given}
+
+
+def deploy(aws, stack, template, overrides, name):
+    """Creates or updates a stack, and waits for it. What is not overridden stays as it was."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(template)
+        file.flush()
+        arguments = ["cloudformation", "deploy", "--stack-name", stack, "--template-file", file.name]
+        arguments += ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
+        arguments += ["--tags", f"feedfleet={name}"]
+        if overrides:
+            arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())]
+        try:
+            aws.do(*arguments)
+        except Refused as refused:
+            reasons = "\n".join(f"  {line}" for line in failures(aws, stack))
+            raise Failure(f"{refused}\n{reasons}") from refused
+
+
+def failures(aws, stack):
+    """What went wrong last in a stack and in those that it nests, newest last."""
+    try:
+        events = aws.ask("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"]
+    except Refused:
+        return []
+    lines = []
+    for event in events:
+        if event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+            if event["PhysicalResourceId"] == event["StackId"]:
+                break  # where this attempt began
+        if event["ResourceStatus"].endswith("FAILED"):
+            reason = event.get("ResourceStatusReason", "")
+            lines.append(f"{stack}: {event['LogicalResourceId']}: {reason}")
+            nested = event.get("PhysicalResourceId", "")
+            if event["ResourceType"] == "AWS::CloudFormation::Stack" and nested not in ("", event["StackId"]):
+                lines += reversed(failures(aws, nested))
+    return list(reversed(lines))
+
+
+def storage(aws, fleet, given):
+    """The stack of the buckets. It is there before anything else, and changes only when it is told to."""
+    template = (releases.INFRA / "templates/storage.yaml").read_text()
+    known = ("KmsKeyArn", "KeepDeletedDays")
+    overrides = {"Name": fleet.name} | {key: given[key] for key in known if key in given}
+    deploy(aws, fleet.storage_stack, template, overrides, fleet.name)
+
+
+def apply(aws, fleet, release, given):
+    """The stack of everything else, with a release; without one, with the release that it has."""
+    stack = find(aws, fleet.stack)
+    release = release or parameters(stack).get("Release")
+    if not release:
+        raise Failure("which release? `package` uploads one, and --release names it")
+    stand_in = aws.stand_in("S3")
+    if aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/SHA256SUMS"):
+        template, architectures = (releases.INFRA / "templates/main.yaml").read_text(), "both"
+    else:
+        template = releases.template(aws, fleet.releases_bucket, release, "main.yaml")
+        architectures = releases.architectures(aws, fleet.releases_bucket, release)
+    host = f"https://{fleet.releases_bucket}.s3.{aws.region}.{aws.domain}"
+    base = f"{stand_in}/{fleet.releases_bucket}" if stand_in else host
+    overrides = {
+        "Name": fleet.name,
+        "Templates": f"{base}/releases/{release}/templates",
+        "ReleasesBucket": fleet.releases_bucket,
+        "DataBucket": fleet.data_bucket,
+        "Release": release,
+        "Architectures": architectures,
+        "KmsKeyArn": parameters(find(aws, fleet.storage_stack)).get("KmsKeyArn", ""),
+    }
+    if architectures == "x86_64" and not parameters(stack).get("SchedulerType", "t4g").startswith("t3a"):
+        overrides["SchedulerType"] = "t3a.small"
+    deploy(aws, fleet.stack, template, overrides | given, fleet.name)
+    refresh(aws, fleet)
+
+
+def refresh(aws, fleet):
+    """Workers that are there are replaced by ones of this release, those that are busy when they no longer are."""
+    if aws.dry_run:
+        return
+    groups = aws.ask(
+        "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-workers"
+    )["AutoScalingGroups"]
+    if not groups or not groups[0]["Instances"]:
+        return
+    preferences = {"SkipMatching": True, "ScaleInProtectedInstances": "Wait", "MinHealthyPercentage": 90}
+    try:
+        aws.do(
+            "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", f"{fleet.name}-workers",
+            "--preferences", json.dumps(preferences),
+        )
+        print("workers of another release are being replaced")
+    except Refused as refused:
+        print(f"workers of another release stay until the fleet shrinks: {refused}")
+
+
+def wait(aws, fleet):
+    """Waits until a scheduler is in service and has said that it works."""
+    if aws.dry_run:
+        print("would wait until the scheduler says that it works")
+        return
+    until = time.monotonic() + WAIT_SECS
+    while True:
+        state = scheduler_state(aws, fleet)
+        if state is None:
+            print("the scheduler works")
+            return
+        if time.monotonic() > until:
+            raise Failure(f"after {WAIT_SECS // 60} minutes {state}")
+        print(f"{state}; waiting")
+        time.sleep(POLL_SECS)
+
+
+def scheduler_state(aws, fleet):
+    """What is not as it should be; none if the scheduler works."""
+    stack = find(aws, fleet.stack)
+    if stack is None:
+        return f"there is no stack {fleet.stack}"
+    if not stack["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in stack["StackStatus"]:
+        return f"the stack is {stack['StackStatus']}"
+    groups = aws.ask(
+        "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-scheduler"
+    )["AutoScalingGroups"]
+    instances = groups[0]["Instances"] if groups else []
+    if not any(one["LifecycleState"] == "InService" for one in instances):
+        return "no scheduler is in service"
+    now = int(time.time())
+    figures = aws.ask(
+        "cloudwatch", "get-metric-statistics", "--namespace", f"Feedfleet/{fleet.name}",
+        "--metric-name", "SchedulerAlive", "--statistics", "Maximum", "--period", "60",
+        "--start-time", str(now - 180), "--end-time", str(now),
+    )
+    return None if figures["Datapoints"] else "the scheduler has not said yet that it works"
+
+
+def destroy(aws, fleet, with_data):
+    """Takes the fleet down; with its data only where that is asked for."""
+    delete(aws, fleet.stack)
+    if not with_data:
+        print(f"the buckets stay, with all data; `destroy --with-data` deletes them too")
+        return
+    for bucket in (fleet.data_bucket, fleet.releases_bucket):
+        empty(aws, bucket)
+    delete(aws, fleet.storage_stack)
+
+
+def delete(aws, stack):
+    """Deletes a stack, and waits until it has gone."""
+    if find(aws, stack) is None:
+        print(f"there is no stack {stack}")
+        return
+    print(f"deleting the stack {stack}; instances have two minutes to hand their work back")
+    aws.do("cloudformation", "delete-stack", "--stack-name", stack)
+    try:
+        aws.do("cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)
+    except Refused as refused:
+        raise Failure("\n".join([str(refused), *failures(aws, stack)])) from refused
+
+
+def empty(aws, bucket):
+    """Deletes every version of every object."""
+    try:
+        aws.ask("s3api", "head-bucket", "--bucket", bucket)
+    except Refused as refused:
+        if refused.is_absent():
+            return
+        raise
+    deleted = 0
+    while True:
+        page = aws.ask(
+            "s3api", "list-object-versions", "--bucket", bucket, "--max-keys", str(DELETE_BATCH), "--no-paginate"
+        )
+        found = (page or {}).get("Versions", []) + (page or {}).get("DeleteMarkers", [])
+        if not found:
+            break
+        objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        with tempfile.TemporaryDirectory() as place:
+            request = Path(place) / "delete.json"
+            request.write_text(json.dumps({"Objects": objects, "Quiet": True}))
+            answer = aws.do("s3api", "delete-objects", "--bucket", bucket, "--delete", f"file://{request}")
+        if aws.dry_run:
+            print(f"would go on until {bucket} is empty")
+            return
+        errors = json.loads(answer or "{}").get("Errors", [])
+        if errors:
+            raise Failure(f"{bucket}: {errors[0]['Key']}: {errors[0]['Message']}")
+        deleted += len(objects)
+        print(f"{bucket}: {deleted} deleted")

@@ -1,0 +1,188 @@
+use super::*;
+use crate::testing::{World, run};
+use feedfleet_fleet::FleetView;
+use feedfleet_fleet::{FleetError, Member, MemberState};
+use feedfleet_model::Reason;
+use feedfleet_model::report::{AttemptEnd, Trigger};
+use feedfleet_queue::Counts;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Keeps what is published, or refuses it.
+#[derive(Default)]
+struct Sink {
+    refuses: AtomicBool,
+    published: Mutex<Vec<Vec<Datum>>>,
+}
+
+#[async_trait::async_trait]
+impl Metrics for Sink {
+    async fn publish(&self, data: &[Datum]) -> Result<(), FleetError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(FleetError::passing("publish", "namespace", "throttled"));
+        }
+        self.published.lock().unwrap().push(data.to_vec());
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// The greatest values of the last publication, as `Name` or `Name/dimension`.
+    fn last(&self) -> BTreeMap<String, f64> {
+        let published = self.published.lock().unwrap();
+        let name = |datum: &Datum| match &datum.dimension {
+            Some((_, of)) => format!("{}/{of}", datum.name),
+            None => datum.name.to_owned(),
+        };
+        let most = |datum: &Datum| datum.values.iter().copied().fold(f64::MIN, f64::max);
+        published.last().unwrap().iter().map(|datum| (name(datum), most(datum))).collect()
+    }
+}
+
+fn metered() -> (World, Arc<Sink>, Meters) {
+    let mut world = World::new();
+    let sink = Arc::new(Sink::default());
+    let meters = Meters::new(sink.clone(), 0.36, world.now());
+    world.deps.meters = Some(meters.clone());
+    meters.note_tick(world.now(), None);
+    (world, sink, meters)
+}
+
+fn ended(world: &World, outcome: &str, class: Option<ReasonClass>) -> Attempt {
+    let reason = class.map(|class| Reason::new(class, "why"));
+    let end = AttemptEnd { at: world.now(), outcome: outcome.into(), reason };
+    Attempt { worker: "w".into(), started_at: world.now(), end: Some(end) }
+}
+
+fn report(world: &World, number: i64, state: RunState) -> RunReport {
+    let mut report = RunReport::new(run(number), Trigger::Schedule, world.now());
+    report.state = state;
+    report.finished_at = state.is_final().then(|| world.now());
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_are_those_of_the_last_tick_and_go_quiet_without_one() {
+    let (world, sink, meters) = metered();
+    let member =
+        |busy| Member { id: "i-1".into(), since: world.now(), state: MemberState::InService, busy };
+    let view = FleetView { target: 3, members: vec![member(true), member(false)], short: 1 };
+    let crawl = Counts {
+        visible: 5,
+        dead: 2,
+        oldest_age: Some(Duration::from_secs(7)),
+        ..Counts::default()
+    };
+    let look = Look { crawl, image: Counts::default(), desired: 3, view: Some(view) };
+    meters.note_tick(world.now(), Some(look.clone()));
+    world.pass(TimeDelta::seconds(50));
+    let quiet = Look { desired: 2, ..look };
+    meters.note_tick(world.now(), Some(quiet));
+    publish(&world.deps).await;
+    let told = sink.last();
+    for (name, value) in [
+        ("SchedulerAlive", 1.0),
+        ("Visible/crawl", 5.0),
+        ("Dead/crawl", 2.0),
+        ("OldestAge/crawl", 7.0),
+        ("Visible/image", 0.0),
+        ("Desired", 3.0),
+        ("InService", 2.0),
+        ("Busy", 1.0),
+        ("CapacityShort", 1.0),
+        ("HeldRuns", 0.0),
+        ("LateRuns", 0.0),
+    ] {
+        assert_eq!(told.get(name), Some(&value), "{name} in {told:?}");
+    }
+    assert!(!told.contains_key("OldestAge/image"), "not known");
+    assert!((told["Cost"] - 0.01).abs() < 1e-9, "two workers for 50 seconds at 36 cents an hour");
+
+    world.pass(TimeDelta::seconds(20));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()["Desired"], 2.0, "as the last tick saw it");
+    world.pass(TimeDelta::seconds(41));
+    publish(&world.deps).await;
+    let told = sink.last();
+    assert_eq!(
+        told.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["Cost", "HeldRuns", "LateRuns"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_counted_once_and_again_if_it_was_not_taken() {
+    let (world, sink, meters) = metered();
+    // Ended before this scheduler began.
+    let mut old = report(&world, 1, RunState::Done);
+    old.counts.new = 1000;
+    old.finished_at = Some(world.now() - TimeDelta::hours(1));
+    meters.note_run(&old);
+    world.pass(TimeDelta::seconds(10));
+    let mut night = report(&world, 2, RunState::Running);
+    night.attempts.push(ended(&world, "retry", Some(ReasonClass::SourceUnavailable)));
+    night.attempts.push(Attempt { worker: "x".into(), started_at: world.now(), end: None });
+    meters.note_run(&night);
+    meters.note_run(&night);
+    meters.note_images(&[ImageStatus::Stored, ImageStatus::Stored, ImageStatus::Failed]);
+    sink.refuses.store(true, Ordering::SeqCst);
+    publish(&world.deps).await;
+
+    // The second attempt's worker died; the third did it.
+    night.attempts.push(ended(&world, "done", None));
+    night.state = RunState::Done;
+    night.finished_at = Some(world.now());
+    (night.counts.new, night.counts.changed) = (30, 4);
+    meters.note_run(&night);
+    sink.refuses.store(false, Ordering::SeqCst);
+    publish(&world.deps).await;
+    let told = sink.last();
+    for (name, value) in [
+        ("Rows/new", 30.0),
+        ("Rows/changed", 4.0),
+        ("Images/stored", 2.0),
+        ("Images/failed", 1.0),
+        ("Failures/source-unavailable", 1.0),
+        ("Failures/worker-lost", 1.0),
+    ] {
+        assert_eq!(told.get(name), Some(&value), "{name} in {told:?}");
+    }
+    assert!(!told.contains_key("Rows/removed"), "none was");
+    meters.note_run(&night);
+    publish(&world.deps).await;
+    assert!(!sink.last().contains_key("Rows/new"), "counted already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_and_late_runs_are_told_until_they_are_not() {
+    let (world, sink, meters) = metered();
+    let began = world.now().timestamp();
+    meters.note_run(&report(&world, began - 7200, RunState::Held));
+    meters.note_run(&report(&world, began - 3600, RunState::Running));
+    publish(&world.deps).await;
+    assert_eq!((sink.last()["HeldRuns"], sink.last()["LateRuns"]), (1.0, 0.0));
+    world.pass(TimeDelta::hours(5) + TimeDelta::minutes(1));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()["LateRuns"], 1.0, "six hours after it was due");
+
+    meters.note_run(&report(&world, began - 3600, RunState::Done));
+    publish(&world.deps).await;
+    let told = sink.last();
+    assert_eq!((told["HeldRuns"], told["LateRuns"]), (0.0, 0.0), "a newer run has ended");
+    meters.keep_runs(&BTreeSet::new());
+    assert!(meters.lock().runs.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_late_when_the_next_is_due() {
+    let (world, sink, meters) = metered();
+    let pipe = "schedule = \"0 * * * *\"\n\
+                [source]\nurl = \"http://shop.example/feed.xml\"\nformat = \"google-xml\"\n";
+    std::fs::write(world.deps.config_folder.join("pipes/acme.toml"), pipe).unwrap();
+    let due = world.now().timestamp() / 3600 * 3600;
+    meters.note_run(&report(&world, due, RunState::Queued));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()["LateRuns"], 0.0);
+    world.pass(TimeDelta::minutes(61));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()["LateRuns"], 1.0);
+}

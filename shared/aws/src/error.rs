@@ -1,0 +1,239 @@
+//! What can go wrong between this program and AWS, told the same way for every service.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+use thiserror::Error as ThisError;
+
+/// Codes by which services ask for patience, say that the fault is theirs, or that what came is not what was
+/// sent; or that the credentials have just run out, since the next request is signed with others. A code may
+/// come with the prefix of a service's older protocol, so the end of it is compared.
+const PASSING_CODES: [&str; 23] = [
+    "BadDigest",
+    "BandwidthLimitExceeded",
+    "ConditionalRequestConflict",
+    "ExpiredToken",
+    "IncompleteBody",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "KmsThrottled",
+    "OperationAborted",
+    "OverLimit",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "XAmzContentChecksumMismatch",
+];
+
+/// A call to an AWS service that failed.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{call}: {what}")]
+pub struct AwsError {
+    call: &'static str,
+    what: String,
+    status: Option<u16>,
+    code: Option<String>,
+    message: Option<String>,
+    passing: bool,
+    may_have_happened: bool,
+}
+
+impl AwsError {
+    /// What became of `call` (the API's name of it, such as `SendMessageBatch`).
+    pub fn of<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let (code, message) = (error.code(), error.message());
+        let server_fault = status.is_some_and(|status| status >= 500 || status == 429);
+        let (passing, may_have_happened) = match error {
+            SdkError::ConstructionFailure(_) => (false, false),
+            // A request that this program made wrong is not better the next time.
+            SdkError::DispatchFailure(failure) if failure.is_user() => (false, false),
+            // No answer, or one that was cut off.
+            SdkError::TimeoutError(_)
+            | SdkError::DispatchFailure(_)
+            | SdkError::ResponseError(_) => (true, true),
+            _ => (server_fault || code.is_some_and(is_passing_code), server_fault),
+        };
+        let what = match error {
+            SdkError::ServiceError(_) => {
+                refusal(status, code, message, error.meta().extra("aws_request_id"))
+            }
+            _ => chain(error),
+        };
+        Self {
+            call,
+            what,
+            status,
+            code: code.map(str::to_owned),
+            message: message.map(str::to_owned),
+            passing,
+            may_have_happened,
+        }
+    }
+
+    /// One entry of a batch that the service refused. `sender_fault`: as the service says.
+    pub fn of_entry(
+        call: &'static str,
+        code: &str,
+        message: Option<&str>,
+        sender_fault: bool,
+    ) -> Self {
+        Self {
+            call,
+            what: refusal(None, Some(code), message, None),
+            status: None,
+            code: Some(code.to_owned()),
+            message: message.map(str::to_owned),
+            passing: !sender_fault || is_passing_code(code),
+            may_have_happened: false,
+        }
+    }
+
+    /// An answer that lacks what the service's documentation promises.
+    pub fn strange_answer(call: &'static str, what: impl Into<String>) -> Self {
+        Self { passing: true, may_have_happened: true, ..Self::never_sent(call, what) }
+    }
+
+    /// A call that could not even be made.
+    pub fn never_sent(call: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            call,
+            what: what.into(),
+            status: None,
+            code: None,
+            message: None,
+            passing: false,
+            may_have_happened: false,
+        }
+    }
+
+    /// The call.
+    pub fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// The HTTP status, where there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// The service's code for the error.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// Whether the code is this one, or this one behind a service's prefix (`AWS.SimpleQueueService.`).
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code().is_some_and(|own| is_code(own, code))
+    }
+
+    /// The service's words.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+
+    /// Whether the call may have taken effect all the same: the answer is what went missing.
+    pub fn may_have_happened(&self) -> bool {
+        self.may_have_happened
+    }
+}
+
+fn is_passing_code(code: &str) -> bool {
+    PASSING_CODES.iter().any(|passing| is_code(code, passing))
+}
+
+fn is_code(own: &str, code: &str) -> bool {
+    own.strip_suffix(code).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with(['.', '#']))
+}
+
+/// The text of a refusal: code, message, status, and the number under which AWS finds the request.
+fn refusal(
+    status: Option<u16>,
+    code: Option<&str>,
+    message: Option<&str>,
+    request_id: Option<&str>,
+) -> String {
+    let mut text = code.unwrap_or("refused without a code").to_owned();
+    if let Some(message) = message {
+        text = format!("{text}: {message}");
+    }
+    let status = status.map(|status| format!("HTTP {status}"));
+    let request_id = request_id.map(|id| format!("request {id}"));
+    let more: Vec<String> = [status, request_id].into_iter().flatten().collect();
+    if more.is_empty() { text } else { format!("{text} ({})", more.join(", ")) }
+}
+
+/// An error and its causes: the SDK's own texts say no more than "dispatch failure".
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sqs::operation::delete_message::DeleteMessageError;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[test]
+    fn a_time_out_passes_and_may_have_happened() {
+        let error: SdkError<DeleteMessageError, HttpResponse> = SdkError::timeout_error("too slow");
+        let error = AwsError::of("DeleteMessage", &error);
+        assert!(error.is_passing() && error.may_have_happened());
+        assert!(error.to_string().contains("too slow"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_lasts_unless_its_code_says_otherwise() {
+        let of = |code: &str, status: u16| {
+            let meta = ErrorMetadata::builder().code(code).message("no").build();
+            let body = aws_smithy_types::body::SdkBody::empty();
+            let status = status.try_into().unwrap();
+            let raw = HttpResponse::new(status, body);
+            let error: SdkError<DeleteMessageError, HttpResponse> =
+                SdkError::service_error(DeleteMessageError::generic(meta), raw);
+            AwsError::of("DeleteMessage", &error)
+        };
+        let refused = of("AccessDenied", 403);
+        assert!(!refused.is_passing() && !refused.may_have_happened());
+        assert_eq!(refused.to_string(), "DeleteMessage: AccessDenied: no (HTTP 403)");
+        assert!(of("AWS.SimpleQueueService.RequestThrottled", 403).is_passing());
+        assert!(of("Anything", 503).is_passing());
+        assert!(of("Anything", 500).may_have_happened());
+        assert!(!of("NotThrottling", 400).is_passing(), "only behind a dot");
+    }
+
+    #[test]
+    fn an_entry_passes_if_the_fault_is_not_ours() {
+        let of = |code, ours| AwsError::of_entry("DeleteMessageBatch", code, None, ours);
+        assert!(of("InternalError", false).is_passing());
+        assert!(of("RequestThrottled", true).is_passing());
+        assert!(!of("ReceiptHandleIsInvalid", true).is_passing());
+    }
+}

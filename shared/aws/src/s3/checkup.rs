@@ -1,0 +1,41 @@
+//! What `feedfleet doctor` tries of a bucket, besides what the contract of objects has.
+
+use super::calls::within;
+use super::failure::object_error;
+use super::upload::S3Upload;
+use super::{S3Objects, runtime};
+use crate::AwsError;
+use feedfleet_model::keys::ObjectKey;
+use feedfleet_objects::ObjectError;
+
+const HEAD_BUCKET: &str = "HeadBucket";
+
+impl S3Objects {
+    /// The bucket's region; none where the store names none, as some that stand in for S3.
+    ///
+    /// # Errors
+    /// There is no such bucket, it is in another region than is asked, or it may not be listed.
+    pub async fn bucket_region(&self) -> Result<Option<String>, ObjectError> {
+        let request = self.client.head_bucket().bucket(self.bucket());
+        let found = request.customize().config_override(within(0)).send().await;
+        match found {
+            Ok(found) => Ok(found.bucket_region().map(ToOwned::to_owned)),
+            Err(e) => {
+                let error = AwsError::of(HEAD_BUCKET, &e);
+                Err(object_error("look for", self.bucket(), error))
+            }
+        }
+    }
+
+    /// Begins an upload in parts of this object, and aborts it: that takes permissions of its own. Nothing stays.
+    ///
+    /// # Errors
+    /// One of the two was refused.
+    pub async fn try_parts(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        let begin = |e| ObjectError { action: "begin", subject: key.to_string(), source: e };
+        let threads = runtime::handle().map_err(begin)?;
+        let upload = S3Upload::begin(self.clone(), key.clone(), threads);
+        let name = self.tried("begin", key.as_str(), || upload.create()).await?;
+        self.abort(key.as_str(), &self.name_of(key), &name).await.map(drop)
+    }
+}

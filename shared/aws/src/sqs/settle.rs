@@ -1,0 +1,224 @@
+//! Settling: deletes and changes of visibility, in batches, each entry repeated while that may help.
+
+use super::batcher::{Ask, Entry};
+use super::failure::SqsFailure;
+use super::link::Link;
+use super::verbs;
+use crate::error::AwsError;
+use crate::retry::Retries;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::time::sleep;
+
+const DELETE: &str = "DeleteMessageBatch";
+const CHANGE: &str = "ChangeMessageVisibilityBatch";
+
+/// Asks for a message to be deleted.
+#[derive(Debug, Clone)]
+pub(super) struct Delete {
+    pub(super) receipt: String,
+}
+
+/// Asks for a lease to end so many seconds from now; 0 ends it.
+#[derive(Debug, Clone)]
+pub(super) struct ChangeVisibility {
+    pub(super) receipt: String,
+    pub(super) seconds: i32,
+}
+
+impl Ask for Delete {
+    fn receipt(&self) -> &str {
+        &self.receipt
+    }
+}
+
+impl Ask for ChangeVisibility {
+    fn receipt(&self) -> &str {
+        &self.receipt
+    }
+}
+
+/// What SQS said to the entries of a batch, by their place in it. One that it did not mention is not in here.
+type Outcomes = HashMap<usize, Result<(), SqsFailure>>;
+
+/// Deletes, and answers every entry.
+pub(super) async fn delete(link: Arc<Link>, entries: Vec<Entry<Delete>>) {
+    flush(DELETE, verbs::DELETE, entries, |asks| delete_once(link.clone(), asks)).await;
+}
+
+/// Changes visibilities, and answers every entry.
+pub(super) async fn change(link: Arc<Link>, entries: Vec<Entry<ChangeVisibility>>) {
+    flush(CHANGE, verbs::VISIBILITY, entries, |asks| change_once(link.clone(), asks)).await;
+}
+
+async fn flush<A, Call, Answer>(
+    name: &'static str,
+    retries: Retries,
+    mut entries: Vec<Entry<A>>,
+    call: Call,
+) where
+    A: Ask,
+    Call: Fn(Vec<A>) -> Answer,
+    Answer: Future<Output = Result<Outcomes, SqsFailure>>,
+{
+    let mut pauses = retries.pauses();
+    loop {
+        entries.retain(|entry| !entry.is_abandoned());
+        if entries.is_empty() {
+            return;
+        }
+        let answered = call(entries.iter().map(|entry| entry.ask.clone()).collect()).await;
+        let mut again = Vec::new();
+        for (place, entry) in entries.into_iter().enumerate() {
+            match outcome(name, place, &answered) {
+                Err(failure) if failure.is_passing() => again.push((entry, failure)),
+                outcome => entry.answer(outcome),
+            }
+        }
+        let Some(pause) = pauses.next() else {
+            for (entry, failure) in again {
+                entry.answer(Err(failure));
+            }
+            return;
+        };
+        entries = again.into_iter().map(|(entry, _)| entry).collect();
+        if !entries.is_empty() {
+            sleep(pause).await;
+        }
+    }
+}
+
+fn outcome(
+    name: &'static str,
+    place: usize,
+    answered: &Result<Outcomes, SqsFailure>,
+) -> Result<(), SqsFailure> {
+    match answered {
+        Ok(outcomes) => outcomes.get(&place).cloned().unwrap_or_else(|| {
+            Err(AwsError::strange_answer(name, "an entry was not answered").into())
+        }),
+        Err(failure) => Err(failure.clone()),
+    }
+}
+
+async fn delete_once(link: Arc<Link>, asks: Vec<Delete>) -> Result<Outcomes, SqsFailure> {
+    let mut call = link.client.delete_message_batch().queue_url(&link.url);
+    for (place, ask) in asks.into_iter().enumerate() {
+        let entry = DeleteMessageBatchRequestEntry::builder()
+            .id(place.to_string())
+            .receipt_handle(ask.receipt)
+            .build()
+            .map_err(|error| AwsError::never_sent(DELETE, error.to_string()))?;
+        call = call.entries(entry);
+    }
+    let answered = call
+        .customize()
+        .config_override(verbs::settling())
+        .send()
+        .await
+        .map_err(|error| SqsFailure::of(DELETE, &error))?;
+    let done = answered.successful().iter().map(|entry| entry.id());
+    Ok(outcomes(DELETE, done, answered.failed()))
+}
+
+async fn change_once(link: Arc<Link>, asks: Vec<ChangeVisibility>) -> Result<Outcomes, SqsFailure> {
+    let mut call = link.client.change_message_visibility_batch().queue_url(&link.url);
+    for (place, ask) in asks.into_iter().enumerate() {
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+            .id(place.to_string())
+            .receipt_handle(ask.receipt)
+            .visibility_timeout(ask.seconds)
+            .build()
+            .map_err(|error| AwsError::never_sent(CHANGE, error.to_string()))?;
+        call = call.entries(entry);
+    }
+    let answered = call
+        .customize()
+        .config_override(verbs::settling())
+        .send()
+        .await
+        .map_err(|error| SqsFailure::of(CHANGE, &error))?;
+    let done = answered.successful().iter().map(|entry| entry.id());
+    Ok(outcomes(CHANGE, done, answered.failed()))
+}
+
+fn outcomes<'a>(
+    name: &'static str,
+    done: impl Iterator<Item = &'a str>,
+    failed: &[BatchResultErrorEntry],
+) -> Outcomes {
+    let place = |id: &str| id.parse::<usize>().ok();
+    let done = done.filter_map(|id| Some((place(id)?, Ok(()))));
+    let failed = failed
+        .iter()
+        .filter_map(|entry| Some((place(entry.id())?, Err(SqsFailure::of_entry(name, entry)))));
+    done.chain(failed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqs::batcher::Batcher;
+    use std::sync::Mutex;
+    use tokio::runtime::Handle;
+
+    const QUICK: Retries =
+        Retries::new(1, std::time::Duration::from_millis(1), std::time::Duration::from_millis(1));
+
+    fn ask(receipt: &str) -> Delete {
+        Delete { receipt: receipt.to_owned() }
+    }
+
+    /// Settles "lost" only when asked again, "never" not at all, and finds "dead" dead.
+    async fn service(
+        asked: Arc<Mutex<Vec<String>>>,
+        asks: Vec<Delete>,
+    ) -> Result<Outcomes, SqsFailure> {
+        let mut outcomes = Outcomes::new();
+        for (place, ask) in asks.into_iter().enumerate() {
+            let before = asked.lock().unwrap().contains(&ask.receipt);
+            let passing = Err(AwsError::of_entry("Call", "InternalError", None, false).into());
+            let outcome = match ask.receipt.as_str() {
+                "lost" if !before => passing,
+                "never" => passing,
+                "dead" => Err(SqsFailure::Expired),
+                _ => Ok(()),
+            };
+            asked.lock().unwrap().push(ask.receipt);
+            outcomes.insert(place, outcome);
+        }
+        Ok(outcomes)
+    }
+
+    #[tokio::test]
+    async fn only_entries_that_may_yet_succeed_are_repeated() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let own = asked.clone();
+        let batcher = Arc::new(Batcher::start(&Handle::current(), move |entries| {
+            let asked = own.clone();
+            flush("Call", QUICK, entries, move |asks| service(asked.clone(), asks))
+        }));
+        let mut asking = Vec::new();
+        for receipt in ["good", "lost", "dead", "never"] {
+            let batcher = batcher.clone();
+            asking.push(tokio::spawn(async move { batcher.ask(ask(receipt)).await }));
+        }
+        let mut outcomes = Vec::new();
+        for one in asking {
+            outcomes.push(one.await.unwrap());
+        }
+        assert_eq!(outcomes[..3], [Ok(()), Ok(()), Err(SqsFailure::Expired)]);
+        assert!(outcomes[3].as_ref().is_err_and(SqsFailure::is_passing), "the last error stands");
+        let asked = asked.lock().unwrap();
+        assert_eq!(*asked, ["good", "lost", "dead", "never", "lost", "never"]);
+    }
+
+    #[test]
+    fn an_entry_that_was_not_mentioned_is_asked_again() {
+        let silent = outcome("Call", 0, &Ok(Outcomes::new()));
+        assert!(silent.is_err_and(|failure| failure.is_passing()));
+    }
+}

@@ -1,0 +1,11 @@
+//! Feedfleet on AWS's interfaces: against stand-ins that nobody here wrote, and against servers of the tests' own
+//! for what no stand-in has.
+
+mod catalog;
+mod night;
+mod object_faults;
+mod objects;
+mod queue;
+mod queue_faults;
+mod queue_rig;
+mod throughput;
