@@ -61,6 +61,7 @@ def up(aws, fleet, given):
 
 def package(aws, fleet, given):
     """A release into the bucket."""
+    release.binaries(given.binaries)
     stacks.storage(aws, fleet, given.set)
     release.package(aws, fleet.releases_bucket, given.binaries)
 

@@ -82,11 +82,12 @@ def package(aws, bucket, folder):
             path = Path(place) / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
-            aws.do("s3", "cp", "--no-progress", str(path), f"s3://{bucket}/releases/{release}/{name}")
+        place_there = f"s3://{bucket}/releases/{release}/"
+        aws.do("s3", "cp", "--no-progress", "--recursive", place, place_there)
         # The last one: a release that has it is whole.
         path = Path(place) / SUMS
         path.write_text(sums)
-        aws.do("s3", "cp", "--no-progress", str(path), f"s3://{bucket}/releases/{release}/{SUMS}")
+        aws.do("s3", "cp", "--no-progress", str(path), place_there + SUMS)
     print(f"release {release} ({contents['VERSION'].decode().strip()})")
     return release
 

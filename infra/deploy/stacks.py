@@ -32,6 +32,10 @@ def parameters(stack):
 
 def deploy(aws, stack, template, overrides, name):
     """Creates or updates a stack, and waits for it. What is not overridden stays as it was."""
+    found = find(aws, stack)
+    if found and found["StackStatus"] == "ROLLBACK_COMPLETE":
+        # What is left of a first attempt that failed: nothing, but it takes no other.
+        delete(aws, stack)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(template)
         file.flush()
@@ -81,6 +85,8 @@ def apply(aws, fleet, release, given):
     release = release or parameters(stack).get("Release")
     if not release:
         raise Failure("which release? `package` uploads one, and --release names it")
+    if not aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, "configurations/current"):
+        raise Failure("there is no configuration yet, and no instance starts without: `configure` uploads one")
     stand_in = aws.stand_in("S3")
     if aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/SHA256SUMS"):
         template, architectures = (releases.INFRA / "templates/main.yaml").read_text(), "both"
@@ -167,7 +173,7 @@ def destroy(aws, fleet, with_data):
     """Takes the fleet down; with its data only where that is asked for."""
     delete(aws, fleet.stack)
     if not with_data:
-        print(f"the buckets stay, with all data; `destroy --with-data` deletes them too")
+        print("the buckets stay, with all data; `destroy --with-data` deletes them too")
         return
     for bucket in (fleet.data_bucket, fleet.releases_bucket):
         empty(aws, bucket)
@@ -179,7 +185,7 @@ def delete(aws, stack):
     if find(aws, stack) is None:
         print(f"there is no stack {stack}")
         return
-    print(f"deleting the stack {stack}; instances have two minutes to hand their work back")
+    print(f"deleting the stack {stack}")
     aws.do("cloudformation", "delete-stack", "--stack-name", stack)
     try:
         aws.do("cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)

@@ -2,6 +2,7 @@
 
 pub mod dlq;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feedfleet_model::{PipeName, RunId};
 use feedfleet_telemetry::LogFormat;
@@ -279,6 +280,32 @@ pub enum FleetCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Simulate a night: how long it takes, how many workers, what it costs; with this fleet, with one that is
+    /// always on, and with other settings
+    Simulate(SimulateArgs),
+}
+
+/// `feedfleet fleet simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The file that describes the night and its prices (docs/simulate.md)
+    #[arg(value_name = "FILE")]
+    pub night: PathBuf,
+    /// Take the runs of this day (UTC) from this fleet's reports, in the place of the file's pipes
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub recorded: Option<NaiveDate>,
+    /// Try other settings too, such as `workers.max=40`; all of them together are one more variant
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Chance; the file's when left out
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Draw workers, backlog and cost over time into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// As JSON, with the timelines
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `feedfleet doctor`

@@ -8,6 +8,7 @@ pub use local::LocalFleet;
 use crate::deps::Deps;
 use crate::scaling::{Bounds, Pace, QueueLoad, desired_workers};
 use chrono::{DateTime, Utc};
+use feedfleet_config::{Scheduler, Workers};
 use feedfleet_fleet::{Fleet, FleetView, Member};
 use feedfleet_model::keys;
 use feedfleet_objects::reports::to_json;
@@ -118,18 +119,21 @@ async fn publish(deps: &Deps, desired: u32, view: &FleetView) {
 
 async fn look_at_queues(deps: &Deps) -> Result<Look, QueueError> {
     let workers = &deps.fleet.workers;
-    let scheduler = &deps.fleet.scheduler;
-    let crawl_pace = Pace {
-        slots: workers.crawl_slots,
-        expected_job: scheduler.expected_job,
-        drain_target: scheduler.drain_target,
-    };
-    let image_pace =
-        Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl_pace };
+    let [crawl_pace, image_pace] = paces(workers, &deps.fleet.scheduler);
     let (crawl, image) = (deps.crawl.counts().await?, deps.image.counts().await?);
     let queues = [(load(&crawl), crawl_pace), (load(&image), image_pace)];
     let bounds = Bounds { min: workers.min, max: workers.max };
     Ok(Look { crawl, image, desired: desired_workers(&queues, bounds), view: None })
+}
+
+/// How crawls and images are worked off, by configuration.
+pub(crate) fn paces(workers: &Workers, scheduler: &Scheduler) -> [Pace; 2] {
+    let crawl = Pace {
+        slots: workers.crawl_slots,
+        expected_job: scheduler.expected_job,
+        drain_target: scheduler.drain_target,
+    };
+    [crawl, Pace { slots: workers.image_slots, expected_job: EXPECTED_IMAGE_JOB, ..crawl }]
 }
 
 fn load(counts: &Counts) -> QueueLoad {

@@ -22,6 +22,7 @@ mod rescue;
 pub mod rollback;
 pub mod scaling;
 mod share;
+pub mod simulate;
 #[cfg(test)]
 mod testing;
 mod upkeep;

@@ -10,6 +10,7 @@ mod preview;
 mod roles;
 pub mod run;
 mod runs;
+mod simulate;
 pub mod sql;
 mod status_page;
 
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(RunsCommand::Reject(args)) => decisions::reject(folder, args).await,
         Command::Runs(RunsCommand::Rollback(args)) => decisions::rollback(folder, args).await,
         Command::Fleet(FleetCommand::Status { json }) => fleet::status(folder, json).await,
+        Command::Fleet(FleetCommand::Simulate(args)) => simulate::simulate(folder, &args).await,
         Command::Dlq(command) => dlq::dlq(folder, command).await,
         Command::Doctor(args) => doctor::doctor(folder, &args).await,
         Command::Sql(args) => sql::sql(folder, &args),

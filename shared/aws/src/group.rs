@@ -6,12 +6,11 @@
 
 use crate::client::Aws;
 use crate::error::AwsError;
-use crate::pacing::Pacing;
 use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::types::{self, LifecycleState};
 use chrono::{DateTime, Utc};
 use feedfleet_fleet::names::DRAIN_HOOK;
-use feedfleet_fleet::{Fleet, FleetError, FleetView, Member, MemberState};
+use feedfleet_fleet::{Fleet, FleetError, FleetView, Member, MemberState, Pacing};
 use feedfleet_model::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;

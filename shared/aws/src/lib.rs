@@ -9,7 +9,6 @@ mod group;
 mod identity;
 mod instance;
 mod metrics;
-mod pacing;
 mod retry;
 mod s3;
 mod sqs;

@@ -11,10 +11,10 @@ use std::path::Path;
 use toml::de::DeTable;
 
 /// A part of a file, in bytes.
-pub(crate) type Span = std::ops::Range<usize>;
+pub type Span = std::ops::Range<usize>;
 
 /// A file being read.
-pub(crate) struct Document<'a> {
+pub struct Document<'a> {
     file: &'a Path,
     text: &'a str,
     folder: &'a Path,
@@ -88,7 +88,7 @@ impl<'a> Document<'a> {
     }
 
     /// Replaces the variables of a text that stands at `span`.
-    pub fn expand(&self, span: &Span, written: &str) -> Option<Expanded> {
+    pub(crate) fn expand(&self, span: &Span, written: &str) -> Option<Expanded> {
         match expand(written, self.environment) {
             Ok(expanded) => Some(expanded),
             Err(ExpandError::NotSet(name)) => {

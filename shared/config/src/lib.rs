@@ -18,6 +18,7 @@ mod memory;
 mod pipe;
 mod place;
 mod read;
+pub mod reading;
 mod secret;
 mod suggest;
 mod table;

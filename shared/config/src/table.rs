@@ -7,7 +7,7 @@ use crate::value::Value;
 use toml::de::DeTable;
 
 /// A table being read.
-pub(crate) struct Table<'d> {
+pub struct Table<'d> {
     document: &'d Document<'d>,
     path: String,
     span: Span,
@@ -17,7 +17,12 @@ pub(crate) struct Table<'d> {
 
 impl<'d> Table<'d> {
     /// The table at a path such as `source.limits`; the file itself has an empty path.
-    pub fn new(document: &'d Document<'d>, path: String, span: Span, items: DeTable<'d>) -> Self {
+    pub(crate) fn new(
+        document: &'d Document<'d>,
+        path: String,
+        span: Span,
+        items: DeTable<'d>,
+    ) -> Self {
         Self { document, path, span, items, known: Vec::new() }
     }
 

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// A field's value, or an item of a list.
-pub(crate) struct Value<'d> {
+pub struct Value<'d> {
     document: &'d Document<'d>,
     parent: String,
     key: String,
@@ -22,7 +22,7 @@ pub(crate) struct Value<'d> {
 
 impl<'d> Value<'d> {
     /// The value of `key` in the table at the path `parent`.
-    pub fn new(
+    pub(crate) fn new(
         document: &'d Document<'d>,
         parent: &str,
         key: &str,
@@ -39,18 +39,22 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// The file it is in.
     pub fn document(&self) -> &'d Document<'d> {
         self.document
     }
 
+    /// The field's name.
     pub fn key(&self) -> &str {
         &self.key
     }
 
+    /// Where the field's name stands.
     pub fn key_span(&self) -> &Span {
         &self.key_span
     }
 
+    /// Where the value stands.
     pub fn span(&self) -> &Span {
         &self.span
     }
@@ -266,7 +270,7 @@ impl<'d> Value<'d> {
 }
 
 /// A text with its variables replaced. Messages show it as it was written, never the value.
-pub(crate) struct Text<'v, 'd> {
+pub struct Text<'v, 'd> {
     place: &'v Value<'d>,
     /// The text in the file.
     pub written: String,

@@ -10,8 +10,10 @@ mod fleet;
 mod instance;
 mod metrics;
 pub mod names;
+mod pacing;
 
 pub use error::FleetError;
 pub use fleet::{Fleet, FleetView, Member, MemberState};
 pub use instance::{Instance, Notice};
 pub use metrics::{Datum, Metrics, Unit};
+pub use pacing::Pacing;

@@ -9,7 +9,7 @@ use url::Url;
 
 /// Pictures in one message: a few seconds of work at a polite pace. With addresses of the usual length ten such
 /// messages, which is what one request takes, fit into one chunk.
-const BATCH: usize = 20;
+pub const BATCH: usize = 20;
 
 /// SQS counts a request for each chunk of so many bytes, when it is sent and when it is received.
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -13,6 +13,7 @@ mod contract;
 #[cfg(feature = "contract-suite")]
 pub mod contract_suite;
 mod error;
+mod estimate;
 mod limits;
 mod sqlite;
 
@@ -21,6 +22,7 @@ pub use contract::{
     Counts, DeadMessage, MessageId, NewMessage, Queue, Receipt, Receive, Received, Sent,
 };
 pub use error::QueueError;
+pub use estimate::GroupEstimate;
 pub use limits::{
     DEDUP_WINDOW, MAX_BATCH, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_VISIBILITY, MAX_WAIT,
     validate_batch, validate_visibility,

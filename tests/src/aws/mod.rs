@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 /// # Panics
 ///
 /// Where it is absent, and `FEEDFLEET_REQUIRE_READERS` is 1.
-fn program(name: &str) -> Option<PathBuf> {
+pub fn program(name: &str) -> Option<PathBuf> {
     let Some(python) = python() else {
         skipped(name, "FEEDFLEET_PYTHON names no interpreter; scripts/test sets one up");
         return None;

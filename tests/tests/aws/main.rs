@@ -2,6 +2,7 @@
 //! for what no stand-in has.
 
 mod catalog;
+mod infra;
 mod night;
 mod object_faults;
 mod objects;

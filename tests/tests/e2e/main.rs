@@ -11,6 +11,7 @@ mod readers;
 mod real_input;
 mod rollback;
 mod secrets;
+mod simulate;
 mod sources;
 mod upkeep;
 mod users;

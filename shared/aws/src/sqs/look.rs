@@ -12,8 +12,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 const CALL: &str = "GetQueueAttributes";
-/// Groups that may be worked on at once while nobody works on any: enough to begin with.
-const FIRST_GROUPS: u64 = 32;
 
 /// How many there are, as far as SQS says: its numbers lag by seconds, at times by a minute.
 pub(super) async fn counts(link: &Link, groups: GroupEstimate) -> Result<Counts, SqsFailure> {
@@ -24,7 +22,7 @@ pub(super) async fn counts(link: &Link, groups: GroupEstimate) -> Result<Counts,
         in_flight: queue.in_flight,
         // Only CloudWatch knows (ApproximateAgeOfOldestMessage), minutes late.
         oldest_age: None,
-        runnable_groups: runnable_groups(&queue, groups),
+        runnable_groups: groups.runnable(queue.visible, queue.in_flight),
         dead: dead.visible + dead.in_flight,
     })
 }
@@ -51,15 +49,6 @@ pub(super) async fn attributes(link: &Link, url: &str) -> Result<SqsAttributes, 
         max_message_bytes: number(&all, Name::MaximumMessageSize),
         encrypted: is(Name::SqsManagedSseEnabled, "true") || text(Name::KmsMasterKeyId).is_some(),
     })
-}
-
-/// How many receivers could be busy, which SQS does not tell.
-fn runnable_groups(queue: &Numbers, groups: GroupEstimate) -> u64 {
-    match groups {
-        GroupEstimate::EachItsOwn => queue.visible,
-        GroupEstimate::Backlogs if queue.in_flight == 0 => queue.visible.min(FIRST_GROUPS),
-        GroupEstimate::Backlogs => queue.visible.min(queue.in_flight),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,27 +110,6 @@ impl RedrivePolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn runnable(visible: u64, in_flight: u64, groups: GroupEstimate) -> u64 {
-        runnable_groups(&Numbers { visible, in_flight }, groups)
-    }
-
-    #[test]
-    fn a_queue_of_single_messages_can_run_them_all() {
-        assert_eq!(runnable(50, 0, GroupEstimate::EachItsOwn), 50);
-        assert_eq!(runnable(50, 7, GroupEstimate::EachItsOwn), 50);
-    }
-
-    #[test]
-    fn backlogs_are_trusted_with_twice_what_they_have_shown() {
-        let backlogs = GroupEstimate::Backlogs;
-        assert_eq!(runnable(0, 0, backlogs), 0);
-        assert_eq!(runnable(5, 0, backlogs), 5);
-        assert_eq!(runnable(5_000, 0, backlogs), FIRST_GROUPS);
-        assert_eq!(runnable(5_000, 4, backlogs), 4, "one host, four shards");
-        assert_eq!(runnable(5_000, 200, backlogs), 200);
-        assert_eq!(runnable(3, 200, backlogs), 3);
-    }
 
     #[test]
     fn a_redrive_policy_is_read_in_either_spelling() {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use feedfleet_queue::GroupEstimate;
 use feedfleet_queue::{
     Counts, DeadMessage, MessageId, NewMessage, Queue, QueueError, Receipt, Receive, Received,
     Sent, validate_batch, validate_visibility,
@@ -63,19 +64,6 @@ pub struct SqsOptions {
     pub max_receives: u32,
     /// How [`Counts::runnable_groups`] is estimated.
     pub groups: GroupEstimate,
-}
-
-/// How many groups could be worked on at once, which SQS does not tell and the number of workers depends on.
-/// Too low costs time, too high costs machines that find nothing to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupEstimate {
-    /// As many as there are visible messages: for a queue whose groups hold one message at a time, such as
-    /// that of crawls.
-    EachItsOwn,
-    /// As many again as are in flight, and a few to begin with: for a queue whose groups have backlogs, such as
-    /// that of images. Where there is more to be done at once the fleet doubles each time its new workers are
-    /// busy; where a few slow hosts hold the whole backlog, it stays small for as long as they take.
-    Backlogs,
 }
 
 /// One queue at SQS, with its dead-letter queue.

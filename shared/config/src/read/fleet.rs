@@ -34,14 +34,8 @@ pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
     let objects = root.section("objects", defaults.objects, |t, d| objects(t, d, &catalog));
     let fleet = Fleet {
         workers: root.section("workers", defaults.workers, workers),
-        leases: root.section("leases", defaults.leases, |t, d| Leases {
-            visibility: t
-                .read("visibility", d.visibility, |v| v.duration(SHORTEST_LEASE, LONGEST_LEASE)),
-            max_receives: t.read("max_receives", d.max_receives, |v| v.count(1, 1_000)),
-        }),
-        hosts: root.section("hosts", defaults.hosts, |t, d| Hosts {
-            concurrency: t.read("concurrency", d.concurrency, |v| v.slots(256)),
-        }),
+        leases: root.section("leases", defaults.leases, leases),
+        hosts: root.section("hosts", defaults.hosts, hosts),
         keep: root.section("keep", defaults.keep, |t, d| Keep {
             rollback: t.read("rollback", d.rollback, |v| v.duration(Duration::ZERO, LONG)),
             raw: t.read("raw", d.raw, |v| v.duration(Duration::ZERO, LONG)),
@@ -54,11 +48,7 @@ pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
             allow_private: t.read("allow_private", d.allow_private, networks),
             user_agent: t.read("user_agent", d.user_agent, user_agent),
         }),
-        scheduler: root.section("scheduler", defaults.scheduler, |t, d| Scheduler {
-            tick: t.read("tick", d.tick, |v| v.duration(SECOND, Duration::from_secs(3_600))),
-            drain_target: t.read("drain_target", d.drain_target, |v| v.duration(SECOND, DAY)),
-            expected_job: t.read("expected_job", d.expected_job, |v| v.duration(SECOND, DAY)),
-        }),
+        scheduler: root.section("scheduler", defaults.scheduler, scheduler),
         fleet: root.section("fleet", defaults.fleet, |t, _| {
             cluster::workers(t, &cluster::here(&queue, &catalog, &objects))
         }),
@@ -88,7 +78,33 @@ fn is_known(place: &Place) -> bool {
     !matches!(place, Place::S3 { bucket, .. } if bucket.is_empty())
 }
 
-fn workers(table: &mut Table<'_>, default: Workers) -> Workers {
+/// `[leases]`
+pub fn leases(table: &mut Table<'_>, default: Leases) -> Leases {
+    let lease = |v: &Value<'_>| v.duration(SHORTEST_LEASE, LONGEST_LEASE);
+    Leases {
+        visibility: table.read("visibility", default.visibility, lease),
+        max_receives: table.read("max_receives", default.max_receives, |v| v.count(1, 1_000)),
+    }
+}
+
+/// `[hosts]`
+pub fn hosts(table: &mut Table<'_>, default: Hosts) -> Hosts {
+    Hosts { concurrency: table.read("concurrency", default.concurrency, |v| v.slots(256)) }
+}
+
+/// `[scheduler]`
+pub fn scheduler(table: &mut Table<'_>, default: Scheduler) -> Scheduler {
+    let time = |v: &Value<'_>| v.duration(SECOND, DAY);
+    Scheduler {
+        tick: table
+            .read("tick", default.tick, |v| v.duration(SECOND, Duration::from_secs(3_600))),
+        drain_target: table.read("drain_target", default.drain_target, time),
+        expected_job: table.read("expected_job", default.expected_job, time),
+    }
+}
+
+/// `[workers]`
+pub fn workers(table: &mut Table<'_>, default: Workers) -> Workers {
     let workers = Workers {
         min: table.read("min", default.min, |v| v.count(0, 10_000)),
         max: table.read("max", default.max, |v| v.count(1, 10_000)),

@@ -12,6 +12,7 @@ mod source;
 mod transform;
 
 pub(crate) use fleet::fleet;
+pub use fleet::{hosts, leases, scheduler, workers};
 pub(crate) use pipe::pipe;
 
 use crate::value::Value;

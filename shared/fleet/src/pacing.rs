@@ -1,4 +1,5 @@
-//! How gently a group is led to the number of workers that there should be.
+//! How gently a group of instances is led to the number of workers that there should be. No backend is in it: the group
+//! on Auto Scaling goes by it, and so does the simulation of one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ const SHORT_AFTER: Duration = Duration::from_secs(300);
 /// What was wanted, and what came of it. Two schedulers at once each have their own; the group then follows the
 /// one that wants more, since none lets it shrink before its own time.
 #[derive(Debug)]
-pub(crate) struct Pacing {
+pub struct Pacing {
     began: Instant,
     /// What was wanted lately, and when.
     lately: VecDeque<(Instant, u32)>,
@@ -22,13 +23,14 @@ pub(crate) struct Pacing {
 }
 
 impl Pacing {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// A pacing that begins now, knowing nothing of what was wanted before.
+    pub fn new(now: Instant) -> Self {
         Self { began: now, lately: VecDeque::new(), waiting: None }
     }
 
     /// The number that the group should be told: at once where more are wanted. Fewer only after a while, and not
     /// fewer than are `busy`: Auto Scaling spares those that are protected, and would keep trying.
-    pub(crate) fn target(&mut self, now: Instant, wanted: u32, desired: u32, busy: u32) -> u32 {
+    pub fn target(&mut self, now: Instant, wanted: u32, desired: u32, busy: u32) -> u32 {
         self.lately.push_back((now, wanted));
         while self.lately.front().is_some_and(|(then, _)| now - *then > SCALE_IN_AFTER) {
             self.lately.pop_front();
@@ -45,7 +47,7 @@ impl Pacing {
     }
 
     /// How many instances are missing, once the group has failed to provide any for a while.
-    pub(crate) fn short(&mut self, now: Instant, target: u32, in_service: u32) -> u32 {
+    pub fn short(&mut self, now: Instant, target: u32, in_service: u32) -> u32 {
         if in_service >= target {
             self.waiting = None;
             return 0;

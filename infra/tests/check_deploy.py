@@ -1,0 +1,240 @@
+"""scripts/deploy on ministack, through the AWS CLI, and what an instance makes of it: a release and a configuration go
+up, the stack comes, a change of configuration arrives, and all of it goes again."""
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from stand_in import NAME, Faults, client
+from templates import INFRA, REGION
+
+ROOT = INFRA.parent
+DATA = f"{NAME}-data-000000000000-{REGION}"
+RELEASES = f"{NAME}-releases-000000000000-{REGION}"
+# Amazon's own parameters are not there.
+IMAGES = ["--set", "ArmImage=/images/arm", "--set", "X86Image=/images/x86"]
+# Stands for systemctl on an instance.
+SYSTEMCTL = '#!/bin/sh\necho "$*" >>"$(dirname "$0")/../told"\n'
+
+
+def main():
+    faults = Faults()
+    with tempfile.TemporaryDirectory() as place:
+        place = Path(place)
+        for name in ("arm", "x86"):
+            client("ssm").put_parameter(Name=f"/images/{name}", Value=f"ami-{name}", Type="String")
+        check_refusals(faults, place)
+        release = check_package(faults, place)
+        first = check_configure(faults, place)
+        deploy("apply", "--release", release, *IMAGES)
+        check_stack(faults, release)
+        check_instance(faults, place, first)
+        check_destroy(faults)
+    return faults.end("packaged, configured, applied and destroyed; an instance takes its configuration over")
+
+
+def check_refusals(faults, place):
+    """What would not start is refused before anything is uploaded."""
+    for what, content, said in (
+        ("script", b"#!/bin/sh\n" * 10, "no program for 64-bit Linux"),
+        ("other", elf(62), "another architecture"),
+        ("dynamic", elf(183, interpreter=True), "not static"),
+        ("plain", elf(183) + b"this build has no AWS in it", "without AWS"),
+    ):
+        folder = place / what
+        folder.mkdir()
+        (folder / "feedfleet-aarch64").write_bytes(content)
+        told = deploy("package", "--binaries", str(folder), fails=True)
+        if said not in told:
+            faults.append(f"a binary that is {what}: {told!r}")
+    (place / "config/pipes").mkdir(parents=True)
+    told = deploy("configure", str(place / "config"), fails=True)
+    if "there is no" not in told:
+        faults.append(f"a configuration without fleet.toml: {told!r}")
+    (place / "config/fleet.toml").write_text('[queue]\nbackend = "sqlite"\n')
+    told = deploy("configure", str(place / "config"), fails=True)
+    if "[fleet] group" not in told or "[queue] backend" not in told:
+        faults.append(f"another fleet's fleet.toml: {told!r}")
+    told = deploy("--dry-run", "package", "--binaries", str(binaries(place)))
+    if "would run: aws s3 cp" not in told:
+        faults.append(f"a dry run says {told!r}")
+    faults.same("made by a dry run", client("cloudformation").describe_stacks()["Stacks"], [])
+
+
+def check_package(faults, place):
+    """A release is there once, whole, and named by its content."""
+    deploy("package", "--binaries", str(binaries(place)))
+    told = deploy("package", "--binaries", str(binaries(place)))
+    if "is there already" not in told:
+        faults.append(f"the same release again: {told!r}")
+    release = next(line.split()[2] for line in deploy("list").splitlines() if "  release  " in line)
+    check = place / "release"
+    run("aws", "--region", REGION, "s3", "cp", "--recursive", f"s3://{RELEASES}/releases/{release}/", str(check))
+    run("sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS", cwd=check)
+    run("bash", "-c", f"echo '{release}  SHA256SUMS' | sha256sum --check --strict --quiet", cwd=check)
+    listed = {line.split("  ", 1)[1] for line in (check / "SHA256SUMS").read_text().splitlines()}
+    there = {path.relative_to(check).as_posix() for path in check.rglob("*") if path.is_file()}
+    faults.same("what SHA256SUMS names", listed, there - {"SHA256SUMS"})
+    fetched = {"instance/boot", "instance/configure", "systemd/feedfleet-worker.service", "bin/feedfleet-aarch64",
+               "bin/feedfleet-x86_64", "instance/feedfleet-configure.timer", "templates/main.yaml"}
+    faults.same("what an instance fetches", fetched - listed, set())
+    return release
+
+
+def check_configure(faults, place):
+    """The settings that it prints are those that it wants."""
+    config = place / "config"
+    (config / "fleet.toml").write_text(deploy("settings") + '[workers]\nmemory = "3GiB"\n')
+    (config / "pipes/acme.toml").write_text('schedule = "0 2 * * *"\n')
+    (config / "notes.txt").write_text("not for the account")
+    deploy("configure", str(config))
+    first = current()
+    deploy("configure", str(config))
+    faults.same("the same configuration again", current(), first)
+    return first
+
+
+def check_stack(faults, release):
+    stack = client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
+    faults.same("stack", stack["StackStatus"], "CREATE_COMPLETE")
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    faults.same("release of the stack", given["Release"], release)
+    faults.same("architectures", given["Architectures"], "both")
+    groups = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    faults.same("groups", {one["AutoScalingGroupName"] for one in groups}, {f"{NAME}-workers", f"{NAME}-scheduler"})
+
+
+def check_instance(faults, place, first):
+    """What runs on an instance each minute, with a root of its own: the whole of a configuration at once, secrets that
+    survive their quotes, and a restart only where one is needed."""
+    root, config = place / "root", place / "config"
+    for folder in ("etc", "run", "bin", "var/lib"):
+        (root / folder).mkdir(parents=True)
+    (root / "bin/systemctl").write_text(SYSTEMCTL)
+    (root / "bin/systemctl").chmod(0o755)
+    (root / "etc/feedfleet-instance").write_text(
+        f"NAME={NAME}\nBUCKET={RELEASES}\nREGION={REGION}\nUNIT=feedfleet-worker.service\n"
+    )
+    secret = 'a"b\\c$d`e f'
+    ssm = client("ssm")
+    ssm.put_parameter(Name=f"/feedfleet/{NAME}/ACME_KEY", Value=secret, Type="SecureString")
+    ssm.put_parameter(Name=f"/feedfleet/{NAME}/no-variable", Value="x", Type="String")
+
+    configured(root)
+    faults.same("its configuration", (root / "etc/feedfleet/pipes/acme.toml").read_text(), 'schedule = "0 2 * * *"\n')
+    faults.same("files of it", sorted(p.name for p in (root / "etc/feedfleet").rglob("*")), ["acme.toml", "fleet.toml", "pipes"])
+    faults.same("its name", (root / "etc/feedfleet").resolve().name, first)
+    variables = root / "etc/feedfleet.env"
+    faults.same("who reads the secrets", variables.stat().st_mode & 0o777, 0o600)
+    shell = f'set -a; . "{variables}"; printf "%s" "$ACME_KEY"'
+    faults.same("a secret", run("bash", "-c", shell), secret)
+    if "no-variable" in variables.read_text():
+        faults.append("a parameter that is no variable's name arrived")
+    faults.same("told at first", told(root), ["try-restart feedfleet-worker.service"])
+    configured(root)
+    faults.same("told when nothing is new", told(root), [])
+
+    (config / "pipes/other.toml").write_text('schedule = "0 3 * * *"\n')
+    deploy("configure", str(config))
+    configured(root)
+    faults.same("pipes", sorted(p.name for p in (root / "etc/feedfleet/pipes").iterdir()), ["acme.toml", "other.toml"])
+    faults.same("told of a new pipe", told(root), [])
+    faults.same("kept", len(list((root / "var/lib/feedfleet-configurations").iterdir())), 1)
+
+    with (config / "fleet.toml").open("a") as file:
+        file.write("max = 3\n")
+    deploy("configure", str(config))
+    configured(root)
+    faults.same("told of a new fleet.toml", told(root), ["try-restart feedfleet-worker.service"])
+
+    ssm.put_parameter(Name=f"/feedfleet/{NAME}/ACME_KEY", Value="another", Type="SecureString", Overwrite=True)
+    configured(root)
+    faults.same("told of a new secret", told(root), ["try-restart feedfleet-worker.service"])
+
+    deploy("configure", "--back", first)
+    configured(root)
+    faults.same("back", (root / "etc/feedfleet").resolve().name, first)
+    faults.same("told of the way back", told(root), ["try-restart feedfleet-worker.service"])
+
+    # A configuration that is not what its name says, and a name that is none, leave the last one.
+    client("s3").put_object(Bucket=RELEASES, Key=f"configurations/{'ab' * 32}.tar.gz", Body=b"something else")
+    for name in ("ab" * 32, "../../etc"):
+        client("s3").put_object(Bucket=RELEASES, Key="configurations/current", Body=name.encode())
+        configured(root, fails=True)
+        faults.same(f"after {name}", (root / "etc/feedfleet").resolve().name, first)
+        faults.same(f"told after {name}", told(root), [])
+
+
+def check_destroy(faults):
+    told = deploy("destroy", input="no\n", fails=True)
+    if "nothing was deleted" not in told:
+        faults.append(f"destroy without a yes: {told!r}")
+    client("s3").put_object(Bucket=DATA, Key="objects/reports/acme/1.json", Body=b"{}")
+    deploy("destroy", "--yes")
+    left = {one["StackName"] for one in client("cloudformation").describe_stacks()["Stacks"]}
+    faults.same("stacks left", left, {f"{NAME}-storage"})
+    found = client("s3").list_objects_v2(Bucket=DATA)["KeyCount"]
+    faults.same("data left", found, 1)
+    deploy("destroy", "--with-data", "--yes")
+    faults.same("stacks left at last", client("cloudformation").describe_stacks()["Stacks"], [])
+    faults.same("buckets left at last", client("s3").list_buckets()["Buckets"], [])
+
+
+def binaries(place):
+    """Programs as far as their heads."""
+    folder = place / "binaries"
+    folder.mkdir(exist_ok=True)
+    (folder / "feedfleet-aarch64").write_bytes(elf(183))
+    (folder / "feedfleet-x86_64").write_bytes(elf(62))
+    return folder
+
+
+def elf(machine, interpreter=False):
+    """The head of a program, and one program header."""
+    head = bytearray(64 + 56)
+    head[:7] = b"\x7fELF\x02\x01\x01"
+    struct.pack_into("<HHI", head, 16, 2, machine, 1)
+    struct.pack_into("<Q", head, 32, 64)
+    struct.pack_into("<HH", head, 54, 56, 1)
+    struct.pack_into("<I", head, 64, 3 if interpreter else 1)
+    return bytes(head)
+
+
+def current():
+    return client("s3").get_object(Bucket=RELEASES, Key="configurations/current")["Body"].read().decode()
+
+
+def told(root):
+    """What systemctl was told since the last time."""
+    path = root / "told"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def configured(root, fails=False):
+    path = f"{root / 'bin'}:{os.environ['PATH']}"
+    run("bash", str(INFRA / "instance/configure"), env={"FEEDFLEET_ROOT": str(root), "PATH": path}, fails=fails)
+
+
+def deploy(*arguments, fails=False, input=None):
+    return run(str(ROOT / "scripts/deploy"), "--name", NAME, *arguments, fails=fails, input=input)
+
+
+def run(*command, cwd=None, env={}, fails=False, input=None):
+    """Runs it, and gives what it said; it must end as expected."""
+    stand_in = {"AWS_ENDPOINT_URL": os.environ["FEEDFLEET_STAND_IN"], "AWS_REGION": REGION}
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | stand_in | env, input=input, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+    )
+    if (done.returncode != 0) != fails:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,457 @@
+//! The night, event by event: what is due, what workers do, what AWS gives and takes, and at each tick the same
+//! decision as the scheduler's own.
+
+use super::crawl::{Attempt, Kept};
+use super::instances::{Instance, Instances, Line};
+use super::night::{DAY, PipeLoad};
+use super::prices::Prices;
+use super::queues::{CrawlQueue, ImageQueue, Pictures};
+use super::random::{Draw, Random};
+use super::requests::Requests;
+use super::settings::{Settings, Speed};
+use crate::fleet::paces;
+use crate::scaling::{Bounds, desired_workers};
+use feedfleet_fleet::Pacing;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+/// A spot instance is gone so long after its notice.
+const NOTICE_MS: u64 = 120_000;
+/// What an image job takes besides its pictures: receive, receipt, delete.
+const IMAGE_JOB_MS: f64 = 100.0;
+/// A night that has not ended by then never does.
+const LONGEST_MS: u64 = 7 * DAY.as_millis() as u64;
+
+/// What became of the night. Times are in milliseconds after the day's beginning.
+pub(super) struct Course {
+    /// Whether all was done.
+    pub finished: bool,
+    /// When the fleet was as small again as it may be, or the simulation gave up.
+    pub ended: u64,
+    /// When each pipe's run was done and its image jobs sent; none: it was not.
+    pub runs_done: Vec<Option<u64>>,
+    /// When the last picture was done.
+    pub images_done: Option<u64>,
+    /// Every instance there was.
+    pub instances: Vec<Instance>,
+    /// Most instances at once that were there to stay.
+    pub peak: usize,
+    /// What was done, and done again.
+    pub tally: Tally,
+    /// Requests to SQS and S3.
+    pub requests: Requests,
+    /// How it was at each tick.
+    pub samples: Vec<Moment>,
+}
+
+/// What was done, and done again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub rows: u64,
+    pub images: u64,
+    pub interruptions: u64,
+    pub rows_again: u64,
+    pub bytes_again: u64,
+    pub images_again: u64,
+}
+
+/// How it was at one tick.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub at: u64,
+    pub desired: u32,
+    pub workers: usize,
+    pub busy: usize,
+    pub crawls: u64,
+    pub pictures: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// A pipe's run is due.
+    Due(usize),
+    /// An instance's worker receives.
+    Started(usize),
+    /// A spot instance gets its notice.
+    Notice(usize),
+    /// An instance is gone.
+    Gone(usize),
+    /// A job ends.
+    Ended(usize),
+    /// The scheduler looks.
+    Tick,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Crawl(usize, Attempt),
+    Image(Pictures),
+}
+
+impl Task {
+    fn line(&self) -> Line {
+        match self {
+            Task::Crawl(..) => Line::Crawl,
+            Task::Image(_) => Line::Image,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Job {
+    instance: usize,
+    began: u64,
+    task: Task,
+    interrupted: bool,
+}
+
+/// Goes through the night of these pipes.
+pub(super) fn run(pipes: &[PipeLoad], settings: &Settings, prices: &Prices, seed: u64) -> Course {
+    let mut engine = Engine::new(pipes, settings, prices, seed);
+    while let Some(Reverse((at, _, event))) = engine.events.pop() {
+        engine.now = at;
+        if engine.happen(event) {
+            break;
+        }
+    }
+    engine.into_course()
+}
+
+struct Engine<'a> {
+    pipes: &'a [PipeLoad],
+    settings: &'a Settings,
+    prices: &'a Prices,
+    seed: u64,
+    /// The instance types that may be had, by their places in the prices.
+    kinds: Vec<usize>,
+    now: u64,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    sequence: u64,
+    crawls: CrawlQueue,
+    images: ImageQueue,
+    instances: Instances,
+    /// What the group is told to have.
+    target: u32,
+    pacing: Pacing,
+    /// The real clock's moment that stands for the day's beginning.
+    origin: Instant,
+    receivers: Random,
+    jobs: Vec<Job>,
+    /// Numbers of jobs that have ended.
+    spare: Vec<usize>,
+    kept: Vec<Kept>,
+    runs_done: Vec<Option<u64>>,
+    runs_open: usize,
+    images_done: Option<u64>,
+    peak: usize,
+    tally: Tally,
+    requests: Requests,
+    samples: Vec<Moment>,
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        pipes: &'a [PipeLoad],
+        settings: &'a Settings,
+        prices: &'a Prices,
+        seed: u64,
+    ) -> Self {
+        let hosts = pipes.iter().map(|pipe| pipe.image_host + 1).max().unwrap_or(0);
+        let workers = &settings.workers;
+        let origin = Instant::now();
+        let mut engine = Self {
+            pipes,
+            settings,
+            prices,
+            seed,
+            kinds: settings.machines.types.iter().filter_map(|name| prices.kind(name)).collect(),
+            now: 0,
+            events: BinaryHeap::new(),
+            sequence: 0,
+            crawls: CrawlQueue::default(),
+            images: ImageQueue::new(settings.queue, hosts, settings.hosts.concurrency),
+            instances: Instances::new([workers.crawl_slots, workers.image_slots]),
+            target: workers.min,
+            pacing: Pacing::new(origin),
+            origin,
+            receivers: Random::of(seed, Draw::Receiver, 0),
+            jobs: Vec::new(),
+            spare: Vec::new(),
+            kept: vec![Kept::default(); pipes.len()],
+            runs_done: vec![None; pipes.len()],
+            runs_open: pipes.len(),
+            images_done: None,
+            peak: 0,
+            tally: Tally::default(),
+            requests: Requests::default(),
+            samples: Vec::new(),
+        };
+        // The fewest are there already.
+        for _ in 0..workers.min {
+            engine.launch(true);
+        }
+        for (pipe, load) in pipes.iter().enumerate() {
+            engine.schedule(load.due_ms, Event::Due(pipe));
+        }
+        engine.schedule(0, Event::Tick);
+        engine
+    }
+
+    fn schedule(&mut self, at: u64, event: Event) {
+        self.sequence += 1;
+        self.events.push(Reverse((at, self.sequence, event)));
+    }
+
+    /// True: the night is over.
+    fn happen(&mut self, event: Event) -> bool {
+        match event {
+            Event::Due(pipe) => {
+                self.crawls.send(pipe);
+                self.requests.crawl_sent();
+            }
+            Event::Started(number) => self.instances.started(number, self.now),
+            Event::Notice(number) => self.interrupt(number),
+            Event::Gone(number) => self.instances.gone(number, self.now),
+            Event::Ended(job) => self.end(job),
+            Event::Tick => return self.tick(),
+        }
+        self.hand_out();
+        false
+    }
+
+    /// Gives every worker with a free slot a message, as long as there are any.
+    fn hand_out(&mut self) {
+        while self.crawls.waiting() > 0 {
+            let Some(number) = self.instances.pick(Line::Crawl, &mut self.receivers) else { break };
+            let Some(pipe) = self.crawls.receive() else { break };
+            let kind = &self.prices.instances[self.instances.kind(number)];
+            let attempt =
+                Attempt::new(&self.pipes[pipe], self.kept[pipe], self.settings, kind.speed);
+            self.begin(number, Task::Crawl(pipe, attempt), attempt.millis());
+        }
+        while self.instances.has_free(Line::Image) {
+            let Some(pictures) = self.images.receive() else { break };
+            let Some(number) = self.instances.pick(Line::Image, &mut self.receivers) else { break };
+            let millis = self.image_job(number, &pictures).millis(pictures.count);
+            self.tally.images_again += pictures.known;
+            self.begin(number, Task::Image(pictures), millis);
+        }
+    }
+
+    fn begin(&mut self, instance: usize, task: Task, millis: u64) {
+        let job = Job { instance, began: self.now, task, interrupted: false };
+        let number = match self.spare.pop() {
+            Some(number) => {
+                self.jobs[number] = job;
+                number
+            }
+            None => {
+                self.jobs.push(job);
+                self.jobs.len() - 1
+            }
+        };
+        self.instances.begin(instance, task.line(), number, self.now);
+        self.schedule(self.now + millis, Event::Ended(number));
+    }
+
+    fn end(&mut self, number: usize) {
+        self.spare.push(number);
+        let Job { instance, began, task, interrupted } = self.jobs[number];
+        if interrupted {
+            return;
+        }
+        self.instances.end(instance, task.line(), number, self.now);
+        self.count_requests(&task, self.now - began);
+        match task {
+            Task::Crawl(pipe, attempt) => {
+                self.crawls.delete();
+                if attempt.commits() {
+                    self.committed(pipe);
+                }
+                let load = &self.pipes[pipe];
+                self.runs_done[pipe] = Some(self.now);
+                self.runs_open -= 1;
+                let messages = self.images.send(pipe, load.image_host, load.images);
+                self.requests.images_sent(messages);
+            }
+            Task::Image(pictures) => {
+                self.images.delete(&pictures);
+                self.tally.images += pictures.count;
+                self.images_done = Some(self.now);
+                let renditions = self.settings.speed.renditions;
+                self.requests.images_stored(pictures.count - pictures.known, renditions);
+            }
+        }
+    }
+
+    /// A spot notice: the worker hands back what it has, and the group asks for another one at once.
+    fn interrupt(&mut self, number: usize) {
+        let Some(jobs) = self.instances.leave(number, self.now) else { return };
+        self.tally.interruptions += 1;
+        for job in jobs {
+            self.jobs[job].interrupted = true;
+            let Job { began, task, .. } = self.jobs[job];
+            let after = self.now - began;
+            self.count_requests(&task, after);
+            match task {
+                Task::Crawl(pipe, attempt) => {
+                    let cut = attempt.cut(after);
+                    if cut.kept.committed && attempt.commits() {
+                        self.committed(pipe);
+                    }
+                    self.kept[pipe] = cut.kept;
+                    self.tally.rows_again += cut.rows_in_vain;
+                    self.tally.bytes_again += cut.bytes_in_vain;
+                    self.crawls.release(pipe);
+                }
+                Task::Image(pictures) => {
+                    let known = self.image_job(number, &pictures).done(after, pictures.count);
+                    let renditions = self.settings.speed.renditions;
+                    let stored = known.saturating_sub(pictures.known);
+                    self.requests.images_stored(stored, renditions);
+                    self.images.release(&pictures, known);
+                }
+            }
+        }
+        self.schedule(self.now + NOTICE_MS, Event::Gone(number));
+        self.fill();
+    }
+
+    fn committed(&mut self, pipe: usize) {
+        self.tally.rows += self.pipes[pipe].rows;
+        self.requests.crawl_archived(self.pipes[pipe].bytes);
+    }
+
+    /// The scheduler's tick. True: all is done, and the fleet is as small as it may be.
+    fn tick(&mut self) -> bool {
+        let workers = &self.settings.workers;
+        let [crawl_pace, image_pace] = paces(workers, &self.settings.scheduler);
+        let queues = [(self.crawls.load(), crawl_pace), (self.images.load(), image_pace)];
+        let bounds = Bounds { min: workers.min, max: workers.max };
+        let wanted = desired_workers(&queues, bounds);
+        let protected = u32::try_from(self.instances.protected(self.now)).unwrap_or(u32::MAX);
+        let at = self.origin + Duration::from_millis(self.now);
+        self.target = self.pacing.target(at, wanted, self.target, protected);
+        self.fill();
+        let surplus = self.instances.staying().saturating_sub(self.target as usize);
+        for (number, gone) in self.instances.scale_in(surplus, self.now) {
+            self.schedule(gone, Event::Gone(number));
+        }
+        self.samples.push(Moment {
+            at: self.now,
+            desired: wanted,
+            workers: self.instances.present(),
+            busy: self.instances.busy(),
+            crawls: self.crawls.waiting(),
+            pictures: self.images.waiting_pictures(),
+        });
+        let fewest = self.instances.present() <= workers.min as usize;
+        if (self.is_done() && fewest) || self.now >= LONGEST_MS {
+            return true;
+        }
+        let tick_ms = u64::try_from(self.settings.scheduler.tick.as_millis()).unwrap_or(u64::MAX);
+        self.schedule(self.now.saturating_add(tick_ms.max(1)), Event::Tick);
+        self.hand_out();
+        false
+    }
+
+    fn is_done(&self) -> bool {
+        self.runs_open == 0 && self.images.is_empty()
+    }
+
+    /// Asks for the instances that are missing.
+    fn fill(&mut self) {
+        while self.instances.staying() < self.target as usize {
+            self.launch(false);
+        }
+        self.peak = self.peak.max(self.instances.staying());
+    }
+
+    /// Asks for an instance. Its luck depends on its number alone, so that variants have the same.
+    fn launch(&mut self, is_there: bool) {
+        let machines = &self.settings.machines;
+        let mut random = Random::of(self.seed, Draw::Instance, self.instances.launched() as u64);
+        let kind = self.kinds.get(random.below(self.kinds.len())).copied().unwrap_or_default();
+        let on_demand = random.unit() < machines.on_demand;
+        let start_ms = if is_there { 0 } else { machines.start_ms(&mut random) };
+        let hours = random.exponential() / machines.interruptions_per_hour;
+        let number = self.instances.launch(kind, on_demand, self.now);
+        self.schedule(self.now + start_ms, Event::Started(number));
+        // Without interruptions the hours are endless.
+        let notice_ms = hours * 3_600_000.0;
+        if !on_demand && notice_ms < LONGEST_MS as f64 {
+            self.schedule(self.now + notice_ms as u64, Event::Notice(number));
+        }
+    }
+
+    fn image_job(&self, instance: usize, pictures: &Pictures) -> ImageJob {
+        let speed = &self.settings.speed;
+        let load = &self.pipes[pictures.pipe];
+        let kind = &self.prices.instances[self.instances.kind(instance)];
+        let slots = self.settings.workers.image_slots;
+        ImageJob::new(speed, load, slots, kind.cores, pictures.known)
+    }
+
+    fn count_requests(&mut self, task: &Task, millis: u64) {
+        let beat = self.settings.leases.visibility / 3;
+        match task {
+            Task::Crawl(..) => self.requests.crawl_attempt(millis, beat),
+            Task::Image(pictures) => self.requests.image_attempt(pictures.count, millis, beat),
+        }
+    }
+
+    fn into_course(mut self) -> Course {
+        let finished = self.is_done();
+        // Who is there to stay is there, and asks for messages, until the next day begins.
+        let end = self.now.max(DAY.as_millis() as u64);
+        self.instances.close(end);
+        let instances = self.instances.into_all();
+        let polling_ms = instances.iter().map(|instance| instance.polling_ms).sum();
+        let present_ms = instances.iter().map(|instance| instance.present_ms(end)).sum();
+        self.requests.workers(polling_ms, present_ms);
+        Course {
+            finished,
+            ended: self.now,
+            runs_done: self.runs_done,
+            images_done: self.images_done,
+            instances,
+            peak: self.peak,
+            tally: self.tally,
+            requests: self.requests,
+            samples: self.samples,
+        }
+    }
+}
+
+/// How long the pictures of one message take, one after the other, in milliseconds.
+struct ImageJob {
+    /// One that is there already: a conditional request.
+    known_ms: f64,
+    /// One that is not.
+    new_ms: f64,
+    known: u64,
+}
+
+impl ImageJob {
+    fn new(speed: &Speed, load: &PipeLoad, slots: usize, cores: u32, known: u64) -> Self {
+        let known_ms = load.image.unwrap_or(speed.image).as_secs_f64() * 1_000.0;
+        let cpu_ms = speed.image_cpu.as_secs_f64() * 1_000.0;
+        // With all slots busy, a worker draws no more than its cores can.
+        let least_ms = cpu_ms * slots as f64 / f64::from(cores.max(1));
+        Self { known_ms, new_ms: (known_ms + cpu_ms).max(least_ms), known }
+    }
+
+    fn millis(&self, count: u64) -> u64 {
+        let new = count.saturating_sub(self.known) as f64;
+        let ms = IMAGE_JOB_MS + self.known as f64 * self.known_ms + new * self.new_ms;
+        (ms.round() as u64).max(1)
+    }
+
+    /// How many are done after so long.
+    fn done(&self, after_ms: u64, count: u64) -> u64 {
+        let known_ms = self.known as f64 * self.known_ms;
+        let new = (after_ms as f64 - known_ms).max(0.0) / self.new_ms.max(f64::EPSILON);
+        (self.known + new as u64).min(count)
+    }
+}
