@@ -74,7 +74,7 @@ async fn recorded(folder: &Path, day: NaiveDate) -> Result<Vec<PipeLoad>> {
 
 fn print(simulation: &Simulation) {
     view::print(format!(
-        "{} pipes with {} products ({}), {} of them new or changed, and {} pictures; {} such nights a month",
+        "{} pipes, {} products ({}), {} of them new or changed, {} pictures; {} such nights a month",
         text::count(simulation.pipes),
         text::count(simulation.products),
         text::bytes(simulation.bytes),
@@ -82,7 +82,8 @@ fn print(simulation: &Simulation) {
         text::count(simulation.images),
         simulation.nights_a_month,
     ));
-    view::print(format!("seed {}; prices: {}", simulation.seed, text::printable(&simulation.prices)));
+    let prices = text::printable(&simulation.prices);
+    view::print(format!("seed {}; prices: {prices}", simulation.seed));
     view::print("");
     view::print(table(simulation));
     if simulation.compare.is_empty() {
@@ -105,9 +106,8 @@ fn table(simulation: &Simulation) -> comfy_table::Table {
         let values = outcomes.iter().map(|outcome| right(value(outcome)));
         table.add_row(std::iter::once(Cell::new(name)).chain(values).collect::<Vec<_>>());
     };
-    let when = |o: &Outcome, secs: u64| match o.finished {
-        true => clock(simulation.begin_secs + secs),
-        false => "not in a week".to_owned(),
+    let when = |o: &Outcome, secs: u64| {
+        if o.finished { clock(simulation.begin_secs + secs) } else { "not in a week".to_owned() }
     };
     row("last run done", &|o| when(o, o.runs_done_secs));
     row("last picture done", &|o| when(o, o.images_done_secs));

@@ -1,6 +1,6 @@
 //! What a night and a month cost.
 
-use super::engine::Course;
+use super::course::Course;
 use super::instances::Instance;
 use super::night::{DAY, Night};
 use super::prices::{Item, Prices, total};

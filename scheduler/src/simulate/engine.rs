@@ -1,14 +1,16 @@
 //! The night, event by event: what is due, what workers do, what AWS gives and takes, and at each tick the same
 //! decision as the scheduler's own.
 
+use super::course::{Course, Moment, Tally};
 use super::crawl::{Attempt, Kept};
-use super::instances::{Instance, Instances, Line};
+use super::image_job::ImageJob;
+use super::instances::{Instances, Line};
 use super::night::{DAY, PipeLoad};
 use super::prices::Prices;
 use super::queues::{CrawlQueue, ImageQueue, Pictures};
 use super::random::{Draw, Random};
 use super::requests::Requests;
-use super::settings::{Settings, Speed};
+use super::settings::Settings;
 use crate::fleet::paces;
 use crate::scaling::{Bounds, desired_workers};
 use feedfleet_fleet::Pacing;
@@ -18,54 +20,8 @@ use std::time::{Duration, Instant};
 
 /// A spot instance is gone so long after its notice.
 const NOTICE_MS: u64 = 120_000;
-/// What an image job takes besides its pictures: receive, receipt, delete.
-const IMAGE_JOB_MS: f64 = 100.0;
 /// A night that has not ended by then never does.
 const LONGEST_MS: u64 = 7 * DAY.as_millis() as u64;
-
-/// What became of the night. Times are in milliseconds after the day's beginning.
-pub(super) struct Course {
-    /// Whether all was done.
-    pub finished: bool,
-    /// When the fleet was as small again as it may be, or the simulation gave up.
-    pub ended: u64,
-    /// When each pipe's run was done and its image jobs sent; none: it was not.
-    pub runs_done: Vec<Option<u64>>,
-    /// When the last picture was done.
-    pub images_done: Option<u64>,
-    /// Every instance there was.
-    pub instances: Vec<Instance>,
-    /// Most instances at once that were there to stay.
-    pub peak: usize,
-    /// What was done, and done again.
-    pub tally: Tally,
-    /// Requests to SQS and S3.
-    pub requests: Requests,
-    /// How it was at each tick.
-    pub samples: Vec<Moment>,
-}
-
-/// What was done, and done again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub rows: u64,
-    pub images: u64,
-    pub interruptions: u64,
-    pub rows_again: u64,
-    pub bytes_again: u64,
-    pub images_again: u64,
-}
-
-/// How it was at one tick.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub at: u64,
-    pub desired: u32,
-    pub workers: usize,
-    pub busy: usize,
-    pub crawls: u64,
-    pub pictures: u64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -374,7 +330,8 @@ impl<'a> Engine<'a> {
         let mut random = Random::of(self.seed, Draw::Instance, self.instances.launched() as u64);
         let kind = self.kinds.get(random.below(self.kinds.len())).copied().unwrap_or_default();
         let on_demand = random.unit() < machines.on_demand;
-        let start_ms = if is_there { 0 } else { machines.start_ms(&mut random) };
+        let start_ms = machines.start_ms(&mut random);
+        let start_ms = if is_there { 0 } else { start_ms };
         let hours = random.exponential() / machines.interruptions_per_hour;
         let number = self.instances.launch(kind, on_demand, self.now);
         self.schedule(self.now + start_ms, Event::Started(number));
@@ -386,11 +343,8 @@ impl<'a> Engine<'a> {
     }
 
     fn image_job(&self, instance: usize, pictures: &Pictures) -> ImageJob {
-        let speed = &self.settings.speed;
-        let load = &self.pipes[pictures.pipe];
-        let kind = &self.prices.instances[self.instances.kind(instance)];
-        let slots = self.settings.workers.image_slots;
-        ImageJob::new(speed, load, slots, kind.cores, pictures.known)
+        let cores = self.prices.instances[self.instances.kind(instance)].cores;
+        ImageJob::new(&self.pipes[pictures.pipe], self.settings, cores, pictures.known)
     }
 
     fn count_requests(&mut self, task: &Task, millis: u64) {
@@ -421,37 +375,5 @@ impl<'a> Engine<'a> {
             requests: self.requests,
             samples: self.samples,
         }
-    }
-}
-
-/// How long the pictures of one message take, one after the other, in milliseconds.
-struct ImageJob {
-    /// One that is there already: a conditional request.
-    known_ms: f64,
-    /// One that is not.
-    new_ms: f64,
-    known: u64,
-}
-
-impl ImageJob {
-    fn new(speed: &Speed, load: &PipeLoad, slots: usize, cores: u32, known: u64) -> Self {
-        let known_ms = load.image.unwrap_or(speed.image).as_secs_f64() * 1_000.0;
-        let cpu_ms = speed.image_cpu.as_secs_f64() * 1_000.0;
-        // With all slots busy, a worker draws no more than its cores can.
-        let least_ms = cpu_ms * slots as f64 / f64::from(cores.max(1));
-        Self { known_ms, new_ms: (known_ms + cpu_ms).max(least_ms), known }
-    }
-
-    fn millis(&self, count: u64) -> u64 {
-        let new = count.saturating_sub(self.known) as f64;
-        let ms = IMAGE_JOB_MS + self.known as f64 * self.known_ms + new * self.new_ms;
-        (ms.round() as u64).max(1)
-    }
-
-    /// How many are done after so long.
-    fn done(&self, after_ms: u64, count: u64) -> u64 {
-        let known_ms = self.known as f64 * self.known_ms;
-        let new = (after_ms as f64 - known_ms).max(0.0) / self.new_ms.max(f64::EPSILON);
-        (self.known + new as u64).min(count)
     }
 }

@@ -9,10 +9,12 @@
 //! `docs/simulate.md` says what is simulated, and what is not.
 
 mod bill;
+mod course;
 mod crawl;
 mod engine;
 #[cfg(test)]
 mod fixture;
+mod image_job;
 mod instances;
 mod night;
 mod outcome;

@@ -1,7 +1,7 @@
 //! What a simulation found, for people and programs.
 
 use super::bill::{Bill, instance_hours, instances_usd};
-use super::engine::{Course, Moment};
+use super::course::{Course, Moment};
 use super::night::{Night, PipeLoad};
 use super::prices::Item;
 use super::requests::Requests;

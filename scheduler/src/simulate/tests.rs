@@ -1,6 +1,7 @@
 //! What holds for every night.
 
-use super::engine::{self, Course};
+use super::course::Course;
+use super::engine;
 use super::night::PipeLoad;
 use super::settings::Settings;
 use super::{Night, Outcome, Work, fixture, simulate};

@@ -118,8 +118,8 @@ fn mistakes_are_told_together_with_file_and_line() {
         assert!(shown.contains(expected), "{expected} is not in\n{shown}");
     }
     let types = read(&NIGHT.replace("\"small\"]", "\"smal\"]"), PRICES).unwrap_err();
-    let expected = "nights/one.toml:10:19: 'smal' is not an instance type of the prices; did you mean 'small'?";
-    assert!(types.contains(expected), "{types}");
+    assert!(types.contains("nights/one.toml:10:19: 'smal' is not an instance type"), "{types}");
+    assert!(types.contains("; did you mean 'small'?"), "{types}");
 }
 
 #[test]
