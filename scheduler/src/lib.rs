@@ -5,6 +5,7 @@
 //! missing. It has no memory of its own, so two schedulers at once do no harm, and one that was down
 //! catches up.
 
+mod damaged;
 pub mod decide;
 mod deps;
 pub mod desk;

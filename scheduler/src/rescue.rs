@@ -1,10 +1,12 @@
 //! Runs whose message is gone: created and never sent, or lost with a queue. They get their message again,
-//! under the same run id.
+//! under the same run id. A run whose report cannot be read gets another report first.
 
 use crate::age;
+use crate::damaged::set_aside;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use feedfleet_model::{PipeName, RunKey};
+use feedfleet_objects::ReportError;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -45,6 +47,12 @@ async fn resend_if_lost(deps: &Deps, run: &RunKey) -> Result<(), IssueError> {
     let report = match reports.load(run).await {
         Ok(Some(report)) if !report.state.is_final() => report,
         Ok(_) => return Ok(()),
+        Err(ReportError::Unreadable { .. }) => {
+            if let Err(e) = set_aside(deps, run).await {
+                tracing::warn!(%run, error = %e, "could not set a damaged report aside, will try again");
+            }
+            return Ok(());
+        }
         Err(e) => {
             deps.complain(&e.to_string());
             return Ok(());
@@ -65,4 +73,67 @@ async fn resend_if_lost(deps: &Deps, run: &RunKey) -> Result<(), IssueError> {
         send(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), run).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, acme, run};
+    use chrono::TimeDelta;
+    use feedfleet_model::report::RunState;
+    use feedfleet_model::{CrawlJob, Job, RunId, RunReport};
+    use feedfleet_queue::{NewMessage, Receive};
+
+    /// Takes a job from the crawl queue, and with it all that the queue knows of it.
+    async fn take(world: &World) -> Option<Job> {
+        let request = Receive { max: 1, visibility: Duration::from_secs(30), wait: Duration::ZERO };
+        let message = world.deps.crawl.receive(request).await.unwrap().pop()?;
+        world.deps.crawl.delete(&message.receipt).await.unwrap();
+        Some(Job::from_body(&message.body).unwrap())
+    }
+
+    /// What a look after this time puts on the queue.
+    async fn look(world: &World, after: TimeDelta) -> Option<Job> {
+        world.pass(after);
+        resend_lost_runs(&world.deps).await;
+        take(world).await
+    }
+
+    fn sending(attempt: u32) -> Option<Job> {
+        Some(Job::Crawl(CrawlJob { pipe: acme(), run: RunId(1), attempt }))
+    }
+
+    /// Promise 1: a run that was created and never sent is sent; one whose message has gone with its queue is sent
+    /// again, under its own number; one that has ended is left alone.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_that_lost_its_message_gets_another() {
+        let world = World::new();
+        world.report(1, RunState::Queued, |_| ()).await;
+        assert_eq!(look(&world, TimeDelta::seconds(9)).await, None, "it may be about to be sent");
+        assert_eq!(look(&world, TimeDelta::seconds(2)).await, sending(1));
+
+        // Taken from the queue, and nobody has it: two leases without a sign of life.
+        let silence = TimeDelta::from_std(world.deps.fleet.leases.visibility * 2).unwrap();
+        assert_eq!(look(&world, silence - TimeDelta::seconds(1)).await, None);
+        assert_eq!(look(&world, TimeDelta::seconds(2)).await, sending(2));
+
+        let end = |report: &mut RunReport| report.state = RunState::Dead;
+        world.deps.reports().update(&run(1), end).await.unwrap();
+        assert_eq!(look(&world, TimeDelta::days(1)).await, None);
+    }
+
+    /// While the queue has messages one of them may be the run's: it is sent again only after hours.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_queue_with_messages_may_have_the_runs() {
+        let world = World::new();
+        let now = world.now();
+        world.report(1, RunState::Running, |report| report.sent_at = Some(now)).await;
+        let other = NewMessage { group: "g".into(), dedup_id: "d".into(), body: "b".into() };
+        world.deps.crawl.send(&[other]).await.unwrap();
+        for (hours, messages) in [(5, 1), (2, 2)] {
+            world.pass(TimeDelta::hours(hours));
+            resend_lost_runs(&world.deps).await;
+            assert_eq!(world.deps.crawl.counts().await.unwrap().visible, messages);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! `feedfleet run`: one run of one pipe, now.
 
-use super::fleet::look;
-use super::pipes::no_such_pipe;
+use super::fleet::processes;
+use super::pipes::{is_configured, no_such_pipe};
 use super::roles::worker_arguments;
 use super::runs::print_report;
 use crate::cli::RunArgs;
@@ -27,7 +27,7 @@ const LOOKS_AFTER_END: u32 = 10;
 /// Issues a run; with `--wait`, follows it to its end.
 pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    if !context.config.pipes.iter().any(|p| p.name == args.pipe) {
+    if !is_configured(&context, &args.pipe) {
         for mistake in context.mistakes.iter() {
             eprintln!("{mistake}");
         }
@@ -163,12 +163,10 @@ impl OwnWorker {
             }
         }
         self.child = None;
-        let queues = context.queues()?;
-        let now = context.clock.now();
-        let view =
-            look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
-        let fleet = view.scheduler.is_some_and(|s| s.bounds.1 > 0);
-        if fleet || !view.workers.is_empty() {
+        let objects = context.objects()?;
+        let (scheduler, workers) = processes(objects.as_ref(), context.clock.now()).await?;
+        let fleet = scheduler.is_some_and(|s| s.bounds.1 > 0);
+        if fleet || !workers.is_empty() {
             return Ok(());
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;

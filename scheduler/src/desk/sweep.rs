@@ -1,5 +1,5 @@
 //! What the scheduler does at the desk by itself, once a minute: letters that a newer run has made pointless are
-//! marked so, what the queues gave up gets a letter, and what was decided on leaves the queues' own lists.
+//! marked so, and what the queues gave up is taken over, with a letter for what has none.
 
 use super::{Desk, DeskError, pointless};
 use crate::deps::Deps;
@@ -10,8 +10,8 @@ use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_queue::{DeadMessage, Queue};
 use std::collections::BTreeSet;
 
-/// Dead letters of a queue that are looked at in one round.
-const DEAD_PER_ROUND: usize = 10_000;
+/// Dead letters of a queue that are looked at in one go.
+const PAGE: usize = 1_000;
 /// The name under which the scheduler decides.
 const SCHEDULER: &str = "scheduler";
 
@@ -22,8 +22,8 @@ pub(crate) async fn tidy(deps: &Deps) {
         tracing::warn!(error = %e, "could not look for superseded dead letters, will try again");
     }
     for (name, queue) in [("crawl", &deps.crawl), ("image", &deps.image)] {
-        if let Err(e) = desk.tidy_queue(name, queue.as_ref()).await {
-            tracing::warn!(queue = name, error = %e, "could not tidy the dead letters, will try again");
+        if let Err(e) = desk.take_over(name, queue.as_ref(), PAGE).await {
+            tracing::warn!(queue = name, error = %e, "could not take over dead letters, will try again");
         }
     }
 }
@@ -61,57 +61,69 @@ impl Desk {
         Ok(())
     }
 
-    /// Brings a queue's own list of dead letters in line with the lasting ones.
-    pub(super) async fn tidy_queue(&self, name: &str, queue: &dyn Queue) -> Result<(), DeskError> {
+    /// Takes over what a queue has given up, a page at a time: each dead message has its letter, and then the queue
+    /// forgets it. Only so does a look come to all of them, for a queue shows its dead letters from the first one
+    /// on, and SQS only those that it happens to come by.
+    pub(super) async fn take_over(
+        &self,
+        name: &str,
+        queue: &dyn Queue,
+        page: usize,
+    ) -> Result<(), DeskError> {
         if queue.counts().await?.dead == 0 {
             return Ok(());
         }
-        for dead in queue.dead(DEAD_PER_ROUND).await? {
-            let job = Job::from_body(&dead.body).ok();
-            let letter =
-                self.letters.load(&DeadLetter::id_of(job.as_ref(), dead.id.as_str())).await;
-            match letter {
-                Ok(letter) => match place(&dead, letter.as_ref()) {
-                    Place::InLine => {}
-                    Place::WithoutLetter => self.letters.keep(&adopted(name, dead, job)).await?,
-                    Place::Settled => {
-                        queue.forget_dead(&dead.id).await?;
-                    }
-                },
-                // A letter that cannot be read: the queue's is the better one, and stays.
-                Err(e) => {
-                    tracing::warn!(queue = name, error = %e, "could not look at a dead letter")
+        // Those that stay in the queue are looked past.
+        let mut stay = 0;
+        loop {
+            let found = queue.dead(stay + page).await?;
+            let is_last = found.len() < stay + page;
+            stay = 0;
+            for dead in found {
+                if !self.take_over_one(name, queue, dead).await? {
+                    stay += 1;
                 }
             }
+            if is_last {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// False: the message stays in the queue.
+    async fn take_over_one(
+        &self,
+        name: &str,
+        queue: &dyn Queue,
+        dead: DeadMessage,
+    ) -> Result<bool, DeskError> {
+        let job = Job::from_body(&dead.body).ok();
+        let id = dead.id.clone();
+        let letter = match self.letters.load(&DeadLetter::id_of(job.as_ref(), id.as_str())).await {
+            Ok(letter) => letter,
+            // A letter that cannot be read: the queue's is the better one, and stays.
+            Err(e) => {
+                tracing::warn!(queue = name, error = %e, "could not look at a dead letter");
+                return Ok(false);
+            }
+        };
+        if is_without_letter(&dead, letter.as_ref()) {
+            self.letters.keep(&adopted(name, dead, job)).await?;
+        }
+        Ok(queue.forget_dead(&id).await?)
     }
 }
 
-/// What a dead message is to the letters.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// Its letter waits.
-    InLine,
-    /// The queue gave it up by itself: no worker wrote a letter.
-    WithoutLetter,
-    /// Its letter was decided on, or is that of a later message of the same job.
-    Settled,
-}
-
-fn place(dead: &DeadMessage, letter: Option<&DeadLetter>) -> Place {
-    let Some(letter) = letter else { return Place::WithoutLetter };
+/// Whether no worker wrote a letter: the queue gave the message up by itself.
+fn is_without_letter(dead: &DeadMessage, letter: Option<&DeadLetter>) -> bool {
+    let Some(letter) = letter else { return true };
     let is_its_own = letter.message_id.as_deref() == Some(dead.id.as_str());
     let decided_at = letter.history.last().map(|last| last.at);
-    match (letter.state, is_its_own) {
-        (LetterState::Waiting, true) => Place::InLine,
-        (LetterState::Waiting, false) | (_, true) => Place::Settled,
-        // A message that the replay sent, given up by the queue.
-        (_, false) if decided_at.is_some_and(|at| moment(dead.died_at_ms) > at) => {
-            Place::WithoutLetter
-        }
-        (_, false) => Place::Settled,
-    }
+    // After the decision, another message of the job: the one that a replay sent. A letter that waits is that of a
+    // later message, or of this one.
+    letter.state != LetterState::Waiting
+        && !is_its_own
+        && decided_at.is_some_and(|at| moment(dead.died_at_ms) > at)
 }
 
 /// The letter of a message that the queue gave up by itself. The run's report stays as it is: the run is sent again

@@ -11,6 +11,7 @@ pub mod diff;
 mod durable;
 pub mod encode;
 pub mod error;
+mod figures;
 mod history;
 pub mod images;
 mod index;
@@ -30,6 +31,7 @@ pub mod writer;
 
 pub use commit::{Change, CommitOutcome, Fence};
 pub use error::CatalogError;
+pub use figures::RunCommit;
 pub use index::{BYTES_PER_ROW, Share};
 pub use schema::TableSpec;
 pub use table::{DataFile, Snapshot, Table};

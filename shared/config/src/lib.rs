@@ -36,3 +36,5 @@ pub use pipe::{
     RenditionFormat, Schedule, Source, SourceLimits, Target, Transform,
 };
 pub use secret::Secret;
+pub use suggest::nearest;
+pub use units::duration;
