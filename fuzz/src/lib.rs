@@ -1,5 +1,5 @@
-//! What the fuzz targets share: pipes made from their text, and feeds read to their end, in one piece and
-//! in several.
+//! What the fuzz targets share: pipes made from their text, what must hold of the mistakes in it, and feeds
+//! read to their end, in one piece and in several.
 
 use feedfleet_config::{ConfigErrors, Pipe, parse_pipe};
 use feedfleet_feed::{Change, Completeness, FeedReader, Hints, ReadStats, Settings, Step};
@@ -27,6 +27,8 @@ additional_image_links = { field = "images", split = "|" }
 category = "category"
 "#;
 
+/// What `${SECRET}` stands for.
+const SECRET: &str = "hunter2";
 /// Bytes that the reader takes from a source at once. Were it another number, no target would fail, but no
 /// feed would lie across two chunks either.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -93,6 +95,26 @@ impl Reading {
 pub fn pipe(text: &str) -> Result<Pipe, ConfigErrors> {
     let name = "fuzz".parse().expect("it is a pipe's name");
     parse_pipe(&name, text, Path::new("/fleet"), &BTreeMap::<String, String>::new())
+}
+
+/// The environment of a configuration whose mistakes are looked at: `SECRET` is set.
+pub fn environment() -> BTreeMap<String, String> {
+    BTreeMap::from([("SECRET".to_owned(), SECRET.to_owned())])
+}
+
+/// There are mistakes in a configuration of this text: each says where it is, and none shows a variable's value.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn assert_told(mistakes: &ConfigErrors, text: &str) {
+    assert!(!mistakes.is_empty());
+    let told = mistakes.to_string();
+    assert!(!told.contains(SECRET) || text.contains(SECRET), "{told}");
+    let lines = text.lines().count() + 1;
+    for mistake in mistakes {
+        assert!(mistake.line <= lines, "line {} of {lines}", mistake.line);
+    }
 }
 
 /// How to read feeds of a pipe with these lines in `[source]`, and this text behind it.

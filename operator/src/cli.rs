@@ -183,18 +183,8 @@ pub enum PipesCommand {
     Pause {
         /// The pipe
         pipe: PipeName,
-        /// Who pauses it, for the record
-        #[arg(
-            long,
-            env = "USER",
-            hide_env_values = true,
-            default_value = "unknown",
-            value_name = "NAME"
-        )]
-        by: String,
-        /// Why, for the record
-        #[arg(long, value_name = "TEXT")]
-        note: Option<String>,
+        #[command(flatten)]
+        signature: Signature,
     },
     /// Let a paused pipe run again
     Resume {
@@ -203,13 +193,9 @@ pub enum PipesCommand {
     },
 }
 
-/// `feedfleet runs approve`, `reject` and `rollback`
-#[derive(Debug, Args)]
-pub struct DecisionArgs {
-    /// The pipe
-    pub pipe: PipeName,
-    /// The run
-    pub run: RunId,
+/// Whose decision it is, and why
+#[derive(Debug, Clone, Args)]
+pub struct Signature {
     /// Who decides, for the record
     #[arg(
         long,
@@ -222,6 +208,17 @@ pub struct DecisionArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
+}
+
+/// `feedfleet runs approve`, `reject` and `rollback`
+#[derive(Debug, Args)]
+pub struct DecisionArgs {
+    /// The pipe
+    pub pipe: PipeName,
+    /// The run
+    pub run: RunId,
+    #[command(flatten)]
+    pub signature: Signature,
     /// Only say what would happen
     #[arg(long)]
     pub dry_run: bool,

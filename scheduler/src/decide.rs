@@ -7,10 +7,12 @@ use crate::desk::Decider;
 use feedfleet_catalog::retire::{Retirement, retire};
 use feedfleet_catalog::{CatalogError, approval_app_id, feed_app_id, rollback_app_id};
 use feedfleet_model::hash::id_hash;
+use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::{Decision, RunState};
-use feedfleet_model::{RunId, RunKey, RunReport, keys};
+use feedfleet_model::{RunId, RunKey, RunReport};
 use feedfleet_objects::{ObjectError, ReportError, read_absences};
 use std::collections::HashSet;
+use tokio::task::{JoinError, spawn_blocking};
 
 /// How an approval ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,14 +93,16 @@ pub enum DecideError {
     /// The run's commit is not in the table.
     #[error("nothing was removed: run {0} is not in the table")]
     NotCommitted(RunKey),
-    /// The list of what was held is not what the report says.
+    /// The list of what was held is not the one that the report names.
     #[error(
-        "nothing was removed: the list of what run {run} held ('{}') has {listed} products, its report \
-         says {held}; to have them worked out anew: feedfleet run {}", keys::held(.run), .run.pipe
+        "nothing was removed: the list of what run {run} held ('{list}') is not the one that the run wrote: it \
+         has {listed} of {held} products; to have them worked out anew: feedfleet run {}", .run.pipe
     )]
     WrongList {
         /// The run.
         run: RunKey,
+        /// The list's key, or what stands in its place.
+        list: String,
         /// Products in the list; 0 where there is no list.
         listed: u64,
         /// Products held by the report.
@@ -113,6 +117,9 @@ pub enum DecideError {
     /// The reports failed.
     #[error(transparent)]
     Reports(#[from] ReportError),
+    /// The thread that worked on the table or the objects did not come to its end.
+    #[error("the work was cut off: {0}")]
+    CutOff(#[from] JoinError),
 }
 
 /// Carries out the removals that a run held.
@@ -135,7 +142,7 @@ pub async fn approve(
         }
         _ => {}
     }
-    let ids = held_ids(deps, run, report.counts.held).await?;
+    let ids = held_ids(deps, run, report.lists.held, report.counts.held).await?;
     let listed = ids.len() as u64;
     if decider.dry_run {
         refuse_if_moved_on(deps, run).await?;
@@ -143,7 +150,7 @@ pub async fn approve(
     }
     claim(deps, run, decider).await?;
     let (table, key) = (deps.catalog.products().clone(), run.clone());
-    let retired = blocking(move || retire(&table, &key.pipe, key.run, &ids)).await?;
+    let retired = spawn_blocking(move || retire(&table, &key.pipe, key.run, &ids)).await??;
     let refused = match retired {
         Retirement::Done { removed, version } => {
             return applied(deps, run, removed, Some(version)).await;
@@ -196,12 +203,7 @@ pub async fn reject(
         }
         None => {}
     }
-    let (table, app_id) = (deps.catalog.products().clone(), approval_app_id(&run.pipe));
-    let approved = blocking(move || match table.snapshot()? {
-        Some(snapshot) => snapshot.fence(&app_id),
-        None => Ok(None),
-    });
-    if approved.await? == Some(run.run.0) {
+    if deps.fence(approval_app_id(&run.pipe)).await?? == Some(run.run.0) {
         return Err(DecideError::CarriedOut(run.clone()));
     }
     if decider.dry_run {
@@ -231,34 +233,44 @@ async fn load(deps: &Deps, run: &RunKey) -> Result<RunReport, DecideError> {
     deps.reports().load(run).await?.ok_or_else(|| DecideError::NoReport(run.clone()))
 }
 
-/// The ids whose removal a run held, hashed. There must be as many as its report says.
-async fn held_ids(deps: &Deps, run: &RunKey, held: u64) -> Result<HashSet<u128>, DecideError> {
-    let (objects, key) = (deps.objects.clone(), keys::held(run));
-    let ids = blocking(move || {
+/// The ids whose removal a run held, hashed: those of the list that its report names, which has its content in its
+/// name.
+async fn held_ids(
+    deps: &Deps,
+    run: &RunKey,
+    list: Option<String>,
+    held: u64,
+) -> Result<HashSet<u128>, DecideError> {
+    let list = list.unwrap_or_else(|| "none".to_owned());
+    let (objects, key) = (deps.objects.clone(), ObjectKey::parse(&list));
+    let (ids, content) = spawn_blocking(move || {
         let mut ids = HashSet::new();
-        read_absences(objects.as_ref(), &key, |id, _| {
-            ids.insert(id_hash(id));
-        })?;
-        Ok::<_, ObjectError>(ids)
+        let content = match key {
+            Some(key) => read_absences(objects.as_ref(), &key, |id, _| {
+                ids.insert(id_hash(id));
+            })?,
+            None => None,
+        };
+        Ok::<_, ObjectError>((ids, content))
     })
-    .await?;
+    .await??;
     let listed = ids.len() as u64;
-    if listed == held {
+    if listed == held && content.is_some_and(|content| keys::held(run, content).as_str() == list) {
         return Ok(ids);
     }
-    Err(DecideError::WrongList { run: run.clone(), listed, held })
+    Err(DecideError::WrongList { run: run.clone(), list, listed, held })
 }
 
 /// What [`retire`] would refuse, for a dry run.
 async fn refuse_if_moved_on(deps: &Deps, run: &RunKey) -> Result<(), DecideError> {
     let (table, pipe) = (deps.catalog.products().clone(), run.pipe.clone());
-    let fences = blocking(move || {
+    let fences = spawn_blocking(move || {
         let Some(snapshot) = table.snapshot()? else { return Ok((None, None)) };
         let feed = snapshot.fence(&feed_app_id(&pipe))?;
         Ok::<_, CatalogError>((feed, snapshot.fence(&rollback_app_id(&pipe))?))
     });
     let this = Some(run.run.0);
-    match fences.await? {
+    match fences.await?? {
         (_, rollback) if rollback > this => Err(DecideError::RolledBack(run.clone())),
         (Some(by), _) if by > run.run.0 => {
             Err(DecideError::MovedOn { run: run.clone(), by: RunId(by) })
@@ -303,13 +315,4 @@ async fn withdraw(deps: &Deps, run: &RunKey) -> Result<(), DecideError> {
 fn decision(deps: &Deps, decider: &Decider, approved: bool) -> Decision {
     let (by, note) = (decider.by.clone(), decider.note.clone());
     Decision { approved, by, at: deps.clock.now(), note }
-}
-
-/// Runs blocking work off the runtime's threads. A panic in it is a panic here.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        // Nobody cancels it, so it panicked.
-        Err(e) => std::panic::resume_unwind(e.into_panic()),
-    }
 }

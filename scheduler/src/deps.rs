@@ -1,14 +1,15 @@
 //! What the scheduler works with.
 
 use crate::metrics::Meters;
-use feedfleet_catalog::Catalog;
+use feedfleet_catalog::{Catalog, CatalogError};
 use feedfleet_config::{Environment, Fleet};
 use feedfleet_model::Clock;
-use feedfleet_objects::{Objects, Reports};
+use feedfleet_objects::{ObjectError, Objects, Reports};
 use feedfleet_queue::Queue;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::{JoinError, spawn_blocking};
 
 /// Everything the scheduler works with. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +42,27 @@ impl Deps {
     /// The run reports.
     pub fn reports(&self) -> Reports {
         Reports::new(self.objects.clone())
+    }
+
+    /// A fence of the product table, as it is now.
+    pub(crate) async fn fence(
+        &self,
+        app_id: String,
+    ) -> Result<Result<Option<i64>, CatalogError>, JoinError> {
+        let table = self.catalog.products().clone();
+        let read = move || match table.snapshot()? {
+            Some(snapshot) => snapshot.fence(&app_id),
+            None => Ok(None),
+        };
+        spawn_blocking(read).await
+    }
+
+    /// Deletes the objects whose key begins so.
+    pub(crate) async fn delete_all(&self, prefix: &str) -> Result<(), ObjectError> {
+        for found in self.objects.list(prefix, None, usize::MAX).await? {
+            self.objects.delete(&found.key).await?;
+        }
+        Ok(())
     }
 
     /// Logs a mistake in the configuration, once and not at every tick.

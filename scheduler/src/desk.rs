@@ -4,15 +4,15 @@
 //! carried out in this order: first what follows from it (a report reopened, a message sent), then the letter is
 //! marked, then the queue's dead letter is forgotten. Cut off in between, the letter still waits, and the same
 //! decision can be made again: nothing is lost, and at worst a job is sent twice, which the table's fence and the
-//! idempotence of image jobs make harmless. A dead letter left behind in the queue is
-//! forgotten by the scheduler's sweep.
+//! idempotence of image jobs make harmless. What is left behind in the queue goes with the scheduler's sweep, which
+//! takes over all that the queues have given up.
 
 mod select;
 mod sweep;
 mod verdict;
 
 pub use select::{Group, Selection, find, groups};
-pub(crate) use sweep::tidy;
+pub(crate) use sweep::{Letters, tidy};
 pub use verdict::{Decider, Verdict};
 
 use crate::deps::Deps;
@@ -69,8 +69,13 @@ pub enum DeskError {
 }
 
 /// What a replay of a dead run would come to.
+#[derive(Debug)]
 enum Prospect {
-    Open,
+    /// It can be sent, if no rollback passes the run over that had not by then.
+    Open {
+        /// [`RunReport::passed_over`] before anybody looked for a pause.
+        passed_over: u32,
+    },
     Pointless(String),
     /// Not now, or not at all.
     Closed(String),
@@ -148,7 +153,7 @@ impl Desk {
             let why = format!("run {newer} of the pipe is newer and replayed too");
             return Ok(Verdict::Left(why));
         }
-        match self.prospect(key).await? {
+        let passed_over = match self.prospect(key).await? {
             Prospect::Closed(why) => return Ok(Verdict::Left(why)),
             Prospect::Pointless(why) => {
                 if !decider.dry_run {
@@ -156,20 +161,35 @@ impl Desk {
                 }
                 return Ok(Verdict::Superseded(why));
             }
-            Prospect::Open => {}
-        }
-        self.replayed.insert(key.pipe.clone(), key.run);
+            Prospect::Open { passed_over } => passed_over,
+        };
         if !decider.dry_run {
-            let now = self.clock.now();
-            // Not dead any more: an earlier replay came as far as this, and the message may be missing.
-            self.reports.update(key, |report| report.reopen(now)).await?;
+            if !self.reopen(key, passed_over).await? {
+                let why = "a rollback of the pipe began while this was looked at; look again";
+                return Ok(Verdict::Left(why.to_owned()));
+            }
             // The deduplication id has the number of the sending in it, so the queue lets it pass.
             send(&self.reports, self.crawl.as_ref(), self.clock.as_ref(), key).await?;
             self.decide(letter, LetterState::Replayed, decider).await?;
         }
+        self.replayed.insert(key.pipe.clone(), key.run);
         Ok(Verdict::Replayed)
     }
 
+    /// Takes a run back from the dead, unless a rollback has passed it over since its prospect was looked at: then
+    /// the answer is false. The comment at `refuse_if_unfinished` in `rollback.rs` says why that is enough.
+    async fn reopen(&self, key: &RunKey, passed_over: u32) -> Result<bool, DeskError> {
+        let now = self.clock.now();
+        let reopened = self.reports.update(key, |report| {
+            // It may not be dead any more: an earlier replay came as far as this, and the message may be missing.
+            if report.passed_over == passed_over {
+                report.reopen(now);
+            }
+        });
+        Ok(reopened.await?.passed_over == passed_over)
+    }
+
+    /// The report is loaded before the look for a pause: a rollback rests on that.
     async fn prospect(&self, key: &RunKey) -> Result<Prospect, DeskError> {
         let fences = self.fences(BTreeSet::from([key.pipe.clone()])).await?;
         let report = self.reports.load(key).await?;
@@ -177,10 +197,10 @@ impl Desk {
             return Ok(Prospect::Pointless(why));
         }
         let pipe = &key.pipe;
-        if report.is_none() {
+        let Some(RunReport { passed_over, .. }) = report else {
             let why = format!("its report has gone; begin another run: feedfleet run {pipe}");
             return Ok(Prospect::Closed(why));
-        }
+        };
         if let Some(pause) = paused(self.objects.as_ref(), pipe).await? {
             let why = format!(
                 "the pipe is paused {pause}; to let it run again: feedfleet pipes resume {pipe}"
@@ -201,7 +221,7 @@ impl Desk {
                 )));
             }
         }
-        Ok(Prospect::Open)
+        Ok(Prospect::Open { passed_over })
     }
 
     /// Marks run and letter as superseded, the run first: a letter that waits is looked at again.

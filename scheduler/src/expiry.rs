@@ -23,6 +23,7 @@ pub(crate) async fn expire(deps: &Deps, now: DateTime<Utc>) {
     let expired = [
         ("raw snapshots", past.raw_snapshots().await),
         ("reports", past.reports().await),
+        ("copies of damaged reports", past.damaged().await),
         ("dead letters", past.dead_letters().await),
         ("receipts", past.receipts().await),
         ("unfinished writes", past.unfinished_writes().await),
@@ -185,10 +186,22 @@ impl Past<'_> {
 
     /// The report goes last: as long as it is there, the rest is found again.
     async fn expire_run(&self, run: &RunKey) -> Result<(), ReportError> {
-        for key in [keys::held(run), keys::absent(run), keys::report(run)] {
-            self.deps.objects.delete(&key).await?;
+        for lists in [keys::held_by(run), keys::absent_from(run)] {
+            self.deps.delete_all(&lists).await?;
         }
-        Ok(())
+        Ok(self.deps.objects.delete(&keys::report(run)).await?)
+    }
+
+    /// Copies of what could not be read: as old as reports may become.
+    async fn damaged(&self) -> Result<u64, ReportError> {
+        let mut expired = 0;
+        for entry in self.list(keys::DAMAGED).await? {
+            if self.is_older(&entry, self.deps.fleet.keep.reports) {
+                self.deps.objects.delete(&entry.key).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
     }
 
     /// Those that an operator, or a newer run, has decided. One that waits stays for as long as it takes.

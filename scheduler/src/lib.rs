@@ -5,6 +5,7 @@
 //! missing. It has no memory of its own, so two schedulers at once do no harm, and one that was down
 //! catches up.
 
+mod damaged;
 pub mod decide;
 mod deps;
 pub mod desk;
@@ -21,6 +22,7 @@ mod pictures;
 mod rescue;
 pub mod rollback;
 pub mod scaling;
+mod seen;
 mod share;
 pub mod simulate;
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use metrics::Meters;
 use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_config::{Config, FleetBackend};
 use feedfleet_fleet::Fleet;
+use fleet::Look;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +45,10 @@ use tokio_util::sync::CancellationToken;
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between looks for runs that lost their message.
 const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
-/// The same where all reports are listed from a store that is paid for by the request.
+/// The same where all reports are listed from a store that is paid for by the request; and while no run is under way
+/// there.
 const CLUSTER_RESCUE_INTERVAL: Duration = Duration::from_secs(60);
+const QUIET_RESCUE_INTERVAL: Duration = Duration::from_secs(600);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -52,13 +57,16 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
     let has_fleet = fleet.is_some();
     let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = upkeep::keep(&deps, &shutdown);
-    let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
-    let finals = rescue::Finals::default();
-    let rescue_interval = match deps.fleet.fleet {
-        FleetBackend::Processes => RESCUE_INTERVAL,
-        FleetBackend::AutoScaling { .. } => CLUSTER_RESCUE_INTERVAL,
+    let letters = desk::Letters::default();
+    let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps, &letters));
+    let (rescue_interval, watch) = match deps.fleet.fleet {
+        FleetBackend::Processes => (RESCUE_INTERVAL, rescue::Watch::default()),
+        FleetBackend::AutoScaling { .. } => {
+            let watch = rescue::Watch::with_quiet_interval(QUIET_RESCUE_INTERVAL);
+            (CLUSTER_RESCUE_INTERVAL, watch)
+        }
     };
-    let rescue = every(rescue_interval, &shutdown, || rescue::resend_lost_runs(&deps, &finals));
+    let rescue = every(rescue_interval, &shutdown, || rescue::resend_lost_runs(&deps, &watch));
     let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
     let issuing = issue_due_runs(&deps, &shutdown);
     // On its own: however long the others take, the fleet follows the work.
@@ -69,6 +77,9 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
                 continue;
             }
             let look = fleet::tick(&deps, fleet.as_deref_mut()).await;
+            if look.as_ref().is_some_and(Look::has_crawls) {
+                watch.stir();
+            }
             if let Some(meters) = &deps.meters {
                 meters.note_tick(deps.clock.now(), look);
             }

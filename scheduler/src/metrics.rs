@@ -1,8 +1,8 @@
 //! Figures for alarms and dashboards, once a minute.
 //!
 //! Nothing is read for them that the other duties do not read anyway: the tick looks at queues and fleet, the
-//! search for lost runs reads the reports that change, and the folding of receipts sees every picture. Each notes
-//! what it saw in the [`Meters`], and a publication takes it from there.
+//! search for lost runs reads the reports that change, the desk knows the dead letters that wait, and the folding of
+//! receipts sees every picture. Each notes what it saw in the [`Meters`], and a publication takes it from there.
 //!
 //! Two schedulers at once publish both: levels are the same twice, and counts are double while it lasts.
 
@@ -28,6 +28,8 @@ const LATE_AFTER: TimeDelta = TimeDelta::hours(6);
 const TICKS_MISSED: u32 = 3;
 /// Values of one metric in one publication, as many as CloudWatch takes.
 const MAX_VALUES: usize = 150;
+/// The queues, as figures name them.
+const QUEUES: [&str; 2] = ["crawl", "image"];
 /// What lies between two ticks is paid for; a longer gap is one in which the machine slept.
 const LONGEST_TICK: TimeDelta = TimeDelta::minutes(5);
 
@@ -63,6 +65,11 @@ impl Meters {
     /// Of what was noted of runs, only these matter from now on.
     pub(crate) fn keep_runs(&self, runs: &BTreeSet<RunKey>) {
         self.lock().runs.retain(|run, _| runs.contains(run));
+    }
+
+    /// Dead letters that wait for a decision, by the queue that their job was on.
+    pub(crate) fn note_dead(&self, waiting: &BTreeMap<String, u64>) {
+        self.lock().dead = Some(waiting.clone());
     }
 
     /// Pictures that were looked at, once their receipts are folded.
@@ -106,6 +113,8 @@ struct Ledger {
     /// What the last tick saw, for a minute without one.
     last: Vec<(Level, f64)>,
     runs: BTreeMap<RunKey, Seen>,
+    /// Dead letters that wait; none before the desk was looked at.
+    dead: Option<BTreeMap<String, u64>>,
     counters: Counters,
 }
 
@@ -115,12 +124,11 @@ type Level = (&'static str, Option<&'static str>);
 /// The levels that a tick saw.
 fn levels(look: &Look) -> Vec<(Level, f64)> {
     let mut levels = vec![((names::DESIRED, None), f64::from(look.desired))];
-    for (queue, counts) in [("crawl", &look.crawl), ("image", &look.image)] {
+    for (queue, counts) in QUEUES.into_iter().zip([&look.crawl, &look.image]) {
         let mut level = |name, value: f64| levels.push(((name, Some(queue)), value));
         level(names::VISIBLE, counts.visible as f64);
         level(names::IN_FLIGHT, counts.in_flight as f64);
         level(names::RUNNABLE_GROUPS, counts.runnable_groups as f64);
-        level(names::DEAD, counts.dead as f64);
         if let Some(age) = counts.oldest_age {
             level(names::OLDEST_AGE, age.as_secs_f64());
         }
@@ -199,6 +207,7 @@ impl Ledger {
             levels: BTreeMap::new(),
             last: Vec::new(),
             runs: BTreeMap::new(),
+            dead: None,
             counters: Counters::default(),
         }
     }
@@ -281,6 +290,13 @@ impl Ledger {
             let dimension = queue.map(|queue| (names::QUEUE, queue.to_owned()));
             let unit = if name == names::OLDEST_AGE { Unit::Seconds } else { Unit::Count };
             data.push(name, dimension, values, unit);
+        }
+        if let Some(waiting) = &self.dead {
+            for queue in QUEUES {
+                let dead = waiting.get(queue).copied().unwrap_or_default();
+                let dimension = Some((names::QUEUE, queue.to_owned()));
+                data.push(names::DEAD, dimension, vec![dead as f64], Unit::Count);
+            }
         }
         let late = self.runs.iter().filter(|(key, seen)| seen.is_late(key, now, config)).count();
         data.level(names::HELD_RUNS, self.held() as f64);

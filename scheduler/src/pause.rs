@@ -5,9 +5,12 @@
 use chrono::{DateTime, Utc};
 use feedfleet_model::{PipeName, RunId, keys, text};
 use feedfleet_objects::reports::{from_json, to_json};
-use feedfleet_objects::{Expected, Objects, PutOutcome, ReportError};
+use feedfleet_objects::{Expected, ObjectError, Objects, PutOutcome, ReportError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// Rounds in which a write may lose to others.
+const MAX_ROUNDS: usize = 50;
 
 /// Why a pipe does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,14 +21,20 @@ pub struct Pause {
     pub by: String,
     /// Why, in that person's words.
     pub note: Option<String>,
-    /// The rollback that it was paused for.
+    /// What the last rollback did since. Whoever asked for it need not be the one who paused the pipe.
     #[serde(default)]
     pub rolled_back: Option<RolledBack>,
 }
 
 /// What a rollback did to a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolledBack {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who asked for it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub note: Option<String>,
     /// The run that the pipe was put back to.
     pub to: RunId,
     /// The table's version that says so; none when the pipe was so already.
@@ -40,12 +49,34 @@ pub struct RolledBack {
 
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.at.format("%Y-%m-%d %H:%M:%S UTC");
-        write!(f, "since {at} by {}", text::printable(&self.by))?;
-        if let Some(back) = &self.rolled_back {
-            write!(f, ", rolled back to run {}", back.to)?;
+        let Self { at, by, note, rolled_back } = self;
+        write!(f, "since {}", Signed { at: *at, by, note: note.as_deref() })?;
+        match rolled_back {
+            None => Ok(()),
+            // Paused for it.
+            Some(RolledBack { to, by: theirs, note: why, .. }) if theirs == by && why == note => {
+                write!(f, ", rolled back to run {to}")
+            }
+            Some(RolledBack { at, by, note, to, .. }) => {
+                let signed = Signed { at: *at, by, note: note.as_deref() };
+                write!(f, ", rolled back to run {to} at {signed}")
+            }
         }
-        match &self.note {
+    }
+}
+
+/// When, by whom and why.
+struct Signed<'a> {
+    at: DateTime<Utc>,
+    by: &'a str,
+    note: Option<&'a str>,
+}
+
+impl fmt::Display for Signed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.format("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "{at} by {}", text::printable(self.by))?;
+        match self.note {
             Some(note) => write!(f, " ({})", text::printable(note)),
             None => Ok(()),
         }
@@ -72,6 +103,39 @@ pub async fn pause(
     Ok(outcome != PutOutcome::Lost)
 }
 
+/// Notes in a pipe's pause what a rollback did. Who paused the pipe first, and why, stays. A pipe that was let run
+/// meanwhile is paused again, or its next run would bring back what was wrong.
+pub async fn note_rollback(
+    objects: &dyn Objects,
+    pipe: &PipeName,
+    did: &RolledBack,
+) -> Result<(), ReportError> {
+    let key = keys::paused(pipe);
+    for _ in 0..MAX_ROUNDS {
+        let (earlier, expected) = match objects.get(&key).await? {
+            // One that cannot be read has no record to keep.
+            Some(object) => {
+                let earlier = from_json::<Pause>(&key, &object.bytes).ok();
+                (earlier, Expected::Version(object.version))
+            }
+            None => (None, Expected::Absent),
+        };
+        let new =
+            || Pause { at: did.at, by: did.by.clone(), note: did.note.clone(), rolled_back: None };
+        let mut said = earlier.unwrap_or_else(new);
+        // A rollback that found the pipe as it should be may be the second try of the one that did it.
+        let is_told = said.rolled_back.as_ref().is_some_and(|earlier| earlier.to == did.to);
+        if is_told && did.version.is_none() {
+            return Ok(());
+        }
+        said.rolled_back = Some(did.clone());
+        if objects.put_if(&key, to_json(&said), expected).await? != PutOutcome::Lost {
+            return Ok(());
+        }
+    }
+    Err(ObjectError::contended(&key).into())
+}
+
 /// Lets a pipe run again. False: it was not paused.
 pub async fn resume(objects: &dyn Objects, pipe: &PipeName) -> Result<bool, ReportError> {
     let key = keys::paused(pipe);
@@ -91,6 +155,12 @@ mod tests {
         Pause { at, by: name.to_owned(), note: None, rolled_back: None }
     }
 
+    fn rollback(by: &str, note: &str, to: i64, version: Option<u64>) -> RolledBack {
+        let at = DateTime::from_timestamp(1_700_000_060, 0).unwrap();
+        let (by, note, to) = (by.to_owned(), Some(note.to_owned()), RunId(to));
+        RolledBack { at, by, note, to, version, put_back: 1, taken_out: 2, live: 3 }
+    }
+
     #[tokio::test]
     async fn the_first_pause_stays_until_it_is_lifted() {
         let folder = tempfile::tempdir().unwrap();
@@ -106,14 +176,50 @@ mod tests {
         assert_eq!(paused(&objects, &pipe).await.unwrap(), None);
     }
 
+    #[tokio::test]
+    async fn a_rollback_is_noted_beside_who_paused_the_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FolderObjects::open(folder.path()).unwrap();
+        let pipe: PipeName = "acme".parse().unwrap();
+        assert!(pause(&objects, &pipe, &by("bob")).await.unwrap());
+        let did = rollback("ada", "all cost 1", 7, Some(12));
+        note_rollback(&objects, &pipe, &did).await.unwrap();
+        let noted = Pause { rolled_back: Some(did), ..by("bob") };
+        assert_eq!(paused(&objects, &pipe).await.unwrap(), Some(noted.clone()));
+
+        // The same once more finds nothing to do; another one does.
+        note_rollback(&objects, &pipe, &rollback("cid", "sure?", 7, None)).await.unwrap();
+        assert_eq!(paused(&objects, &pipe).await.unwrap(), Some(noted));
+        let other = rollback("cid", "farther", 5, Some(13));
+        note_rollback(&objects, &pipe, &other).await.unwrap();
+        let noted = Pause { rolled_back: Some(other), ..by("bob") };
+        assert_eq!(paused(&objects, &pipe).await.unwrap(), Some(noted));
+
+        // Neither a pause that was lifted nor one that is damaged leaves the pipe running.
+        for damaged in [false, true] {
+            assert!(resume(&objects, &pipe).await.unwrap());
+            if damaged {
+                objects.put(&keys::paused(&pipe), "{".into()).await.unwrap();
+            }
+            let did = rollback("ada", "all cost 1", 7, None);
+            note_rollback(&objects, &pipe, &did).await.unwrap();
+            let said = paused(&objects, &pipe).await.unwrap().unwrap();
+            assert_eq!((said.by.as_str(), said.rolled_back), ("ada", Some(did)));
+        }
+    }
+
     #[test]
     fn a_pause_says_who_when_and_why() {
-        let mut pause = by("ada\u{1b}[31m");
+        let pause = by("ada\u{1b}[31m");
         assert_eq!(pause.to_string(), "since 2023-11-14 22:13:20 UTC by ada\\u{1b}[31m");
+        let mut pause = by("ada");
         pause.note = Some("bad feed".to_owned());
-        let (put_back, taken_out) = (1, 2);
-        let to = RunId(7);
-        pause.rolled_back = Some(RolledBack { to, version: None, put_back, taken_out, live: 3 });
-        assert!(pause.to_string().ends_with(", rolled back to run 7 (bad feed)"), "{pause}");
+        pause.rolled_back = Some(rollback("ada", "bad feed", 7, None));
+        let text = "since 2023-11-14 22:13:20 UTC by ada (bad feed), rolled back to run 7";
+        assert_eq!(pause.to_string(), text);
+        pause.rolled_back = Some(rollback("bob", "all cost 1", 5, None));
+        let text = "since 2023-11-14 22:13:20 UTC by ada (bad feed), rolled back to run 5 at \
+                    2023-11-14 22:14:20 UTC by bob (all cost 1)";
+        assert_eq!(pause.to_string(), text);
     }
 }

@@ -1,12 +1,15 @@
 //! Runs whose message is gone: created and never sent, or lost with a queue. They get their message again,
-//! under the same run id.
+//! under the same run id. A run whose report cannot be read gets another report first.
 
 use crate::age;
+use crate::damaged::set_aside;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
+use crate::seen::Seen;
+use chrono::{DateTime, Utc};
 use feedfleet_model::{PipeName, RunKey, keys};
 use feedfleet_objects::ReportError;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -19,39 +22,50 @@ const RUNS_LOOKED_AT: usize = 3;
 /// Without a sign of life for this long, a run's message is sent again even if the queue has others.
 const LONGEST_SILENCE: Duration = Duration::from_secs(6 * 3600);
 
-/// A report that was final when it was read need not be read again while it is as it was. A store may tell the
-/// time of a write by the second: only what was written this long before it was read is known for good, for
-/// whatever is written then has another time.
-const UNCHANGED_FOR: Duration = Duration::from_secs(60);
-
-/// When the reports that are final had been written.
+/// What the search for lost runs remembers. All reports are listed for it, a thousand with each request: that is
+/// fewer requests than one for each pipe's newest, and still not for nothing.
 #[derive(Default)]
-pub(crate) struct Finals(Mutex<HashMap<RunKey, SystemTime>>);
+pub(crate) struct Watch {
+    /// Runs that have ended.
+    finals: Seen<RunKey, ()>,
+    /// While it is quiet, reports are listed once in so long.
+    quiet_interval: Duration,
+    /// When the last listing was, if all runs in it had ended, and nothing has been on the queue of crawls since.
+    quiet_since: Mutex<Option<DateTime<Utc>>>,
+}
 
-impl Finals {
-    fn has(&self, run: &RunKey, written: SystemTime) -> bool {
-        let finals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        finals.get(run).is_some_and(|then| *then == written)
+impl Watch {
+    /// For a store whose listings are paid for. By default they are not, and quiet changes nothing.
+    pub(crate) fn with_quiet_interval(quiet_interval: Duration) -> Self {
+        Self { quiet_interval, ..Self::default() }
     }
 
-    fn add(&self, run: &RunKey, written: SystemTime) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), written);
+    /// Something is on the queue of crawls: it is not quiet.
+    pub(crate) fn stir(&self) {
+        self.set_quiet(None);
     }
 
-    fn keep(&self, runs: &BTreeSet<RunKey>) {
-        let mut finals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        finals.retain(|run, _| runs.contains(run));
+    fn set_quiet(&self, since: Option<DateTime<Utc>>) {
+        *self.quiet_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn is_quiet(&self, now: DateTime<Utc>) -> bool {
+        let since = *self.quiet_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| age(now, since) < self.quiet_interval)
     }
 }
 
-/// Looks at the newest runs of every pipe that has any, but for those that are known to be `finals`.
-pub(crate) async fn resend_lost_runs(deps: &Deps, finals: &Finals) {
-    if let Err(e) = try_resend(deps, finals).await {
+/// Looks at the newest runs of every pipe that has any, but for those that are known to have ended.
+pub(crate) async fn resend_lost_runs(deps: &Deps, watch: &Watch) {
+    if watch.is_quiet(deps.clock.now()) {
+        return;
+    }
+    if let Err(e) = try_resend(deps, watch).await {
         tracing::warn!(error = %e, "could not look for lost runs, will try again");
     }
 }
 
-async fn try_resend(deps: &Deps, finals: &Finals) -> Result<(), IssueError> {
+async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
     let mut newest: BTreeMap<PipeName, VecDeque<(RunKey, SystemTime)>> = BTreeMap::new();
     let listed = deps.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await;
     for entry in listed.map_err(ReportError::from)? {
@@ -64,16 +78,19 @@ async fn try_resend(deps: &Deps, finals: &Finals) -> Result<(), IssueError> {
     }
     let looked_at: BTreeSet<RunKey> =
         newest.values().flatten().map(|(run, _)| run.clone()).collect();
-    finals.keep(&looked_at);
+    watch.finals.keep(|run| looked_at.contains(run));
     if let Some(meters) = &deps.meters {
         meters.keep_runs(&looked_at);
     }
+    let mut is_quiet = true;
     // The oldest first: so they go to their queue.
     for (run, written) in newest.into_values().flatten() {
-        if !finals.has(&run, written) {
-            resend_if_lost(deps, &run, written, finals).await?;
+        if watch.finals.get(&run, written, deps.clock.now()).is_none() {
+            is_quiet = false;
+            resend_if_lost(deps, &run, written, watch).await?;
         }
     }
+    watch.set_quiet(is_quiet.then(|| deps.clock.now()));
     Ok(())
 }
 
@@ -81,12 +98,18 @@ async fn resend_if_lost(
     deps: &Deps,
     run: &RunKey,
     written: SystemTime,
-    finals: &Finals,
+    watch: &Watch,
 ) -> Result<(), IssueError> {
     let reports = deps.reports();
     let report = match reports.load(run).await {
         Ok(Some(report)) => report,
         Ok(None) => return Ok(()),
+        Err(ReportError::Unreadable { .. }) => {
+            if let Err(e) = set_aside(deps, run).await {
+                tracing::warn!(%run, error = %e, "could not set a damaged report aside, will try again");
+            }
+            return Ok(());
+        }
         Err(e) => {
             deps.complain(&e.to_string());
             return Ok(());
@@ -96,9 +119,7 @@ async fn resend_if_lost(
         meters.note_run(&report);
     }
     if report.state.is_final() {
-        if age(deps.clock.now(), written.into()) >= UNCHANGED_FOR {
-            finals.add(run, written);
-        }
+        watch.finals.note(run.clone(), written, deps.clock.now(), ());
         return Ok(());
     }
     let silent = age(deps.clock.now(), report.updated_at);
@@ -116,4 +137,96 @@ async fn resend_if_lost(
         send(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), run).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, acme, run};
+    use chrono::TimeDelta;
+    use feedfleet_model::report::RunState;
+    use feedfleet_model::{CrawlJob, Job, RunId, RunReport};
+    use feedfleet_queue::{NewMessage, Receive};
+
+    /// Takes a job from the crawl queue, and with it all that the queue knows of it.
+    async fn take(world: &World) -> Option<Job> {
+        let request = Receive { max: 1, visibility: Duration::from_secs(30), wait: Duration::ZERO };
+        let message = world.deps.crawl.receive(request).await.unwrap().pop()?;
+        world.deps.crawl.delete(&message.receipt).await.unwrap();
+        Some(Job::from_body(&message.body).unwrap())
+    }
+
+    /// What a look after this time puts on the queue.
+    async fn look(world: &World, after: TimeDelta) -> Option<Job> {
+        world.pass(after);
+        resend_lost_runs(&world.deps, &Watch::default()).await;
+        take(world).await
+    }
+
+    fn sending(attempt: u32) -> Option<Job> {
+        Some(Job::Crawl(CrawlJob { pipe: acme(), run: RunId(1), attempt }))
+    }
+
+    /// Promise 1: a run that was created and never sent is sent; one whose message has gone with its queue is sent
+    /// again, under its own number; one that has ended is left alone.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_that_lost_its_message_gets_another() {
+        let world = World::new();
+        world.report(1, RunState::Queued, |_| ()).await;
+        assert_eq!(look(&world, TimeDelta::seconds(9)).await, None, "it may be about to be sent");
+        assert_eq!(look(&world, TimeDelta::seconds(2)).await, sending(1));
+
+        // Taken from the queue, and nobody has it: two leases without a sign of life.
+        let silence = TimeDelta::from_std(world.deps.fleet.leases.visibility * 2).unwrap();
+        assert_eq!(look(&world, silence - TimeDelta::seconds(1)).await, None);
+        assert_eq!(look(&world, TimeDelta::seconds(2)).await, sending(2));
+
+        let end = |report: &mut RunReport| report.state = RunState::Dead;
+        world.deps.reports().update(&run(1), end).await.unwrap();
+        assert_eq!(look(&world, TimeDelta::days(1)).await, None);
+    }
+
+    /// Where listings are paid for, and every run has ended, reports are listed once in a while, or when a crawl is on
+    /// its queue.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn while_it_is_quiet_reports_are_listed_rarely() {
+        let world = World::new();
+        let watch = Watch::with_quiet_interval(Duration::from_secs(600));
+        resend_lost_runs(&world.deps, &watch).await;
+        world.report(1, RunState::Queued, |_| ()).await;
+        world.pass(TimeDelta::seconds(11));
+        resend_lost_runs(&world.deps, &watch).await;
+        assert_eq!(take(&world).await, None);
+        watch.stir();
+        resend_lost_runs(&world.deps, &watch).await;
+        assert_eq!(take(&world).await, sending(1));
+        // A run that has not ended is no quiet.
+        world.pass(TimeDelta::days(1));
+        resend_lost_runs(&world.deps, &watch).await;
+        assert_eq!(take(&world).await, sending(2));
+
+        let end = |report: &mut RunReport| report.state = RunState::Dead;
+        world.deps.reports().update(&run(1), end).await.unwrap();
+        for _ in 0..2 {
+            resend_lost_runs(&world.deps, &watch).await;
+        }
+        assert!(watch.is_quiet(world.now()));
+        world.pass(TimeDelta::seconds(600));
+        assert!(!watch.is_quiet(world.now()));
+    }
+
+    /// While the queue has messages one of them may be the run's: it is sent again only after hours.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_queue_with_messages_may_have_the_runs() {
+        let world = World::new();
+        let now = world.now();
+        world.report(1, RunState::Running, |report| report.sent_at = Some(now)).await;
+        let other = NewMessage { group: "g".into(), dedup_id: "d".into(), body: "b".into() };
+        world.deps.crawl.send(&[other]).await.unwrap();
+        for (hours, messages) in [(5, 1), (2, 2)] {
+            world.pass(TimeDelta::hours(hours));
+            resend_lost_runs(&world.deps, &Watch::default()).await;
+            assert_eq!(world.deps.crawl.counts().await.unwrap().visible, messages);
+        }
+    }
 }

@@ -1,16 +1,15 @@
 //! Rolling a pipe back: its rows become what they were after an earlier run, by a new commit, and the pipe is
 //! paused, or its next run would bring back what was wrong. Other pipes are untouched.
 
-use crate::decide::blocking;
 use crate::deps::Deps;
 use crate::desk::Decider;
-use crate::pause::{Pause, RolledBack, pause, resume};
-use feedfleet_catalog::restore::{RestoreError, RestorePlan, plan_restore, restore};
+use crate::pause::{Pause, RolledBack, note_rollback, pause};
+use feedfleet_catalog::restore::{RestoreError, RestorePlan, Restored, plan_restore, restore};
 use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunId, RunKey, keys};
-use feedfleet_objects::reports::to_json;
 use feedfleet_objects::{ObjectError, ReportError};
+use tokio::task::{JoinError, spawn_blocking};
 
 /// What a rollback did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +22,13 @@ pub struct Rollback {
     pub issued_meanwhile: Option<RunKey>,
 }
 
-/// Why a pipe was not rolled back.
+/// Why a pipe was not rolled back, or not to the end. What follows the pause says that the pipe is paused.
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
     /// A run of the pipe has not ended.
     #[error(
-        "nothing was changed: run {run} is {} and must end first{}", .state.word(), paused_words(*.is_paused)
+        "nothing was changed: run {run} is {} and must end first{}", .state.word(),
+        paused_words(.run, *.is_paused)
     )]
     Unfinished {
         /// That run.
@@ -50,7 +50,19 @@ pub enum RollbackError {
         /// The pipe.
         pipe: PipeName,
         /// Why.
-        why: Box<RestoreError>,
+        why: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The rows are back, and what comes after that failed.
+    #[error(
+        "'{}' is as it was after run {} and stays paused, but not all of it could be noted: {why}; to have \
+         that done: feedfleet runs rollback {} {}; once its source is right: feedfleet pipes resume {}",
+        .run.pipe, .run.run, .run.pipe, .run.run, .run.pipe
+    )]
+    NotNoted {
+        /// The run that the pipe was put back to.
+        run: RunKey,
+        /// Why.
+        why: ReportError,
     },
     /// The table failed.
     #[error(transparent)]
@@ -61,87 +73,133 @@ pub enum RollbackError {
     /// The reports failed.
     #[error(transparent)]
     Reports(#[from] ReportError),
+    /// The thread that worked on the table did not come to its end.
+    #[error("the work on the table was cut off: {0}")]
+    CutOff(#[from] JoinError),
 }
 
-fn paused_words(is_paused: bool) -> &'static str {
-    if is_paused { "; the pipe is paused, so no other follows: roll it back then" } else { "" }
+impl RollbackError {
+    /// The same, of a pipe that has been paused.
+    fn of_paused(self, pipe: &PipeName) -> Self {
+        let pipe = pipe.clone();
+        match self {
+            Self::Unfinished { .. } | Self::Failed { .. } | Self::NotNoted { .. } => self,
+            Self::Impossible(why) => Self::Failed { pipe, why },
+            Self::Catalog(_) | Self::Objects(_) | Self::Reports(_) | Self::CutOff(_) => {
+                Self::Failed { pipe, why: Box::new(self) }
+            }
+        }
+    }
 }
 
-/// Puts a pipe back as it was after `run`, and pauses it.
+fn paused_words(run: &RunKey, is_paused: bool) -> String {
+    if !is_paused {
+        return String::new();
+    }
+    format!(
+        "; the pipe is paused, so no other follows: roll it back then, or let it run as it is: feedfleet \
+         pipes resume {}",
+        run.pipe
+    )
+}
+
+/// Puts a pipe back as it was after `run`, and pauses it. Who paused it before, and why, stays on record.
 pub async fn roll_back(
     deps: &Deps,
     run: &RunKey,
     decider: &Decider,
 ) -> Result<Rollback, RollbackError> {
-    let RunKey { pipe, run: to } = run;
+    let (table, key) = (deps.catalog.products().clone(), run.clone());
+    // What cannot be put back is told before anything is done.
+    let plan = spawn_blocking(move || plan_restore(&table, &key.pipe, key.run)).await?;
+    let plan = plan.map_err(impossible)?;
     if decider.dry_run {
-        refuse_if_unfinished(deps, pipe, false).await?;
-        let plan = plan(deps, run).await.map_err(impossible)?;
+        refuse_if_unfinished(deps, &run.pipe, false).await?;
         return Ok(Rollback { plan, version: None, issued_meanwhile: None });
     }
-    let objects = deps.objects.as_ref();
-    // The pause comes first: a run that is issued after the look for unfinished ones would load what the
-    // rollback takes out.
+    // The pause comes before the look for unfinished runs: one that is issued after that look would load what
+    // the rollback takes out.
     let said = Pause {
         at: deps.clock.now(),
         by: decider.by.clone(),
         note: decider.note.clone(),
         rolled_back: None,
     };
-    let newly_paused = pause(objects, pipe, &said).await?;
-    let newest = refuse_if_unfinished(deps, pipe, true).await?;
-    if let Err(why) = plan(deps, run).await {
-        if newly_paused {
-            resume(objects, pipe).await?;
-        }
-        return Err(impossible(why));
-    }
-    forget_last_reading(deps, pipe).await?;
-    let (table, name, to) = (deps.catalog.products().clone(), pipe.clone(), *to);
-    let restored = blocking(move || restore(&table, &name, to)).await;
-    let restored =
-        restored.map_err(|why| RollbackError::Failed { pipe: pipe.clone(), why: Box::new(why) })?;
-    let plan = restored.plan;
-    let done = RolledBack {
-        to,
-        version: restored.version,
-        put_back: plan.put_back,
-        taken_out: plan.taken_out,
-        live: plan.live_after(),
-    };
-    let said = Pause { rolled_back: Some(done), ..said };
-    objects.put(&keys::paused(pipe), to_json(&said)).await?;
+    pause(deps.objects.as_ref(), &run.pipe, &said).await?;
+    roll_back_paused(deps, run, decider).await.map_err(|why| why.of_paused(&run.pipe))
+}
+
+async fn roll_back_paused(
+    deps: &Deps,
+    run: &RunKey,
+    decider: &Decider,
+) -> Result<Rollback, RollbackError> {
+    let newest = refuse_if_unfinished(deps, &run.pipe, true).await?;
+    forget_last_reading(deps, &run.pipe).await?;
+    let (table, key) = (deps.catalog.products().clone(), run.clone());
+    let restored = spawn_blocking(move || restore(&table, &key.pipe, key.run)).await?;
+    let Restored { plan, version } = restored.map_err(impossible)?;
     tracing::info!(
         run = %run, put_back = plan.put_back, taken_out = plan.taken_out, stays = plan.stays,
         "pipe rolled back and paused"
     );
+    let did = RolledBack {
+        at: deps.clock.now(),
+        by: decider.by.clone(),
+        note: decider.note.clone(),
+        to: run.run,
+        version,
+        put_back: plan.put_back,
+        taken_out: plan.taken_out,
+        live: plan.live_after(),
+    };
+    let noted = conclude(deps, &run.pipe, &did, newest.as_ref()).await;
     let issued_meanwhile =
-        newest_issued(deps, pipe).await?.filter(|now| Some(now) != newest.as_ref());
-    Ok(Rollback { plan, version: restored.version, issued_meanwhile })
+        noted.map_err(|why| RollbackError::NotNoted { run: run.clone(), why })?;
+    Ok(Rollback { plan, version, issued_meanwhile })
+}
+
+/// Notes in the pause what was done. The run that somebody issued just before the pipe was paused, if there is one.
+async fn conclude(
+    deps: &Deps,
+    pipe: &PipeName,
+    did: &RolledBack,
+    newest: Option<&RunKey>,
+) -> Result<Option<RunKey>, ReportError> {
+    note_rollback(deps.objects.as_ref(), pipe, did).await?;
+    let newest_now = deps.reports().runs_of(pipe).await?.pop();
+    Ok(newest_now.filter(|now| Some(now) != newest))
 }
 
 fn impossible(why: RestoreError) -> RollbackError {
     RollbackError::Impossible(Box::new(why))
 }
 
-/// What would be done, or why it cannot be. Changes nothing.
-async fn plan(deps: &Deps, run: &RunKey) -> Result<RestorePlan, RestoreError> {
-    let (table, key) = (deps.catalog.products().clone(), run.clone());
-    blocking(move || plan_restore(&table, &key.pipe, key.run)).await
-}
-
-/// The newest run that was issued, if all that could still commit have ended.
+/// The newest run that was issued, if all that could still commit have ended. Of a pipe that is paused they also
+/// stay so, as long as the pause does.
+///
+/// A dead run comes back to life when its dead letter is replayed. A replay loads the run's report, then looks for
+/// a pause, then reopens the run by a conditional write, which fails if a rollback has passed the run over since
+/// it was loaded. A rollback writes the pause, then passes each dead run over, by a conditional write too. One of
+/// the two writes to the report is the first. If it is the reopening, what the passing over gets back is
+/// unfinished, and the rollback is refused. If it is the passing over, the replay has loaded the report either
+/// before that, and its reopening fails; or after it, and so it looks for a pause after the pause was written.
 async fn refuse_if_unfinished(
     deps: &Deps,
     pipe: &PipeName,
     is_paused: bool,
 ) -> Result<Option<RunKey>, RollbackError> {
     let reports = deps.reports();
-    let committed = committed(deps, pipe).await?;
+    let now = deps.clock.now();
+    let committed = deps.fence(feed_app_id(pipe)).await??.map(RunId);
     let runs = reports.runs_of(pipe).await?;
     // What is older than the newest run in the table can change nothing.
     for run in runs.iter().filter(|run| committed.is_none_or(|committed| run.run >= committed)) {
-        if let Some(report) = reports.load(run).await?.filter(|r| !r.state.is_final()) {
+        let Some(mut report) = reports.load(run).await? else { continue };
+        if is_paused && report.state == RunState::Dead {
+            report = reports.update(run, |report| report.pass_over(now)).await?;
+        }
+        if !report.state.is_final() {
             let (run, state) = (run.clone(), report.state);
             return Err(RollbackError::Unfinished { run, state, is_paused });
         }
@@ -149,27 +207,16 @@ async fn refuse_if_unfinished(
     Ok(runs.last().cloned())
 }
 
-async fn newest_issued(deps: &Deps, pipe: &PipeName) -> Result<Option<RunKey>, ReportError> {
-    Ok(deps.reports().runs_of(pipe).await?.pop())
-}
-
-/// The pipe's newest run in the table.
-async fn committed(deps: &Deps, pipe: &PipeName) -> Result<Option<RunId>, CatalogError> {
-    let (table, app_id) = (deps.catalog.products().clone(), feed_app_id(pipe));
-    let fence = blocking(move || match table.snapshot()? {
-        Some(snapshot) => snapshot.fence(&app_id),
-        None => Ok(None),
-    });
-    Ok(fence.await?.map(RunId))
-}
-
 /// Forgets what the newest run saw of its source: "not modified" would say nothing about the rows that are
 /// put back, and nights without a product are counted anew. Before the rollback, since forgetting too much
 /// costs one reading of the source, and too little would leave the table wrong.
 async fn forget_last_reading(deps: &Deps, pipe: &PipeName) -> Result<(), RollbackError> {
     deps.objects.delete(&keys::validators(pipe)).await?;
-    if let Some(run) = committed(deps, pipe).await? {
-        deps.objects.delete(&keys::absent(&RunKey { pipe: pipe.clone(), run })).await?;
+    if let Some(run) = deps.fence(feed_app_id(pipe)).await??.map(RunId) {
+        deps.delete_all(&keys::absent_from(&RunKey { pipe: pipe.clone(), run })).await?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

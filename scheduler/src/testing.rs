@@ -178,6 +178,11 @@ impl World {
         self.deps.catalog.products().folder().unwrap().join(path)
     }
 
+    /// The file of an object.
+    pub(crate) fn object_path(&self, key: &ObjectKey) -> PathBuf {
+        self.folder.path().join(OBJECTS).join(key.as_str())
+    }
+
     /// Folds entries into the `images` table.
     pub(crate) fn fold(&self, entries: &[ImageEntry]) {
         images::fold(self.deps.catalog.images(), &acme(), entries).unwrap();
@@ -203,7 +208,7 @@ impl World {
 
     /// Makes an object look as if it had been written so many days before now.
     pub(crate) fn age(&self, key: &ObjectKey, days: u64) {
-        let path = self.folder.path().join(OBJECTS).join(key.as_str());
+        let path = self.object_path(key);
         let written = SystemTime::from(self.now()) - Duration::from_secs(days * 86_400);
         std::fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
     }

@@ -1,5 +1,6 @@
 //! The command line of `feedfleet dlq`.
 
+use super::Signature;
 use clap::{Args, Subcommand};
 use feedfleet_model::{PipeName, ReasonClass};
 use std::path::PathBuf;
@@ -81,18 +82,8 @@ pub struct DlqDecide {
     /// At most so many letters a second, 0.001 to 1000
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
-    /// Who decides, for the letters' history
-    #[arg(
-        long,
-        env = "USER",
-        hide_env_values = true,
-        default_value = "unknown",
-        value_name = "NAME"
-    )]
-    pub by: String,
-    /// Why, for the letters' history
-    #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
+    #[command(flatten)]
+    pub signature: Signature,
 }
 
 /// A reason's class by its name.
@@ -101,19 +92,10 @@ fn class(text: &str) -> Result<ReasonClass, String> {
     serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
 }
 
-/// A whole number with `s`, `m`, `h` or `d`.
+/// A whole number with a unit, as in configuration files.
 pub fn age(text: &str) -> Result<Duration, String> {
     let expected = || "expected a whole number with s, m, h or d, such as 2h".to_owned();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().map_err(|_| expected())?;
-    let unit_secs = match &text[digits..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(expected()),
-    };
-    number.checked_mul(unit_secs).map(Duration::from_secs).ok_or_else(expected)
+    feedfleet_config::duration(text).ok_or_else(expected)
 }
 
 /// Letters a second.
@@ -132,7 +114,7 @@ mod tests {
         assert!(class("404").unwrap_err().contains("source-refused"));
         assert_eq!(age("2h"), Ok(Duration::from_secs(7_200)));
         assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
-        for bad in ["", "h", "2", "2 h", "-2h", "2w", "99999999999999999d", "2ℎ"] {
+        for bad in ["", "h", "2", "2 hours", "-2h", "2w", "99999999999999999d", "2ℎ"] {
             assert!(age(bad).is_err(), "{bad}");
         }
         assert_eq!(rate("0.5"), Ok(0.5));

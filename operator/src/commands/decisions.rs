@@ -1,9 +1,10 @@
 //! `feedfleet runs approve`, `reject` and `rollback`: an operator's word on what runs did to a pipe.
 
-use crate::cli::DecisionArgs;
+use super::pipes::{is_configured, no_such_pipe};
+use crate::cli::{DecisionArgs, Signature};
 use crate::context::Context;
 use crate::view;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use feedfleet_model::report::Decision;
 use feedfleet_model::{RunKey, text};
 use feedfleet_scheduler::decide::{self, Approval, Rejection};
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 /// Carries out the removals that a run held.
 pub async fn approve(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
-    let (context, run, decider) = asked(folder, args)?;
+    let (context, run, decider) = asked(folder, args).await?;
     let number = text::count;
     view::print(match decide::approve(&context.scheduler()?, &run, &decider).await? {
         Approval::Applied { removed, live, version } => format!(
@@ -33,7 +34,7 @@ pub async fn approve(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
 
 /// Keeps the products whose removal a run held.
 pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
-    let (context, run, decider) = asked(folder, args)?;
+    let (context, run, decider) = asked(folder, args).await?;
     let number = text::count;
     view::print(match decide::reject(&context.scheduler()?, &run, &decider).await? {
         Rejection::Kept(held) => format!(
@@ -50,7 +51,7 @@ pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
 
 /// Puts a pipe back as it was after a run, and pauses it.
 pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
-    let (context, run, decider) = asked(folder, args)?;
+    let (context, run, decider) = asked(folder, args).await?;
     let done = roll_back(&context.scheduler()?, &run, &decider).await?;
     let (plan, pipe, number) = (done.plan, &run.pipe, text::count);
     let rows = format!(
@@ -80,9 +81,13 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn asked(folder: &Path, args: DecisionArgs) -> Result<(Context, RunKey, Decider)> {
+async fn asked(folder: &Path, args: DecisionArgs) -> Result<(Context, RunKey, Decider)> {
     let context = Context::load_existing(folder)?;
-    let DecisionArgs { pipe, run, by, note, dry_run } = args;
+    let DecisionArgs { pipe, run, signature: Signature { by, note }, dry_run } = args;
+    // One whose file has gone may have runs to decide on.
+    if !is_configured(&context, &pipe) && context.reports()?.runs_of(&pipe).await?.is_empty() {
+        bail!("{}", no_such_pipe(&context, &pipe));
+    }
     Ok((context, RunKey { pipe, run }, Decider { by, note, dry_run }))
 }
 

@@ -1,5 +1,6 @@
 //! `feedfleet dlq`: dead letters listed, shown, replayed, dropped and exported.
 
+use crate::cli::Signature;
 use crate::cli::dlq::{DlqCommand, DlqDecide, DlqSelect};
 use crate::context::Context;
 use crate::view;
@@ -209,7 +210,8 @@ async fn decide(context: &Context, args: &DlqDecide, action: Action) -> Result<E
         view::print(nothing_found(&selection));
         return Ok(code);
     }
-    let decider = Decider { by: args.by.clone(), note: args.note.clone(), dry_run: args.dry_run };
+    let Signature { by, note } = args.signature.clone();
+    let decider = Decider { by, note, dry_run: args.dry_run };
     let mut desk = Desk::new(&context.scheduler()?);
     let mut pace = args.rate.filter(|_| !args.dry_run).map(interval);
     let mut tally: BTreeMap<&'static str, u64> = BTreeMap::new();

@@ -5,12 +5,13 @@ use crate::view;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use feedfleet_model::{keys, text};
-use feedfleet_objects::Objects;
 use feedfleet_objects::reports::from_json;
+use feedfleet_objects::{DeadLetters, Objects};
 use feedfleet_queue::{Counts, Queue};
 use feedfleet_scheduler::FleetStatus;
 use feedfleet_worker::status::{BEACON, WorkerStatus};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,19 +44,20 @@ pub struct QueueView {
     pub runnable_groups: u64,
     /// Age of the oldest message in seconds.
     pub oldest_age_secs: Option<u64>,
-    /// Dead letters.
+    /// Dead letters that wait for a decision.
     pub dead: u64,
 }
 
 impl QueueView {
-    fn of(name: &'static str, counts: &Counts) -> Self {
+    fn of(name: &'static str, counts: &Counts, waiting: &BTreeMap<String, u64>) -> Self {
         Self {
             name,
             visible: counts.visible,
             in_flight: counts.in_flight,
             runnable_groups: counts.runnable_groups,
             oldest_age_secs: counts.oldest_age.map(|age| age.as_secs()),
-            dead: counts.dead,
+            // The queue's own list is only its way to the letters.
+            dead: waiting.get(name).copied().unwrap_or_default(),
         }
     }
 }
@@ -67,10 +69,20 @@ pub async fn look(
     image: &dyn Queue,
     now: DateTime<Utc>,
 ) -> Result<FleetView> {
+    let letters = DeadLetters::new(objects.clone()).waiting().await?;
     let queues = vec![
-        QueueView::of("crawl", &crawl.counts().await?),
-        QueueView::of("image", &image.counts().await?),
+        QueueView::of("crawl", &crawl.counts().await?, &letters),
+        QueueView::of("image", &image.counts().await?, &letters),
     ];
+    let (scheduler, workers) = processes(objects.as_ref(), now).await?;
+    Ok(FleetView { at: now, queues, scheduler, workers })
+}
+
+/// The scheduler and the workers that have told of themselves lately.
+pub async fn processes(
+    objects: &dyn Objects,
+    now: DateTime<Utc>,
+) -> Result<(Option<FleetStatus>, Vec<WorkerStatus>)> {
     let fresh = |at: DateTime<Utc>, limit: Duration| {
         (now - at).to_std().is_ok_and(|age| age <= limit) || at > now
     };
@@ -89,7 +101,7 @@ pub async fn look(
             workers.push(status);
         }
     }
-    Ok(FleetView { at: now, queues, scheduler, workers })
+    Ok((scheduler, workers))
 }
 
 /// Prints the fleet's status.

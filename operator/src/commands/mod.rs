@@ -36,8 +36,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Pipes(PipesCommand::Preview { pipe, records, json }) => {
             preview::preview(folder, &pipe, records, json).await
         }
-        Command::Pipes(PipesCommand::Pause { pipe, by, note }) => {
-            pipes::pause(folder, &pipe, by, note).await
+        Command::Pipes(PipesCommand::Pause { pipe, signature }) => {
+            pipes::pause(folder, &pipe, signature).await
         }
         Command::Pipes(PipesCommand::Resume { pipe }) => pipes::resume(folder, &pipe).await,
         Command::Runs(RunsCommand::List { pipe, limit, json }) => {

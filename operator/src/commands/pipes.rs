@@ -1,5 +1,6 @@
 //! `feedfleet pipes list`, `check`, `pause` and `resume`.
 
+use crate::cli::Signature;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
@@ -50,7 +51,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             }
         };
         // After a rollback the last report says no more what is in the table.
-        let rolled_back = paused.as_ref().and_then(|pause| pause.rolled_back);
+        let rolled_back = paused.as_ref().and_then(|pause| pause.rolled_back.as_ref());
         pipes.push(PipeView {
             pipe: pipe.name.clone(),
             location: pipe.source.location.display(),
@@ -155,17 +156,13 @@ fn check_reading(pipe: &Pipe) -> Result<()> {
 }
 
 /// Keeps a pipe from running.
-pub async fn pause(
-    folder: &Path,
-    pipe: &PipeName,
-    by: String,
-    note: Option<String>,
-) -> Result<ExitCode> {
+pub async fn pause(folder: &Path, pipe: &PipeName, signature: Signature) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    if !context.config.pipes.iter().any(|known| known.name == *pipe) {
+    if !is_configured(&context, pipe) {
         bail!("{}", no_such_pipe(&context, pipe));
     }
     let objects = context.objects()?;
+    let Signature { by, note } = signature;
     let said = Pause { at: context.clock.now(), by, note, rolled_back: None };
     if pause::pause(objects.as_ref(), pipe, &said).await? {
         view::print(format!(
@@ -186,7 +183,7 @@ pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
     let objects = context.objects()?;
     if pause::resume(objects.as_ref(), pipe).await? {
         view::print(format!("'{pipe}' runs again: by its schedule, or now: feedfleet run {pipe}"));
-    } else if context.config.pipes.iter().any(|known| known.name == *pipe) {
+    } else if is_configured(&context, pipe) {
         view::print(format!("'{pipe}' was not paused"));
     } else {
         bail!("{}", no_such_pipe(&context, pipe));
@@ -194,12 +191,21 @@ pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the pipe has a file here, without a mistake.
+pub fn is_configured(context: &Context, name: &PipeName) -> bool {
+    context.config.pipes.iter().any(|known| known.name == *name)
+}
+
 /// What to say of a pipe that is not there.
 pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
     let names: Vec<&str> = context.config.pipes.iter().map(|p| p.name.as_str()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let expected = match feedfleet_config::nearest(name.as_str(), names.iter().copied()) {
+        Some(near) => format!("did you mean '{near}'? Expected"),
+        None => "expected".to_owned(),
+    };
     format!(
-        "there is no pipe '{name}': expected a file {}; pipes here: {known}",
+        "there is no pipe '{name}': {expected} a file {}; pipes here: {known}",
         context.config.folder.join("pipes").join(format!("{name}.toml")).display()
     )
 }

@@ -1,13 +1,14 @@
 //! `feedfleet run`: one run of one pipe, now.
 
-use super::fleet::look;
-use super::pipes::no_such_pipe;
+use super::fleet::processes;
+use super::pipes::{is_configured, no_such_pipe};
 use super::roles::worker_arguments;
 use super::runs::print_report;
 use crate::cli::RunArgs;
 use crate::context::Context;
 use crate::{shutdown, view};
 use anyhow::{Context as _, Result, bail};
+use feedfleet_config::FleetBackend;
 use feedfleet_model::report::RunState;
 use feedfleet_model::{RunKey, RunReport, text};
 use feedfleet_scheduler::issue::{IssueError, issue_now};
@@ -27,7 +28,7 @@ const LOOKS_AFTER_END: u32 = 10;
 /// Issues a run; with `--wait`, follows it to its end.
 pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    if !context.config.pipes.iter().any(|p| p.name == args.pipe) {
+    if !is_configured(&context, &args.pipe) {
         for mistake in context.mistakes.iter() {
             eprintln!("{mistake}");
         }
@@ -68,11 +69,13 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
     let report = follow(&context, &key, &mut own, &stop).await;
     own.finish(&context, &stop).await?;
     let Some(report) = report? else {
-        bail!(
-            "no longer waiting; run {key} goes on as soon as a worker takes it, such as that of: feedfleet \
-             run {} --wait",
-            key.pipe
-        );
+        let such_as = match context.config.fleet.fleet {
+            FleetBackend::Processes => {
+                format!(", such as that of: feedfleet run {} --wait", key.pipe)
+            }
+            FleetBackend::AutoScaling { .. } => String::new(),
+        };
+        bail!("no longer waiting; run {key} goes on as soon as a worker takes it{such_as}");
     };
     if args.json {
         view::print_json(&report)?
@@ -141,7 +144,7 @@ pub fn follow_progress(report: &RunReport) -> String {
     )
 }
 
-/// A worker of this command's own, where no fleet is running.
+/// A worker of this command's own, where no fleet is running and this is the machine on which it would.
 #[derive(Default)]
 struct OwnWorker {
     child: Option<Child>,
@@ -152,6 +155,10 @@ impl OwnWorker {
     /// Sees to it that there is a worker: the fleet's, or one of this command's own. Both may come to an end
     /// while the run is waited for.
     async fn ensure(&mut self, context: &Context) -> Result<()> {
+        // The workers are instances, and whether there are any is for the scheduler to say.
+        if let FleetBackend::AutoScaling { .. } = context.config.fleet.fleet {
+            return Ok(());
+        }
         if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_FOR_WORKERS) {
             return Ok(());
         }
@@ -163,12 +170,10 @@ impl OwnWorker {
             }
         }
         self.child = None;
-        let queues = context.queues()?;
-        let now = context.clock.now();
-        let view =
-            look(&context.objects()?, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
-        let fleet = view.scheduler.is_some_and(|s| s.bounds.1 > 0);
-        if fleet || !view.workers.is_empty() {
+        let objects = context.objects()?;
+        let (scheduler, workers) = processes(objects.as_ref(), context.clock.now()).await?;
+        let fleet = scheduler.is_some_and(|s| s.bounds.1 > 0);
+        if fleet || !workers.is_empty() {
             return Ok(());
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;

@@ -1,7 +1,7 @@
 //! `feedfleet runs list` and `show`.
 
 use super::decisions::told;
-use super::pipes::no_such_pipe;
+use super::pipes::{is_configured, no_such_pipe};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
@@ -111,7 +111,7 @@ pub async fn show(
             Some(run) => {
                 bail!("run {run} of '{pipe}' has no report; see: feedfleet runs list {pipe}")
             }
-            None if !context.config.pipes.iter().any(|known| known.name == *pipe) => {
+            None if !is_configured(&context, pipe) => {
                 bail!("{}", no_such_pipe(&context, pipe))
             }
             None => bail!("'{pipe}' has no runs yet; begin one with: feedfleet run {pipe} --wait"),

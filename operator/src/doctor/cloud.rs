@@ -181,7 +181,7 @@ async fn look_at(
     let counts = queue.counts().await?;
     let encrypted = if attributes.encrypted && dead.encrypted { "" } else { "not " };
     let found = format!(
-        "FIFO, {}encrypted; {}, {} dead",
+        "FIFO, {}encrypted; {}, {} among its dead letters",
         encrypted,
         load(&counts),
         text::count(counts.dead)

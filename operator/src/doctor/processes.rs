@@ -1,12 +1,12 @@
 //! Whether the fleet's programs can be started, and whether a scheduler is running.
 
+use super::Finding;
 use super::objects::existing;
-use super::{Finding, blocking};
 use crate::commands::{fleet, sql};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
-use feedfleet_config::QueueBackend;
+use feedfleet_scheduler::FleetStatus;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -98,24 +98,13 @@ pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
         Ok(None) => Finding::warning(SCHEDULER, "no scheduler is running", remedy),
         Err(e) => {
             let found = format!("whether one is running cannot be told: {e:#}");
-            Finding::warning(SCHEDULER, found, "see to objects and queue first")
+            Finding::warning(SCHEDULER, found, "see to the objects first")
         }
     }]
 }
 
-/// None where there is neither queue nor store yet: looking makes none.
-async fn look(context: &Arc<Context>) -> Result<Option<feedfleet_scheduler::FleetStatus>> {
-    let is_made = match &context.config.fleet.queue.backend {
-        QueueBackend::Sqlite { path } => path.exists(),
-        QueueBackend::Sqs { .. } => true,
-    };
-    let objects = match existing(context)? {
-        Some(objects) if is_made => objects,
-        _ => return Ok(None),
-    };
-    let own = context.clone();
-    let queues = blocking(move || own.queues()).await?;
-    let now = context.clock.now();
-    let view = fleet::look(&objects, queues.crawl.as_ref(), queues.image.as_ref(), now).await?;
-    Ok(view.scheduler)
+/// None where there is no store yet: looking makes none.
+async fn look(context: &Context) -> Result<Option<FleetStatus>> {
+    let Some(objects) = existing(context)? else { return Ok(None) };
+    Ok(fleet::processes(objects.as_ref(), context.clock.now()).await?.0)
 }

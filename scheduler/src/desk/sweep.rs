@@ -1,51 +1,74 @@
 //! What the scheduler does at the desk by itself, once a minute: letters that a newer run has made pointless are
-//! marked so, what the queues gave up gets a letter, and what was decided on leaves the queues' own lists.
+//! marked so, and what the queues gave up is taken over, with a letter for what has none.
 
 use super::{Desk, DeskError, pointless};
 use crate::deps::Deps;
+use crate::seen::Seen;
 use chrono::{DateTime, Utc};
+use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, Reason, ReasonClass, RunKey};
-use feedfleet_objects::DeadLetter;
 use feedfleet_objects::dead_letters::LetterState;
+use feedfleet_objects::reports::from_json;
+use feedfleet_objects::{DeadLetter, ReportError};
 use feedfleet_queue::{DeadMessage, Queue};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Dead letters of a queue that are looked at in one round.
-const DEAD_PER_ROUND: usize = 10_000;
+/// Dead letters of a queue that are looked at in one go: SQS shows each for half a minute, in which it must be taken
+/// over.
+const PAGE: usize = 100;
 /// The name under which the scheduler decides.
 const SCHEDULER: &str = "scheduler";
 
+/// What a sweep remembers of letters, by their keys.
+pub(crate) type Letters = Seen<ObjectKey, Standing>;
+
+/// Where a letter stood when it was read.
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    Decided,
+    /// A job of this queue waits for a decision.
+    Waits {
+        queue: String,
+    },
+}
+
 /// Puts the desk in order. Safe beside operators and other schedulers: each step is one that they might do.
-pub(crate) async fn tidy(deps: &Deps) {
+pub(crate) async fn tidy(deps: &Deps, known: &Letters) {
     let desk = Desk::new(deps);
-    if let Err(e) = desk.settle_pointless().await {
-        tracing::warn!(error = %e, "could not look for superseded dead letters, will try again");
-    }
     for (name, queue) in [("crawl", &deps.crawl), ("image", &deps.image)] {
-        if let Err(e) = desk.tidy_queue(name, queue.as_ref()).await {
-            tracing::warn!(queue = name, error = %e, "could not tidy the dead letters, will try again");
+        if let Err(e) = desk.take_over(name, queue.as_ref(), PAGE).await {
+            tracing::warn!(queue = name, error = %e, "could not take over dead letters, will try again");
+        }
+    }
+    match desk.settle_pointless(known).await {
+        Ok(waiting) => {
+            if let Some(meters) = &deps.meters {
+                meters.note_dead(&waiting);
+            }
+        }
+        Err(e) => {
+            tracing::warn!(error = %e, "could not look for superseded dead letters, will try again");
         }
     }
 }
 
+/// A dead run and its letter.
+type Run = (DeadLetter, RunKey);
+
 impl Desk {
-    /// Marks the dead runs that a newer run of their pipe has made pointless, and their letters.
-    pub(super) async fn settle_pointless(&self) -> Result<(), DeskError> {
-        let (letters, _) = self.letters.crawls().await?;
-        let waiting: Vec<(DeadLetter, RunKey)> = letters
-            .into_iter()
-            .filter(|letter| letter.state == LetterState::Waiting)
-            .filter_map(|letter| {
-                let key = letter.job.as_ref()?.run_key();
-                Some((letter, key))
-            })
-            .collect();
-        if waiting.is_empty() {
-            return Ok(());
+    /// Marks the dead runs that a newer run of their pipe has made pointless, and their letters. How many letters
+    /// wait still, by the queue that their job was on.
+    pub(super) async fn settle_pointless(
+        &self,
+        known: &Letters,
+    ) -> Result<BTreeMap<String, u64>, DeskError> {
+        let (runs, mut waiting) = self.waiting(known).await?;
+        if runs.is_empty() {
+            return Ok(waiting);
         }
-        let pipes: BTreeSet<_> = waiting.iter().map(|(_, key)| key.pipe.clone()).collect();
+        let pipes: BTreeSet<_> = runs.iter().map(|(_, key)| key.pipe.clone()).collect();
         let fences = self.fences(pipes).await?;
-        for (letter, key) in &waiting {
+        for (letter, key) in &runs {
             let report = match self.reports.load(key).await {
                 Ok(report) => report,
                 Err(e) => {
@@ -56,62 +79,121 @@ impl Desk {
             };
             if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
                 self.supersede(letter, key, &why, SCHEDULER).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings a queue's own list of dead letters in line with the lasting ones.
-    pub(super) async fn tidy_queue(&self, name: &str, queue: &dyn Queue) -> Result<(), DeskError> {
-        if queue.counts().await?.dead == 0 {
-            return Ok(());
-        }
-        for dead in queue.dead(DEAD_PER_ROUND).await? {
-            let job = Job::from_body(&dead.body).ok();
-            let letter =
-                self.letters.load(&DeadLetter::id_of(job.as_ref(), dead.id.as_str())).await;
-            match letter {
-                Ok(letter) => match place(&dead, letter.as_ref()) {
-                    Place::InLine => {}
-                    Place::WithoutLetter => self.letters.keep(&adopted(name, dead, job)).await?,
-                    Place::Settled => {
-                        queue.forget_dead(&dead.id).await?;
-                    }
-                },
-                // A letter that cannot be read: the queue's is the better one, and stays.
-                Err(e) => {
-                    tracing::warn!(queue = name, error = %e, "could not look at a dead letter")
+                if let Some(count) = waiting.get_mut(&letter.queue) {
+                    *count -= 1;
                 }
             }
         }
-        Ok(())
+        Ok(waiting)
+    }
+
+    /// The letters of runs that wait for a decision; and how many letters of all kinds do, by the queue that their job
+    /// was on. Those of pictures, of which there may be thousands, are read once.
+    async fn waiting(
+        &self,
+        known: &Letters,
+    ) -> Result<(Vec<Run>, BTreeMap<String, u64>), DeskError> {
+        let listed = self.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await;
+        let listed = listed.map_err(ReportError::from)?;
+        let all: BTreeSet<&ObjectKey> = listed.iter().map(|entry| &entry.key).collect();
+        known.keep(|key| all.contains(key));
+        let mut runs = Vec::new();
+        let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+        for entry in &listed {
+            let (key, written) = (&entry.key, entry.modified);
+            let is_run = key.as_str().starts_with(keys::DEAD_CRAWLS);
+            match known.get(key, written, self.clock.now()) {
+                Some(Standing::Decided) => continue,
+                Some(Standing::Waits { queue }) if !is_run => {
+                    *waiting.entry(queue).or_default() += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(object) = self.objects.get(key).await.map_err(ReportError::from)? else {
+                continue;
+            };
+            // One that cannot be read is told by `feedfleet dlq list`.
+            let Ok(letter) = from_json::<DeadLetter>(key, &object.bytes) else { continue };
+            let standing = match letter.state {
+                LetterState::Waiting => Standing::Waits { queue: letter.queue.clone() },
+                _ => Standing::Decided,
+            };
+            if matches!(standing, Standing::Waits { .. }) {
+                *waiting.entry(letter.queue.clone()).or_default() += 1;
+                if let Some(run) = letter.job.as_ref().filter(|_| is_run).map(Job::run_key) {
+                    runs.push((letter, run));
+                }
+            }
+            known.note(key.clone(), written, self.clock.now(), standing);
+        }
+        Ok((runs, waiting))
+    }
+
+    /// Takes over what a queue has given up, a page at a time: each dead message has its letter, and then the queue
+    /// forgets it. Only so does a look come to all of them, for a queue shows its dead letters from the first one
+    /// on, and SQS only those that it happens to come by, ten of a group at most.
+    pub(super) async fn take_over(
+        &self,
+        name: &str,
+        queue: &dyn Queue,
+        page: usize,
+    ) -> Result<(), DeskError> {
+        if queue.counts().await?.dead == 0 {
+            return Ok(());
+        }
+        // Those that stay in the queue are looked past.
+        let mut stay = 0;
+        loop {
+            let found = queue.dead(stay + page).await?;
+            let (shown, is_page) = (found.len(), found.len() == stay + page);
+            stay = 0;
+            for dead in found {
+                if !self.take_over_one(name, queue, dead).await? {
+                    stay += 1;
+                }
+            }
+            // What went may have hidden others of its group.
+            if !is_page && stay == shown {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False: the message stays in the queue.
+    async fn take_over_one(
+        &self,
+        name: &str,
+        queue: &dyn Queue,
+        dead: DeadMessage,
+    ) -> Result<bool, DeskError> {
+        let job = Job::from_body(&dead.body).ok();
+        let id = dead.id.clone();
+        let letter = match self.letters.load(&DeadLetter::id_of(job.as_ref(), id.as_str())).await {
+            Ok(letter) => letter,
+            // A letter that cannot be read: the queue's is the better one, and stays.
+            Err(e) => {
+                tracing::warn!(queue = name, error = %e, "could not look at a dead letter");
+                return Ok(false);
+            }
+        };
+        if is_without_letter(&dead, letter.as_ref()) {
+            self.letters.keep(&adopted(name, dead, job)).await?;
+        }
+        Ok(queue.forget_dead(&id).await?)
     }
 }
 
-/// What a dead message is to the letters.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// Its letter waits.
-    InLine,
-    /// The queue gave it up by itself: no worker wrote a letter.
-    WithoutLetter,
-    /// Its letter was decided on, or is that of a later message of the same job.
-    Settled,
-}
-
-fn place(dead: &DeadMessage, letter: Option<&DeadLetter>) -> Place {
-    let Some(letter) = letter else { return Place::WithoutLetter };
+/// Whether no worker wrote a letter: the queue gave the message up by itself.
+fn is_without_letter(dead: &DeadMessage, letter: Option<&DeadLetter>) -> bool {
+    let Some(letter) = letter else { return true };
     let is_its_own = letter.message_id.as_deref() == Some(dead.id.as_str());
     let decided_at = letter.history.last().map(|last| last.at);
-    match (letter.state, is_its_own) {
-        (LetterState::Waiting, true) => Place::InLine,
-        (LetterState::Waiting, false) | (_, true) => Place::Settled,
-        // A message that the replay sent, given up by the queue.
-        (_, false) if decided_at.is_some_and(|at| moment(dead.died_at_ms) > at) => {
-            Place::WithoutLetter
-        }
-        (_, false) => Place::Settled,
-    }
+    // After the decision, another message of the job: the one that a replay sent. A letter that waits is that of a
+    // later message, or of this one.
+    letter.state != LetterState::Waiting
+        && !is_its_own
+        && decided_at.is_some_and(|at| moment(dead.died_at_ms) > at)
 }
 
 /// The letter of a message that the queue gave up by itself. The run's report stays as it is: the run is sent again

@@ -11,6 +11,9 @@ use feedfleet_queue::{Receive, Received, SqliteQueue, SqliteQueueOptions};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+mod rollback;
+mod sweep;
+
 const NOW: Receive = Receive { max: 1, visibility: Duration::from_secs(600), wait: Duration::ZERO };
 
 pub(super) fn crawl_letter(pipe: &str, run: i64) -> DeadLetter {
@@ -269,63 +272,6 @@ async fn a_body_that_is_no_job_can_be_dropped_and_not_replayed() {
     assert_eq!(queue.counts().await.unwrap().dead, 0, "its place in line is free");
     let again = office.desk.give_up(&letter, &ann()).await.unwrap();
     assert_eq!(again.word(), "left");
-}
-
-#[tokio::test]
-async fn the_sweep_marks_runs_that_ended_by_another_message() {
-    let office = Office::open();
-    let done = office.run(7, RunState::Done).await;
-    let dead = office.run(8, RunState::Dead).await;
-    for run in [7, 8] {
-        office.keep(crawl_letter("acme", run)).await;
-    }
-    office.desk.settle_pointless().await.unwrap();
-    let letter = office.letter("crawl-acme-7").await;
-    assert_eq!(letter.state, LetterState::Superseded);
-    assert_eq!(letter.history[0].by, "scheduler");
-    assert_eq!(office.letter("crawl-acme-8").await.state, LetterState::Waiting);
-    assert_eq!(office.state(&done).await, RunState::Done);
-    assert_eq!(office.state(&dead).await, RunState::Dead);
-}
-
-#[tokio::test]
-async fn what_the_queue_gave_up_gets_a_letter_and_what_was_decided_leaves_the_queue() {
-    let mut office = Office::open();
-    let queue = office.desk.crawl.clone();
-    let body = crawl_letter("acme", 7).body;
-    office.run(7, RunState::Dead).await;
-    office.bury(queue.as_ref(), &body).await;
-    office.desk.tidy_queue("crawl", queue.as_ref()).await.unwrap();
-    let letter = office.letter("crawl-acme-7").await;
-    assert_eq!(letter.reason.class, ReasonClass::WorkerLost);
-    assert!(letter.reason.message.contains("a test"), "{:?}", letter.reason);
-    office.desk.tidy_queue("crawl", queue.as_ref()).await.unwrap();
-    assert_eq!(queue.counts().await.unwrap().dead, 1, "it waits");
-
-    // A second message of the same job has its letter already.
-    office.bury(queue.as_ref(), &body).await;
-    office.desk.tidy_queue("crawl", queue.as_ref()).await.unwrap();
-    assert_eq!(queue.counts().await.unwrap().dead, 1);
-    assert_eq!(office.letter("crawl-acme-7").await, letter);
-
-    // A drop that was cut off before the queue forgot.
-    let decision = Decision {
-        at: letter.died_at - TimeDelta::milliseconds(1),
-        by: "ann".into(),
-        action: LetterState::Dropped,
-        died_of: letter.reason.clone(),
-        note: None,
-    };
-    assert!(office.desk.letters.decide(&letter, &decision).await.unwrap());
-    office.desk.tidy_queue("crawl", queue.as_ref()).await.unwrap();
-    assert_eq!(queue.counts().await.unwrap().dead, 0);
-
-    // The queue gives up what a replay sent: the letter waits again.
-    office.bury(queue.as_ref(), &body).await;
-    office.desk.tidy_queue("crawl", queue.as_ref()).await.unwrap();
-    let again = office.letter("crawl-acme-7").await;
-    assert_eq!((again.state, again.history.len()), (LetterState::Waiting, 1));
-    assert_eq!(office.desk.replay(&again, &ann()).await.unwrap(), Verdict::Replayed);
 }
 
 #[test]

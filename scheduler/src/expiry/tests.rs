@@ -27,7 +27,10 @@ async fn old_reports_go_but_those_that_the_next_run_looks_at() {
     ];
     for (number, state) in states {
         world.report(number, state, |_| ()).await;
-        world.put(&[keys::held(&run(number)), keys::absent(&run(number))]).await;
+        // Of two workers at the run, each has left a list.
+        let lists = [keys::held(&run(number), 1), keys::held(&run(number), 2)];
+        world.put(&lists).await;
+        world.put(&[keys::absent(&run(number), 3)]).await;
     }
     world.pass(TimeDelta::days(89));
     expire(&world.deps, world.now()).await;
@@ -36,9 +39,21 @@ async fn old_reports_go_but_those_that_the_next_run_looks_at() {
     expire(&world.deps, world.now()).await;
     // Unfinished; the newest done; the newest in the table; the newest.
     assert_eq!(reported(&world).await, [1, 4, 5, 7]);
-    assert!(!world.is_there(&keys::held(&run(2))).await);
-    assert!(!world.is_there(&keys::absent(&run(6))).await);
-    assert!(world.is_there(&keys::held(&run(5))).await);
+    assert!(!world.is_there(&keys::held(&run(2), 1)).await);
+    assert!(!world.is_there(&keys::held(&run(2), 2)).await);
+    assert!(!world.is_there(&keys::absent(&run(6), 3)).await);
+    assert!(world.is_there(&keys::held(&run(5), 1)).await);
+}
+
+#[tokio::test]
+async fn copies_of_damaged_reports_go_as_reports_do() {
+    let world = World::new();
+    let (old, new) = (keys::damaged_report(&run(1), 1), keys::damaged_report(&run(2), 1));
+    world.put(&[old.clone(), new.clone()]).await;
+    world.age(&old, 91);
+    world.age(&new, 89);
+    expire(&world.deps, world.now()).await;
+    assert_eq!((world.is_there(&old).await, world.is_there(&new).await), (false, true));
 }
 
 #[tokio::test]

@@ -43,10 +43,8 @@ impl Bill {
                 spot += own * price.spot;
             }
         }
-        let mut parts = vec![
-            Item::new("spot instances", spot),
-            Item::new("on-demand instances", on_demand),
-        ];
+        let mut parts =
+            vec![Item::new("spot instances", spot), Item::new("on-demand instances", on_demand)];
         parts.extend(prices.hour.iter().map(|item| Item::new(&item.name, item.usd * hours)));
         parts.push(Item::new("SQS requests", sqs_usd(&course.requests, prices)));
         parts.push(Item::new("S3 requests", s3_usd(&course.requests, prices)));

@@ -105,11 +105,8 @@ impl Attempt {
         let come = before.archived + fetched;
         let archived = ((come / PART_BYTES).floor() * PART_BYTES).max(before.archived);
         let read = if fetched > 0.0 { come } else { again };
-        let share = if self.bytes > 0.0 {
-            read / self.bytes
-        } else {
-            part(after - self.open, self.fetch)
-        };
+        let share =
+            if self.bytes > 0.0 { read / self.bytes } else { part(after - self.open, self.fetch) };
         Cut {
             kept: Kept { archived, committed: false },
             rows_in_vain: (share * self.rows as f64).round() as u64,

@@ -107,12 +107,7 @@ struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn new(
-        pipes: &'a [PipeLoad],
-        settings: &'a Settings,
-        prices: &'a Prices,
-        seed: u64,
-    ) -> Self {
+    fn new(pipes: &'a [PipeLoad], settings: &'a Settings, prices: &'a Prices, seed: u64) -> Self {
         let hosts = pipes.iter().map(|pipe| pipe.image_host + 1).max().unwrap_or(0);
         let workers = &settings.workers;
         let origin = Instant::now();

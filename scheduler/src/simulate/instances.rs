@@ -100,9 +100,8 @@ impl Instances {
 
     /// Those that scale-in spares.
     pub(super) fn protected(&self, now: u64) -> usize {
-        let spared = |i: &&usize| {
-            self.all[**i].phase != Phase::Leaving && self.all[**i].is_protected(now)
-        };
+        let spared =
+            |i: &&usize| self.all[**i].phase != Phase::Leaving && self.all[**i].is_protected(now);
         self.present.iter().filter(spared).count()
     }
 

@@ -122,8 +122,7 @@ pub struct PipeLoad {
 
 impl PipeGroup {
     fn expand(&self, begin: Duration, seed: u64, first_host: usize, pipes: &mut Vec<PipeLoad>) {
-        let weights: Vec<f64> =
-            (1..=self.count).map(|n| f64::from(n).powf(-self.skew)).collect();
+        let weights: Vec<f64> = (1..=self.count).map(|n| f64::from(n).powf(-self.skew)).collect();
         let total: f64 = weights.iter().sum();
         let (mut share, mut dealt, mut pictured) = (0.0, 0, 0);
         for (n, weight) in weights.iter().enumerate() {

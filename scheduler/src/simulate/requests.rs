@@ -28,7 +28,7 @@ const GETS_A_PICTURE: u64 = 1;
 const LOOKS_A_TICK: u64 = 4;
 /// Listings of receipts, each counted as a write (`FOLD_INTERVAL` in `scheduler/src/lib.rs`).
 const FOLD_SECS: u64 = 5;
-/// Listings of reports (`CLUSTER_RESCUE_INTERVAL`).
+/// Listings of reports, of a page each, as often as runs are under way (`CLUSTER_RESCUE_INTERVAL`).
 const RESCUE_SECS: u64 = 60;
 
 /// How many requests.

@@ -134,13 +134,7 @@ fn legend_text(simulation: &Simulation, outcome: &Outcome) -> String {
     )
 }
 
-fn draw_panel(
-    out: &mut String,
-    panel: &Panel,
-    simulation: &Simulation,
-    time: &TimeAxis,
-    top: f64,
-) {
+fn draw_panel(out: &mut String, panel: &Panel, simulation: &Simulation, time: &TimeAxis, top: f64) {
     let bottom = top + PANEL;
     text(out, (LEFT, top - 8.0), "ink panel", "start", panel.title);
     let points = simulation.outcomes.iter().flat_map(|outcome| &outcome.timeline);

@@ -40,7 +40,7 @@ pub struct Change {
     pub drops: BTreeSet<String>,
     /// The fence: an application and its run.
     pub fence: Fence,
-    /// Figures for the table's history, by name.
+    /// Figures for the table's history, by name: [`Table::commit_of`] finds them again.
     pub metrics: Vec<(&'static str, u64)>,
     /// Whether readers see other rows afterwards; a compaction says no.
     pub data_change: bool,

@@ -4,20 +4,22 @@
 //!
 //! Of several records with one id, the one with the smallest content hash wins, whatever order they came in.
 
+mod budget;
 mod end;
 
 pub use crate::tally::{Absent, Tally, Verdict};
+pub use budget::{OverBudget, PushError, TooMuch, shares_needed};
 pub use end::nothing_changed;
 
 use crate::encode::{Lineage, RowBatch};
 use crate::error::CatalogError;
-use crate::index::{BYTES_PER_ROW, Entry, Index, Share, State, UNKNOWN, split};
+use crate::index::{Entry, Index, Share, State, UNKNOWN, split};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Stage;
 use crate::table::Table;
 use crate::unmentioned::{Missing, Unmentioned, link_hash};
 use feedfleet_model::hash::{id_hash, images_hash};
-use feedfleet_model::{Row, RunKey, columns};
+use feedfleet_model::{Nights, Row, RunKey, columns};
 use std::collections::HashMap;
 
 /// A run's comparison of its source with the table.
@@ -28,13 +30,17 @@ pub struct Diff {
     changed: HashMap<u32, Was>,
     batch: RowBatch,
     stage: Stage,
-    max_rows: usize,
+    budget_bytes: usize,
     scratch: Vec<u8>,
     tally: Tally,
     /// By file: rows that are replaced or deleted.
     dead: Vec<Vec<u64>>,
     /// Rows that the source did not mention.
     unmentioned: Unmentioned,
+    /// Whether these matter.
+    notes_unmentioned: bool,
+    /// Memory that the places of dead and unmentioned rows took when the last pass had ended.
+    places_bytes: usize,
     /// Links of new rows, hashed: products that only changed their ids are known by them.
     new_links: Vec<u64>,
     /// Live rows of the pipe: no more links are kept, however many products are new.
@@ -49,37 +55,13 @@ struct Was {
     ordinal: u64,
 }
 
-/// The index does not fit its budget: go through the source again in more, smaller shares.
-#[derive(Debug, thiserror::Error)]
-#[error("the index of the pipe needs more than its budget of {budget_bytes} bytes")]
-pub struct OverBudget {
-    /// The budget.
-    pub budget_bytes: usize,
-}
-
-/// Why a row could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// More, smaller shares are needed.
-    #[error(transparent)]
-    OverBudget(#[from] OverBudget),
-    /// The table failed.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-}
-
-/// Shares that keep an index of `rows` rows within a budget.
-pub fn shares_needed(rows: u64, budget_bytes: usize) -> u32 {
-    let needed = rows.saturating_mul(BYTES_PER_ROW as u64);
-    u32::try_from(needed.div_ceil(budget_bytes.max(1) as u64)).unwrap_or(u32::MAX).max(1)
-}
-
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 impl Diff {
     /// Begins a run's diff against `snapshot` (none: the table does not exist yet). `budget_bytes` bounds
-    /// the index, and what is on its way to an object store.
+    /// the index, with what is remembered beside it of rows that are new, changed or gone, and what is on its way to
+    /// an object store.
     pub fn begin(
         table: &Table,
         snapshot: Option<&Snapshot>,
@@ -99,11 +81,13 @@ impl Diff {
             changed: HashMap::new(),
             batch: RowBatch::new(schema.clone(), run.pipe.clone()),
             stage: Stage::new(table.clone(), run, schema),
-            max_rows: (budget_bytes / BYTES_PER_ROW).max(1024),
+            budget_bytes: budget_bytes.max(budget::LEAST_BYTES),
             scratch: Vec::new(),
             tally: Tally::default(),
             dead: vec![Vec::new(); base.len()],
             unmentioned: Unmentioned::of(base.len()),
+            notes_unmentioned: true,
+            places_bytes: 0,
             new_links: Vec::new(),
             max_links: base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum(),
             base,
@@ -130,9 +114,15 @@ impl Diff {
         self.tally
     }
 
-    /// Notes for how many complete runs in a row, the last one included, a product of this pass's share has
-    /// been absent. To be told at the beginning of each pass; ids that are not in the table are left alone.
-    pub fn note_absence(&mut self, id: &str, nights: u8) {
+    /// The source names changes only: what it does not mention stays, and need not be remembered. To be told at
+    /// the beginning.
+    pub fn keep_unmentioned(&mut self) {
+        self.notes_unmentioned = false;
+    }
+
+    /// Notes from how many runs in a row, the last one included, a product of this pass's share has been
+    /// absent. To be told at the beginning of each pass; ids that are not in the table are left alone.
+    pub fn note_absence(&mut self, id: &str, nights: Nights) {
         if let Some(at) = self.find(id_hash(id)) {
             self.index.entries[at as usize].nights = nights;
         }
@@ -214,10 +204,7 @@ impl Diff {
 
     /// A product that the table does not have.
     fn admit(&mut self, id: [u64; 2], content: [u64; 2], row: &Row) -> Result<(), PushError> {
-        if self.index.entries.len() >= self.max_rows {
-            let budget_bytes = self.max_rows * BYTES_PER_ROW;
-            return Err(OverBudget { budget_bytes }.into());
-        }
+        self.check_budget()?;
         if let Some(link) = row.text(columns::LINK)
             && (self.new_links.len() as u64) < self.max_links
         {
@@ -233,7 +220,7 @@ impl Diff {
             first_seen: run,
             images_run: run,
             images_hash: 0,
-            nights: 0,
+            nights: Nights::default(),
             state: State::Absent,
         });
         self.stage_new(at, content, row)
@@ -250,6 +237,7 @@ impl Diff {
 
     /// Other content for a row that lies in the table.
     fn replace(&mut self, at: u32, content: [u64; 2], row: &Row) -> Result<(), PushError> {
+        self.check_budget()?;
         let entry = self.index.entries[at as usize];
         let ordinal = self.stage_row(at, content, row)?;
         let (images_run, images_hash) = (entry.images_run, entry.images_hash);
@@ -342,28 +330,31 @@ impl Diff {
     /// Ends a pass over the source: notes which rows of the table are dead, and which were not mentioned.
     /// True: there are more shares; the next one's index is loaded, and the source is to be gone through
     /// again.
-    pub fn end_pass(&mut self, snapshot: Option<&Snapshot>) -> Result<bool, CatalogError> {
+    pub fn end_pass(&mut self, snapshot: Option<&Snapshot>) -> Result<bool, PushError> {
         for entry in &self.index.entries {
             match entry.state {
                 State::Changed | State::Deleted => {
                     self.dead[entry.file as usize].push(u64::from(entry.row));
                 }
-                State::Absent => {
+                State::Absent if self.notes_unmentioned => {
                     let missing = Missing { row: entry.row, nights: entry.nights };
                     self.unmentioned.push(entry.file, missing);
                 }
                 _ => {}
             }
         }
-        self.changed.clear();
+        self.changed = HashMap::new();
         let Share { nth, of } = self.index.share;
+        self.measure_places();
         if nth + 1 >= of {
             self.index = Index::empty(self.index.share);
             self.unmentioned.sort();
+            self.check_budget()?;
             return Ok(false);
         }
         self.index = Index::empty(Share { nth: nth + 1, of });
         self.load(snapshot)?;
+        self.check_budget()?;
         Ok(true)
     }
 }

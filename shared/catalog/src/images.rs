@@ -65,24 +65,12 @@ pub fn remove(
         let base = snapshot.files(Some(pipe))?;
         let mut dead: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         let mut removed = 0;
-        for file in &base {
-            for_each_batch(&snapshot, file, Some(&["key", "checked_at"]), |rows| {
-                let keys = rows.batch.column_by_name("key").and_then(|c| c.as_string_opt::<i32>());
-                let times = rows
-                    .batch
-                    .column_by_name("checked_at")
-                    .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-                let (Some(keys), Some(times)) = (keys, times) else { return Ok(()) };
-                for row in rows.live().filter(|&row| keys.is_valid(row)) {
-                    if is_gone(keys.value(row), times.value(row)) {
-                        let place = rows.first_row + row as u64;
-                        dead.entry(file.path.clone()).or_default().push(place);
-                        removed += 1;
-                    }
-                }
-                Ok(())
-            })?;
-        }
+        for_each_place(&snapshot, &base, |file, row, key, checked_at_us| {
+            if is_gone(key, checked_at_us) {
+                dead.entry(base[file].path.clone()).or_default().push(row);
+                removed += 1;
+            }
+        })?;
         if removed == 0 || publish(&snapshot, pipe, base, dead, &[])? {
             return Ok(removed);
         }
@@ -197,6 +185,21 @@ fn current(
     wanted: &BTreeMap<&str, &ImageEntry>,
 ) -> Result<Current, CatalogError> {
     let mut current = Current::new();
+    for_each_place(snapshot, files, |file, row, key, checked_at_us| {
+        if wanted.contains_key(key) {
+            current.insert(key.to_owned(), (file, row, checked_at_us));
+        }
+    })?;
+    Ok(current)
+}
+
+/// Calls `visit` with every current entry of some files: the file's place among them, the row's in the file, the
+/// picture's key, and when it was last looked at, in epoch microseconds.
+fn for_each_place(
+    snapshot: &Snapshot,
+    files: &[DataFile],
+    mut visit: impl FnMut(usize, u64, &str, i64),
+) -> Result<(), CatalogError> {
     for (place, file) in files.iter().enumerate() {
         for_each_batch(snapshot, file, Some(&["key", "checked_at"]), |rows| {
             let keys = rows.batch.column_by_name("key").and_then(|c| c.as_string_opt::<i32>());
@@ -206,15 +209,12 @@ fn current(
                 .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
             let (Some(keys), Some(times)) = (keys, times) else { return Ok(()) };
             for row in rows.live().filter(|&row| keys.is_valid(row)) {
-                if wanted.contains_key(keys.value(row)) {
-                    let at = (place, rows.first_row + row as u64, times.value(row));
-                    current.insert(keys.value(row).to_owned(), at);
-                }
+                visit(place, rows.first_row + row as u64, keys.value(row), times.value(row));
             }
             Ok(())
         })?;
     }
-    Ok(current)
+    Ok(())
 }
 
 fn write(

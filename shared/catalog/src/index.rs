@@ -6,6 +6,7 @@ use crate::read::for_each_batch;
 use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use feedfleet_model::Nights;
 use feedfleet_model::hash::id_hash;
 use hashbrown::HashTable;
 
@@ -23,8 +24,8 @@ pub(crate) struct Entry {
     pub first_seen: u32,
     pub images_run: u32,
     pub images_hash: i32,
-    /// Complete runs in a row, up to the last one, that did not mention the row.
-    pub nights: u8,
+    /// Runs in a row, up to the last one, that did not mention the row.
+    pub nights: Nights,
     pub state: State,
 }
 
@@ -194,7 +195,7 @@ impl<'a> IndexColumns<'a> {
             first_seen: (self.first_seen.value(row) / 1_000_000) as u32,
             images_run: self.images_run.value(row) as u32,
             images_hash: self.images_hash.value(row) as i32,
-            nights: 0,
+            nights: Nights::default(),
             state: State::Absent,
         })
     }

@@ -12,6 +12,7 @@ pub mod diff;
 mod durable;
 pub mod encode;
 pub mod error;
+mod figures;
 mod files;
 mod history;
 pub mod images;
@@ -35,6 +36,7 @@ pub mod writer;
 
 pub use commit::{Change, CommitOutcome, Fence};
 pub use error::CatalogError;
+pub use figures::RunCommit;
 pub use index::{BYTES_PER_ROW, Share};
 pub use location::Location;
 pub use schema::TableSpec;

@@ -81,6 +81,13 @@ impl LogFiles {
         start.ok_or_else(|| unusable(table, "its log begins without a checkpoint"))
     }
 
+    /// The entries and their versions, from the newest to the oldest of those without a gap.
+    pub fn entries_newest_first(&self) -> impl Iterator<Item = (u64, &FilePlace)> {
+        let first = self.first;
+        let entries = self.files.iter().rev().filter(|f| f.kind == Kind::Entry);
+        entries.take_while(move |f| f.version >= first).map(|f| (f.version, &f.place))
+    }
+
     /// The newest checkpoint that is not newer than `version`.
     pub fn checkpoint_up_to(&self, version: u64) -> Option<&LogFile> {
         self.files.iter().rev().find(|f| f.kind == Kind::Checkpoint && f.version <= version)

@@ -199,7 +199,7 @@ impl Table {
         Ok(Snapshot::new(self.clone(), inner))
     }
 
-    fn has_log_entry(&self) -> Result<bool, CatalogError> {
+    pub(crate) fn has_log_entry(&self) -> Result<bool, CatalogError> {
         let log = self.files().list(&self.place(LOG)?)?;
         let is_entry = |found: &Found| found.place.name().is_some_and(|n| n.ends_with(".json"));
         Ok(log.iter().any(is_entry))

@@ -8,14 +8,15 @@ use crate::snapshot::{DataFile, Snapshot};
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use feedfleet_model::hash::bytes_hash;
+use feedfleet_model::{Night, Nights};
 
 /// A row that was not mentioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Missing {
     /// Its place in the file.
     pub row: u32,
-    /// Complete runs in a row that did not mention it.
-    pub nights: u8,
+    /// Runs in a row that did not mention it.
+    pub nights: Nights,
 }
 
 /// The unmentioned rows of all files that a diff began with.
@@ -43,15 +44,22 @@ impl Unmentioned {
         }
     }
 
-    /// Counts this run, if it is `complete`, and lets wait what has been missing in fewer than `nights`.
-    pub fn let_wait(&mut self, nights: u8, complete: bool) {
+    /// Counts this run as such a night, and lets wait what has not been missing for as many as are needed.
+    pub fn let_wait(&mut self, needed: u8, night: Night) {
         for (due, waiting) in self.due.iter_mut().zip(&mut self.waiting) {
             for missing in due.iter_mut() {
-                missing.nights = missing.nights.saturating_add(u8::from(complete));
+                missing.nights.add(night);
             }
-            waiting.extend(due.iter().filter(|missing| missing.nights < nights));
-            due.retain(|missing| missing.nights >= nights);
+            let is_due = |missing: &Missing| missing.nights.are_enough(needed, night);
+            waiting.extend(due.iter().filter(|missing| !is_due(missing)));
+            due.retain(is_due);
         }
+    }
+
+    /// Memory that the places take.
+    pub fn memory_bytes(&self) -> usize {
+        let rows = self.due.iter().chain(&self.waiting).map(Vec::capacity);
+        rows.sum::<usize>() * size_of::<Missing>()
     }
 }
 
@@ -67,7 +75,7 @@ pub(crate) fn for_each_text(
     files: &[DataFile],
     rows: &[Vec<Missing>],
     column: &str,
-    visit: &mut dyn FnMut(&str, u8),
+    visit: &mut dyn FnMut(&str, Nights),
 ) -> Result<(), CatalogError> {
     // Without a snapshot there was no table, so nothing can be missing from it.
     let Some(snapshot) = snapshot else { return Ok(()) };
@@ -168,28 +176,52 @@ mod tests {
         assert_eq!(pairs(&[], &[(1, 1)]), 0);
     }
 
+    fn complete(complete: u8) -> Nights {
+        Nights { complete, doubtful: 0 }
+    }
+
+    fn places(rows: &[Vec<Missing>]) -> Vec<u32> {
+        rows[0].iter().map(|m| m.row).collect()
+    }
+
     #[test]
     fn a_row_is_due_after_as_many_complete_runs_as_are_asked_for() {
         let mut rows = Unmentioned::of(1);
         for (row, nights) in [(0, 0), (1, 1), (2, 2), (3, 250), (4, 255)] {
-            rows.push(0, Missing { row, nights });
+            rows.push(0, Missing { row, nights: complete(nights) });
         }
-        rows.let_wait(3, true);
-        let places = |rows: &[Vec<Missing>]| rows[0].iter().map(|m| m.row).collect::<Vec<_>>();
+        rows.let_wait(3, Night::Complete);
         assert_eq!((places(&rows.due), places(&rows.waiting)), (vec![2, 3, 4], vec![0, 1]));
-        assert_eq!(rows.waiting[0][0].nights, 1);
+        assert_eq!(rows.waiting[0][0].nights, complete(1));
         assert_eq!((count(&rows.due), count(&rows.waiting)), (3, 2));
     }
 
     #[test]
-    fn an_incomplete_run_counts_for_nothing() {
+    fn a_run_that_was_cut_off_counts_for_nothing() {
         let mut rows = Unmentioned::of(1);
         for (row, nights) in [(0, 0), (1, 2), (2, 3)] {
-            rows.push(0, Missing { row, nights });
+            rows.push(0, Missing { row, nights: complete(nights) });
         }
-        rows.let_wait(3, false);
-        assert_eq!(rows.due[0], [Missing { row: 2, nights: 3 }]);
-        let waiting = [Missing { row: 0, nights: 0 }, Missing { row: 1, nights: 2 }];
+        rows.let_wait(3, Night::Cut);
+        assert_eq!(rows.due[0], [Missing { row: 2, nights: complete(3) }]);
+        let waiting =
+            [Missing { row: 0, nights: complete(0) }, Missing { row: 1, nights: complete(2) }];
         assert_eq!(rows.waiting[0], waiting);
+    }
+
+    #[test]
+    fn a_doubtful_run_counts_for_an_operator_alone() {
+        let rows = || {
+            let mut rows = Unmentioned::of(1);
+            for (row, nights) in [(0, 0), (1, 1)] {
+                rows.push(0, Missing { row, nights: Nights { complete: nights, doubtful: 1 } });
+            }
+            rows
+        };
+        let (mut doubtful, mut complete) = (rows(), rows());
+        doubtful.let_wait(3, Night::Doubtful);
+        assert_eq!((places(&doubtful.due), places(&doubtful.waiting)), (vec![1], vec![0]));
+        complete.let_wait(3, Night::Complete);
+        assert_eq!((places(&complete.due), places(&complete.waiting)), (vec![], vec![0, 1]));
     }
 }

@@ -41,3 +41,5 @@ pub use pipe::{
 };
 pub use place::Place;
 pub use secret::Secret;
+pub use suggest::nearest;
+pub use units::duration;

@@ -2,7 +2,7 @@
 
 /// The name nearest to `word`, if it is near: at most one letter in three differs. Case does not
 /// count.
-pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word = word.to_lowercase();
     let limit = match word.chars().count() {
         // A word of one letter is as near to every other.

@@ -21,7 +21,7 @@ const SIZES: [(&str, u64); 9] = [
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
 /// A whole number with `ms`, `s`, `m`, `h` or `d`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let (_, unit_ms) = DURATIONS.iter().find(|(name, _)| *name == unit)?;
     let duration = Duration::from_millis(number.checked_mul(*unit_ms)?);

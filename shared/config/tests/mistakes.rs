@@ -398,9 +398,10 @@ fn fleets() {
             "2:18: '10.0.0.0/40' is not a network; expected CIDR, such as '10.0.0.0/8' or \
              '192.168.1.7'",
         ),
+        ("[leases]\nvisibility = '1s'", "2:14: visibility in [leases] is '1s'; expected 10s to 1h"),
         (
-            "[leases]\nvisibility = '1s'",
-            "2:14: visibility in [leases] is '1s'; expected 10s to 12h",
+            "[leases]\nvisibility = '12h'",
+            "2:14: visibility in [leases] is '12h'; expected 10s to 1h",
         ),
         (
             "[lease]\nvisibility = '60s'",

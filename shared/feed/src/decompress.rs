@@ -19,6 +19,15 @@ const MAX_RATIO: u64 = 500;
 /// Below this many bytes out the ratio does not matter.
 const RATIO_FROM_BYTES: u64 = 16 << 20;
 
+/// What zstd says of frames that are whole, and that it will not decode on any other try either: they need a
+/// window of more than 128 MiB, a dictionary, or a newer release of it.
+const NOT_DECODED: [&str; 4] = [
+    "Frame requires too much memory for decoding",
+    "Dictionary mismatch",
+    "Unsupported frame parameter",
+    "Version not supported",
+];
+
 /// What the thread sends.
 pub(crate) enum Message {
     /// The next bytes.
@@ -192,12 +201,16 @@ impl Sink {
         Ok(())
     }
 
-    /// What an error means: the source failed, its data ends early, or its data is damaged.
+    /// What an error means: the source failed, its data ends early, is of a kind that can't be decoded, or is
+    /// damaged.
     pub(crate) fn failure(&self, error: io::Error, what: &str) -> Failure {
         if self.counters.failed() {
             Failure::Fatal(FeedError::Io { source: error })
         } else if error.kind() == ErrorKind::UnexpectedEof {
             Failure::Cut(format!("{what}: {error}"))
+        } else if NOT_DECODED.contains(&error.to_string().as_str()) {
+            let message = format!("{what}: {error}; ask the partner for gzip");
+            Failure::Fatal(FeedError::unsupported(message))
         } else {
             Failure::Fatal(FeedError::damaged(format!("{what}: {error}")))
         }
@@ -305,6 +318,34 @@ mod tests {
         let mut data = zip_archive(&[("feed.csv", b"id\n1\n")], false);
         data[14] ^= 0xff;
         assert!(matches!(fails(data, 1 << 30), FeedError::Damaged { .. }));
+    }
+
+    #[test]
+    fn what_no_other_try_can_unpack_says_so() {
+        let archive = zip_archive(&[("feed.csv", b"id\n1\n")], false);
+        // The first file's flags, and its method.
+        for (place, value, says) in [
+            (6, 1, "encrypted: ask the partner for one without password"),
+            (8, 12, "compressed by method 12"),
+        ] {
+            let mut archive = archive.clone();
+            archive[place] = value;
+            let error = fails(archive, 1 << 30);
+            assert!(matches!(error, FeedError::Unsupported { .. }), "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+        // Stored, with its size behind it.
+        let mut archive = zip_archive(&[("feed.csv", b"id\n1\n")], true);
+        archive[8] = 0;
+        let error = fails(archive, 1 << 30);
+        assert!(error.to_string().contains("does not say how long it is"), "{error}");
+        // The header of a frame with a window of 256 MiB, and that of one that needs dictionary 1.
+        for header in [&[0x00u8, 0x90][..], &[0x01, 0x58, 0x01]] {
+            let empty_block = &[1, 0, 0][..];
+            let frame = [&[0x28, 0xb5, 0x2f, 0xfd][..], header, empty_block].concat();
+            let error = fails(frame, 1 << 30);
+            assert!(matches!(error, FeedError::Unsupported { .. }), "{header:?}: {error}");
+        }
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub enum FeedError {
         /// What is wrong with it.
         message: String,
     },
+    /// Packed in a way that this build can't unpack, however often it is fetched.
+    #[error("the source can't be unpacked: {message}")]
+    Unsupported {
+        /// What it is, and what the partner can send instead.
+        message: String,
+    },
     /// More than the pipe's limits, or the reader's own, allow.
     #[error("over a limit: {message}")]
     LimitExceeded {
@@ -64,6 +70,10 @@ impl FeedError {
 
     pub(crate) fn damaged(message: impl Into<String>) -> Self {
         Self::Damaged { message: message.into() }
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::Unsupported { message: message.into() }
     }
 
     pub(crate) fn limit(message: impl Into<String>) -> Self {

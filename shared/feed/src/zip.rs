@@ -123,7 +123,10 @@ impl Entry {
     ) -> Result<(), Failure> {
         let name = &self.name;
         if self.flags & 1 != 0 {
-            return Err(Failure::Fatal(FeedError::damaged(format!("'{name}' is encrypted"))));
+            let message = format!(
+                "'{name}' in the zip archive is encrypted: ask the partner for one without password"
+            );
+            return Err(Failure::Fatal(FeedError::unsupported(message)));
         }
         let found = match self.method {
             STORED if !self.is_deferred() || self.compressed_bytes > 0 => {
@@ -131,9 +134,19 @@ impl Entry {
                 deliver(stored, is_wanted, layers, sink)?
             }
             DEFLATED => deliver(DeflateDecoder::new(&mut *input), is_wanted, layers, sink)?,
+            STORED => {
+                let message = format!(
+                    "'{name}' in the zip archive does not say how long it is: ask the partner for one that is \
+                     compressed (deflate)"
+                );
+                return Err(Failure::Fatal(FeedError::unsupported(message)));
+            }
             method => {
-                let message = format!("'{name}' is compressed by method {method}: not supported");
-                return Err(Failure::Fatal(FeedError::damaged(message)));
+                let message = format!(
+                    "'{name}' in the zip archive is compressed by method {method}: ask the partner for one by \
+                     method 8 (deflate)"
+                );
+                return Err(Failure::Fatal(FeedError::unsupported(message)));
             }
         };
         let due = self.checksum(input).map_err(|e| sink.failure(e, "zip archive"))?;

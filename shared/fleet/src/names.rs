@@ -21,7 +21,7 @@ pub const IN_FLIGHT: &str = "InFlight";
 pub const OLDEST_AGE: &str = "OldestAge";
 /// Groups with a message that could be received now, by [`QUEUE`]; an estimate where the backend can't count.
 pub const RUNNABLE_GROUPS: &str = "RunnableGroups";
-/// Dead letters, by [`QUEUE`].
+/// Dead letters that wait for a decision, by [`QUEUE`].
 pub const DEAD: &str = "Dead";
 
 /// Workers there should be.

@@ -192,27 +192,6 @@ impl FetchError {
     }
 }
 
-impl FetchErrorKind {
-    /// A short, stable name for counters and reason classes.
-    pub fn label(&self) -> &'static str {
-        match self {
-            FetchErrorKind::Refused(_) => "refused",
-            FetchErrorKind::Dns { .. } => "dns",
-            FetchErrorKind::Connect { .. } => "connect",
-            FetchErrorKind::Tls { .. } => "tls",
-            FetchErrorKind::TimedOut(_) => "timed_out",
-            FetchErrorKind::TooLarge { .. } => "too_large",
-            FetchErrorKind::TooSlow { .. } => "too_slow",
-            FetchErrorKind::RedirectLoop => "redirect_loop",
-            FetchErrorKind::TooManyRedirects { .. } => "too_many_redirects",
-            FetchErrorKind::Truncated { .. } => "truncated",
-            FetchErrorKind::InvalidHeader { .. } => "invalid_header",
-            FetchErrorKind::Transfer { .. } => "transfer",
-            FetchErrorKind::Other(_) => "other",
-        }
-    }
-}
-
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.url, self.kind)

@@ -103,13 +103,8 @@ impl Response {
         self.inner.status()
     }
 
-    /// The URL that answered, after redirects. It may carry secrets in its query: log it with
-    /// [`redacted`].
-    pub fn final_url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The URLs that redirected, in order. The final URL is not among them.
+    /// The URLs that redirected, in order; the one that answered is not among them. They may carry secrets
+    /// in their queries: log them with [`redacted`].
     pub fn redirects(&self) -> &[Url] {
         &self.redirects
     }

@@ -46,6 +46,8 @@ impl fmt::Display for ObjectKey {
 
 /// Prefix of all run reports.
 pub const REPORTS: &str = "reports";
+/// Prefix of copies of objects that could not be read and have been replaced.
+pub const DAMAGED: &str = "damaged";
 /// Prefix of raw snapshots.
 pub const RAW: &str = "raw";
 /// Prefix of image receipts that wait to be folded into the `images` table.
@@ -71,6 +73,12 @@ pub fn run_of_report(key: &ObjectKey) -> Option<RunKey> {
     let pipe = parts.next()?.parse().ok()?;
     let run = parts.next()?.strip_suffix(".json")?.parse().ok()?;
     parts.next().is_none().then_some(RunKey { pipe, run })
+}
+
+/// A run's report that could not be read, as it was; `content` is a hash of its bytes.
+pub fn damaged_report(key: &RunKey, content: u64) -> ObjectKey {
+    let run = run_segment(key.run);
+    ObjectKey::of(format!("{DAMAGED}/{REPORTS}/{}/{run}-{content:016x}", key.pipe))
 }
 
 /// Names the raw snapshot of a run's source, as it came. No object itself: it is made of those below.
@@ -100,11 +108,6 @@ pub fn part_of_raw(key: &ObjectKey) -> Option<(u32, u32)> {
     Some((transfer.parse().ok()?, number.parse().ok()?))
 }
 
-/// Prefix of a pipe's raw snapshots.
-pub fn raw_of(pipe: &PipeName) -> String {
-    format!("{RAW}/{pipe}/")
-}
-
 /// The run whose raw snapshot this key names, or an object of; none for other keys.
 pub fn run_of_raw_object(key: &ObjectKey) -> Option<RunKey> {
     let mut parts = key.as_str().strip_prefix(RAW)?.strip_prefix('/')?.split('/');
@@ -117,15 +120,32 @@ pub fn validators(pipe: &PipeName) -> ObjectKey {
     ObjectKey::of(format!("validators/{pipe}.json"))
 }
 
-/// The ids of the products whose removal a run held, until an operator decides; JSON Lines.
-pub fn held(key: &RunKey) -> ObjectKey {
-    ObjectKey::of(format!("held/{}/{}", key.pipe, run_segment(key.run)))
+/// The ids of the products whose removal a run held, until an operator decides; JSON Lines. `content` is a hash of
+/// them: two workers at one run never write different lists under one key.
+pub fn held(key: &RunKey, content: u64) -> ObjectKey {
+    ObjectKey::of(format!("{}{content:016x}", held_by(key)))
 }
 
-/// The ids of the products that a run's source did not mention and that stay, and for how many complete
-/// runs in a row; JSON Lines.
-pub fn absent(key: &RunKey) -> ObjectKey {
-    ObjectKey::of(format!("absent/{}/{}", key.pipe, run_segment(key.run)))
+/// Prefix of all lists of held products that workers wrote for a run.
+pub fn held_by(key: &RunKey) -> String {
+    format!("held/{}/{}-", key.pipe, run_segment(key.run))
+}
+
+/// The ids of the products that a run's source did not mention and that stay, and for how many runs in a row; JSON
+/// Lines. `content` as for [`held`].
+pub fn absent(key: &RunKey, content: u64) -> ObjectKey {
+    ObjectKey::of(format!("{}{content:016x}", absent_from(key)))
+}
+
+/// The hash in the key of such a list; none for other keys.
+pub fn content_of_list(key: &str) -> Option<u64> {
+    let (_, content) = key.rsplit_once('-')?;
+    u64::from_str_radix(content, 16).ok()
+}
+
+/// Prefix of all lists of absent products that workers wrote for a run.
+pub fn absent_from(key: &RunKey) -> String {
+    format!("absent/{}/{}-", key.pipe, run_segment(key.run))
 }
 
 /// Says that a pipe is paused, and why.
@@ -271,6 +291,18 @@ mod tests {
         assert_eq!(part_of_raw(&raw_facts(&run)), None);
         assert_eq!(part_of_raw(&raw(&run)), None);
         assert_eq!(run_of_raw_object(&report(&run)), None);
+    }
+
+    #[test]
+    fn lists_and_copies_are_named_by_run_and_content() {
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+        assert_eq!(held(&run, 0xab).as_str(), "held/acme/000000000007-00000000000000ab");
+        assert!(held(&run, 1).as_str().starts_with(&held_by(&run)));
+        assert_eq!(content_of_list(held(&run, u64::MAX).as_str()), Some(u64::MAX));
+        assert_eq!(content_of_list(report(&run).as_str()), None);
+        assert!(absent(&run, u64::MAX).as_str().starts_with(&absent_from(&run)));
+        assert_ne!(damaged_report(&run, 1), damaged_report(&run, 2));
+        assert_eq!(run_of_report(&damaged_report(&run, 1)), None);
     }
 
     #[test]

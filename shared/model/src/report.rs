@@ -39,12 +39,18 @@ pub struct RunReport {
     /// letters.
     #[serde(default)]
     pub forgiven_attempts: usize,
+    /// Rollbacks of the pipe that found the run dead, and count on that: [`RunReport::pass_over`].
+    #[serde(default)]
+    pub passed_over: u32,
     /// Records by what became of them.
     pub counts: Counts,
     /// Bytes by where they went.
     pub bytes: Bytes,
     /// What was read, and the proof that it was whole.
     pub source: SourceFacts,
+    /// What it wrote down of products that its source did not mention.
+    #[serde(default)]
+    pub lists: Lists,
     /// Refused items by reason.
     pub refusals: Vec<RefusalCount>,
     /// Fields that were emptied because they could not be read, by reason.
@@ -236,6 +242,16 @@ pub struct SourceFacts {
     pub mapping: String,
 }
 
+/// The keys of a run's lists. Each has a hash of what is in the list; the run's commit has the same hashes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lists {
+    /// Of the products whose removal was held.
+    pub held: Option<String>,
+    /// Of the products that were absent and stay, and for how many runs.
+    pub absent: Option<String>,
+}
+
 /// How often something was refused, and examples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalCount {
@@ -275,9 +291,11 @@ impl RunReport {
             finished_at: None,
             attempts: Vec::new(),
             forgiven_attempts: 0,
+            passed_over: 0,
             counts: Counts::default(),
             bytes: Bytes::default(),
             source: SourceFacts::default(),
+            lists: Lists::default(),
             refusals: Vec::new(),
             warnings: Vec::new(),
             seconds: BTreeMap::new(),
@@ -312,6 +330,15 @@ impl RunReport {
         self.reason = None;
         self.finished_at = None;
         self.updated_at = now;
+    }
+
+    /// Notes that a rollback of the pipe counts on the run's being dead: whoever looked at it before, to reopen
+    /// it, has to look again. Runs in any other state stay as they are.
+    pub fn pass_over(&mut self, now: DateTime<Utc>) {
+        if self.state == RunState::Dead {
+            self.passed_over += 1;
+            self.updated_at = now;
+        }
     }
 
     /// Attempts that count against the limit: those that failed, and those without an end, under which the
@@ -403,8 +430,12 @@ mod tests {
 
         report.reopen(Utc::now());
         assert_eq!((report.state, report.failed_attempts()), (RunState::Queued, 2), "not dead");
+        report.pass_over(Utc::now());
+        assert_eq!(report.passed_over, 0, "not dead");
         report.state = RunState::Dead;
         report.finished_at = Some(Utc::now());
+        report.pass_over(Utc::now());
+        assert_eq!((report.passed_over, report.state), (1, RunState::Dead));
         report.reopen(Utc::now());
         assert_eq!((report.state, report.failed_attempts()), (RunState::Queued, 0));
         assert_eq!((report.attempts.len(), report.finished_at), (4, None));

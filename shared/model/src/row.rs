@@ -142,11 +142,6 @@ impl Row {
         self.set(column, if start == end { Slot::Null } else { Slot::List(Span { start, end }) });
     }
 
-    /// Makes one column null.
-    pub fn set_null(&mut self, column: ColumnId) {
-        self.set(column, Slot::Null);
-    }
-
     /// Keeps a field that no column is for. A name given twice keeps both values; empty values are dropped.
     pub fn push_extra(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
@@ -223,14 +218,6 @@ impl Row {
     /// Every picture address of the row: the main one first.
     pub fn image_links(&self) -> impl Iterator<Item = &str> {
         self.text(columns::IMAGE_LINK).into_iter().chain(self.list(columns::ADDITIONAL_IMAGE_LINKS))
-    }
-
-    /// Memory the row holds on to, in bytes.
-    pub fn memory_bytes(&self) -> usize {
-        self.text.capacity()
-            + self.slots.capacity() * size_of::<Slot>()
-            + self.lists.capacity() * size_of::<Span>()
-            + self.extra.capacity() * size_of::<(Span, Span)>()
     }
 
     /// The hash of all that the source filled, whatever order it came in. Columns are told apart by name,

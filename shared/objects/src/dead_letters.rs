@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, PipeName, Reason, RunId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A job that failed for good.
@@ -165,7 +166,7 @@ impl DeadLetters {
                 return Ok(());
             }
         }
-        Err(contended(&key))
+        Err(ObjectError::contended(&key).into())
     }
 
     /// Enters a decision on a letter, unless the letter was decided on or its job died anew since it was `seen`:
@@ -190,7 +191,7 @@ impl DeadLetters {
                 return Ok(true);
             }
         }
-        Err(contended(&key))
+        Err(ObjectError::contended(&key).into())
     }
 
     /// The dead letter of this id; none where there is none, or the text is no id.
@@ -202,17 +203,7 @@ impl DeadLetters {
 
     /// Every dead letter that can be read, by id, and the keys of those that cannot.
     pub async fn all(&self) -> Result<(Vec<DeadLetter>, Vec<ObjectKey>), ReportError> {
-        self.list(&format!("{}/", keys::DEAD)).await
-    }
-
-    /// As [`DeadLetters::all`], of crawl jobs alone: there are few of them even where pictures died by the
-    /// thousand.
-    pub async fn crawls(&self) -> Result<(Vec<DeadLetter>, Vec<ObjectKey>), ReportError> {
-        self.list(keys::DEAD_CRAWLS).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<(Vec<DeadLetter>, Vec<ObjectKey>), ReportError> {
-        let listed = self.objects.list(prefix, None, usize::MAX).await?;
+        let listed = self.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await?;
         let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
         for entry in listed {
             let Some(object) = self.objects.get(&entry.key).await? else { continue };
@@ -223,14 +214,16 @@ impl DeadLetters {
         }
         Ok((letters, unreadable))
     }
-}
 
-fn contended(key: &ObjectKey) -> ReportError {
-    ReportError::Objects(ObjectError {
-        action: "update",
-        subject: key.to_string(),
-        source: std::io::Error::other("it is being changed by others all the time"),
-    })
+    /// How many letters wait for a decision, by the queue that their job was on.
+    pub async fn waiting(&self) -> Result<BTreeMap<String, u64>, ReportError> {
+        let (letters, _) = self.all().await?;
+        let mut waiting = BTreeMap::new();
+        for letter in letters.into_iter().filter(|l| l.state == LetterState::Waiting) {
+            *waiting.entry(letter.queue).or_default() += 1;
+        }
+        Ok(waiting)
+    }
 }
 
 #[cfg(test)]
@@ -281,12 +274,14 @@ mod tests {
         letters.keep(&letter("2", 5)).await.unwrap();
         let now = letters.load(&first.id).await.unwrap().unwrap();
         assert_eq!(now.state, LetterState::Waiting);
+        assert_eq!(letters.waiting().await.unwrap(), BTreeMap::from([("crawl".to_owned(), 1)]));
         assert_eq!(now.history, [decision(LetterState::Replayed)]);
         assert_eq!(now.first_died_at, Some(first.died_at));
         assert_eq!(now.died_at, letter("2", 5).died_at);
         // What was decided on the first death is no decision on the second.
         assert!(!letters.decide(&first, &decision(LetterState::Dropped)).await.unwrap());
         assert!(letters.decide(&now, &decision(LetterState::Dropped)).await.unwrap());
+        assert_eq!(letters.waiting().await.unwrap(), BTreeMap::new());
         assert!(!letters.decide(&now, &decision(LetterState::Replayed)).await.unwrap());
     }
 
@@ -310,11 +305,10 @@ mod tests {
         let damaged = keys::dead_letter("crawl-acme-8");
         letters.objects.put(&damaged, "{".into()).await.unwrap();
         letters.objects.put(&keys::dead_letter("message-1"), "{}".into()).await.unwrap();
-        let (found, unreadable) = letters.crawls().await.unwrap();
+        let (found, unreadable) = letters.all().await.unwrap();
         assert_eq!(found[0].state, LetterState::Waiting);
         assert_eq!(found[0].message_id, None);
-        assert_eq!((found.len(), unreadable), (1, vec![damaged]));
-        assert_eq!(letters.all().await.unwrap().1.len(), 2);
+        assert_eq!((found.len(), unreadable), (1, vec![damaged, keys::dead_letter("message-1")]));
         assert!(letters.load("../reports/x").await.unwrap().is_none());
     }
 }

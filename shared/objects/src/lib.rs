@@ -11,7 +11,7 @@ pub mod dead_letters;
 mod folder;
 pub mod reports;
 
-pub use absences::{AbsenceList, read_absences};
+pub use absences::{Visit, read_absences, write_absences};
 pub use attributes::Attributes;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use folder::{FolderObjects, make_folder};
@@ -154,6 +154,12 @@ pub struct ObjectError {
 }
 
 impl ObjectError {
+    /// A conditional write lost to others again and again.
+    pub fn contended(key: &ObjectKey) -> Self {
+        let source = std::io::Error::other("it is being changed by others all the time");
+        Self { action: "update", subject: key.to_string(), source }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         use std::io::ErrorKind as Kind;

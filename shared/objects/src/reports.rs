@@ -20,9 +20,7 @@ pub enum ReportError {
     #[error(transparent)]
     Objects(#[from] ObjectError),
     /// The object is not a report that this build can read.
-    #[error(
-        "the object '{key}' cannot be read: {source}; if it is damaged, move it away: the table keeps what runs did"
-    )]
+    #[error("the object '{key}' cannot be read: {source}")]
     Unreadable {
         /// Its key.
         key: String,

@@ -135,7 +135,9 @@ pub trait Queue: Send + Sync + 'static {
     /// [`QueueError::Backend`].
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// A look at up to `limit` dead letters, the longest dead first. Leases nothing.
+    /// A look at up to `limit` dead letters, the longest dead first. Leases nothing. Fewer than `limit`: there were
+    /// no more to be had. SQS shows ten of a group at most, and the rest of it once these are forgotten. Those of the
+    /// last look can be forgotten, on every backend; so who forgets what was looked at comes to see all.
     ///
     /// # Errors
     /// [`QueueError::Backend`].

@@ -109,6 +109,8 @@ pub fn hit(name: &str) {
             let mut hoard = Vec::new();
             loop {
                 hoard.push(vec![1u8; 16 << 20]);
+                // The last of these lines tells how much the process was given.
+                tracing::warn!(failpoint = name, taken_mib = 16 * hoard.len(), "exhausting");
             }
         }
     }

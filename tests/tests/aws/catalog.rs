@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray}
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use feedfleet_aws::{Aws, table_store};
 use feedfleet_catalog::compact::{CompactionLimits, compact};
-use feedfleet_catalog::diff::{Absent, Diff};
+use feedfleet_catalog::diff::{Absent, Diff, PushError};
 use feedfleet_catalog::restore::restore;
 use feedfleet_catalog::vacuum::{VacuumLimits, Vacuumed, vacuum};
 use feedfleet_catalog::writer::PartWriter;
@@ -81,7 +81,11 @@ fn prepare(
         row.settle_extra();
         diff.push(&row).expect("an index of few rows fits its budget");
     }
-    diff.end_pass(snapshot.as_ref())?;
+    match diff.end_pass(snapshot.as_ref()) {
+        Ok(_) => {}
+        Err(PushError::Catalog(e)) => return Err(e),
+        Err(e) => panic!("an index of few rows fits its budget: {e}"),
+    }
     Ok(Some(diff.finish(&app_id, Absent::Remove)?.0))
 }
 

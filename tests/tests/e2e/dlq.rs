@@ -218,6 +218,32 @@ fn the_scheduler_supersedes_a_dead_night() {
     assert_eq!(scene.letter(&id)["history"][0]["by"], "scheduler");
     assert_eq!(scene.report("shop", run)["state"], "superseded");
     assert_eq!(scene.letter(&other)["state"], "waiting", "its pipe has no newer run");
+    assert_eq!(scene.crawl_queue("dead"), 1, "wherever the queue's own list is by now");
+    scene.dlq(&["replay", &other]).ok().says(&["1 replayed"]);
+    assert_eq!(scene.crawl_queue("dead"), 0);
+}
+
+/// A dead run that its replay and a rollback want at the same time: whoever comes second is refused, and says why.
+#[test]
+fn a_replayed_run_and_a_rollback_wait_for_each_other() {
+    let scene = Scene::broken();
+    scene.mend();
+    let good = scene.fleet.run_pipe("shop")["run"].to_string();
+    *scene.answer.lock().expect("no test panics in here") = Reply::status(404);
+    let (id, run) = scene.dies("shop");
+    scene.dlq(&["replay", &id]).ok().says(&["1 replayed"]);
+    let rollback = ["runs", "rollback", "shop", good.as_str()];
+    let told = format!("run shop/{run} is queued and must end first");
+    scene.fleet.run(&rollback).failed().says(&[&told, "feedfleet pipes resume shop"]);
+
+    // It dies again, and the pipe is still paused.
+    scene.work_until("shop", run, "dead");
+    scene.dlq(&["replay", &id]).failed().says(&["left", "the pipe is paused"]);
+    scene.fleet.run(&rollback).ok().says(&["as it was after run"]);
+    scene.dlq(&["replay", &id]).failed().says(&["left", "the pipe is paused"]);
+    assert_eq!(scene.report("shop", run)["state"], "dead");
+    scene.fleet.run(&["pipes", "resume", "shop"]).ok();
+    scene.dlq(&["replay", &id]).ok().says(&["1 replayed"]);
 }
 
 /// Promise 7: a pipe's runs end one after the other: a dead one is not replayed under an unfinished one.

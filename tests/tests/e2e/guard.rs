@@ -56,6 +56,24 @@ fn cut_night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
     fleet.run_pipe("shop")
 }
 
+/// A fleet with the pipe `shop`, which reads `shop.csv` under these settings of its guard.
+fn csv_shop(guard: &str) -> Fleet {
+    let fleet = Fleet::new();
+    let map = "[map]\nid = \"sku\"\ntitle = \"name\"\n";
+    fleet.pipe("shop", &pipe("shop.csv", "csv", map, guard));
+    fleet
+}
+
+/// Runs such a pipe on products with these numbers.
+fn csv_night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
+    let mut text = "sku,name\n".to_owned();
+    for n in numbers {
+        writeln!(text, "{n:04},Product {n}").expect("text can be written");
+    }
+    fleet.write("shop.csv", text);
+    fleet.run_pipe("shop")
+}
+
 fn numbers(fleet: &Fleet, pipe: &str) -> Vec<u32> {
     let number = |id: &str| id.parse().expect("ids of these tests are numbers");
     fleet.products(pipe).iter().map(|product| number(&product.id)).collect()
@@ -188,13 +206,20 @@ fn only_runs_that_held_something_can_be_decided_on() {
 fn a_list_that_does_not_fit_its_report_is_refused() {
     let fleet = shop("");
     night(&fleet, 0..10);
-    let run = run_of(&night(&fleet, 0..4));
-    let list = format!("var/objects/held/shop/{:012}", run.parse::<i64>().expect("a number"));
-    fleet.write(&list, "{\"id\":\"0009\"}\n");
+    let held = night(&fleet, 0..4);
+    let list = held["lists"]["held"].as_str().expect("the report names its list");
+    assert!(list.starts_with("held/shop/"), "{held:#}");
+    let list = format!("var/objects/{list}");
+    let run = run_of(&held);
     let approve = ["runs", "approve", "shop", &run];
-    fleet.run(&approve).failed().says(&["nothing was removed", "held/shop", "has 1 products", "6"]);
+    fleet.write(&list, "{\"id\":\"0009\"}\n");
+    fleet.run(&approve).failed().says(&["nothing was removed", "held/shop", "has 1 of 6 products"]);
+    // As many as there should be, but others.
+    let others: String = (0..6).map(|n| format!("{{\"id\":\"{n:04}\"}}\n")).collect();
+    fleet.write(&list, others);
+    fleet.run(&approve).failed().says(&["nothing was removed", "not the one that the run wrote"]);
     std::fs::remove_file(fleet.path(&list)).expect("it is there");
-    fleet.run(&approve).failed().says(&["nothing was removed", "has 0 products"]);
+    fleet.run(&approve).failed().says(&["nothing was removed", "has 0 of 6 products"]);
     assert_eq!(numbers(&fleet, "shop"), (0..10).collect::<Vec<_>>());
 }
 
@@ -281,20 +306,8 @@ fn a_change_of_all_ids_is_recognised_and_held() {
 /// Promise 12: a format that cannot prove its end is measured by the pipe's own history.
 #[test]
 fn a_source_without_end_mark_that_is_far_shorter_than_usual_removes_nothing() {
-    let csv = |count: u32| {
-        let mut text = "sku,name\n".to_owned();
-        for n in 0..count {
-            writeln!(text, "{n:04},Product {n}").expect("text can be written");
-        }
-        text
-    };
-    let fleet = Fleet::new();
-    let map = "[map]\nid = \"sku\"\ntitle = \"name\"\n";
-    fleet.pipe("shop", &pipe("shop.csv", "csv", map, "max_removed = \"100%\""));
-    let night = |count: u32| {
-        fleet.write("shop.csv", csv(count));
-        fleet.run_pipe("shop")
-    };
+    let fleet = csv_shop("max_removed = \"100%\"");
+    let night = |count: u32| csv_night(&fleet, 0..count);
     for _ in 0..3 {
         assert_eq!(night(100)["state"], "done");
     }
@@ -314,6 +327,48 @@ fn a_source_without_end_mark_that_is_far_shorter_than_usual_removes_nothing() {
     let next = night(35);
     assert_eq!(next["state"], "done", "{next:#}");
     assert_counts(&next, &[("removed", 5), ("live", 35)]);
+}
+
+/// Promise 12: where products may be absent for some nights, a source that has become far shorter than usual, and
+/// cannot prove its end, removes nothing; but after as many such nights an operator can say that it is right so.
+#[test]
+fn products_that_wait_are_held_when_the_source_stays_short() {
+    let fleet = csv_shop("max_removed = \"100%\"\nabsent_nights = 2");
+    for _ in 0..3 {
+        assert_eq!(csv_night(&fleet, 0..100)["state"], "done");
+    }
+    // One is gone for good; the next night, a third of the products is.
+    assert_counts(&csv_night(&fleet, 0..99), &[("absent", 1), ("held", 0), ("live", 100)]);
+    let short = csv_night(&fleet, 0..70);
+    assert_eq!(short["state"], "held", "{short:#}");
+    assert_counts(&short, &[("absent", 29), ("held", 1), ("removed", 0), ("live", 100)]);
+    let again = csv_night(&fleet, 0..70);
+    assert_eq!(again["state"], "held", "{again:#}");
+    assert_counts(&again, &[("absent", 0), ("held", 30), ("removed", 0), ("live", 100)]);
+    assert!(why(&again).contains("70 records, usually 100"), "{again:#}");
+    let approve = ["runs", "approve", "shop", &run_of(&again)];
+    fleet.run(&approve).ok().says(&["30 products removed", "70 live"]);
+    assert_eq!(numbers(&fleet, "shop"), (0..70).collect::<Vec<_>>());
+    let next = csv_night(&fleet, 0..70);
+    assert_eq!(next["state"], "done", "{next:#}");
+    assert_counts(&next, &[("absent", 0), ("held", 0), ("unchanged", 70)]);
+}
+
+/// Promise 12: short nights alone remove nothing: the nights that the pipe asks for are complete ones.
+#[test]
+fn short_nights_do_not_count_towards_a_removal() {
+    let fleet = csv_shop("max_removed = \"100%\"\nabsent_nights = 2");
+    for _ in 0..3 {
+        csv_night(&fleet, 0..100);
+    }
+    csv_night(&fleet, 0..70);
+    csv_night(&fleet, 0..70);
+    // The source is whole again, and one product is really gone.
+    let whole = csv_night(&fleet, 0..99);
+    assert_eq!(whole["state"], "done", "{whole:#}");
+    assert_counts(&whole, &[("absent", 1), ("held", 0), ("removed", 0), ("live", 100)]);
+    let next = csv_night(&fleet, 0..99);
+    assert_counts(&next, &[("absent", 0), ("held", 0), ("removed", 1), ("live", 99)]);
 }
 
 /// A feed with an end of its own proves itself, however short it is.

@@ -142,7 +142,8 @@ fn a_rollback_waits_for_the_run_that_is_under_way() {
     let dry = [&rollback[..], &["--dry-run"]].concat();
     fleet.run(&dry).failed().says(&["nothing was changed", &named]);
     assert!(!partner.is_paused("shop"));
-    fleet.run(&rollback).failed().says(&["nothing was changed", &named, "the pipe is paused"]);
+    let paused = ["the pipe is paused", "feedfleet pipes resume shop"];
+    fleet.run(&rollback).failed().says(&["nothing was changed", &named]).says(&paused);
     assert_eq!(fleet.products("shop"), third_night);
     assert!(partner.is_paused("shop"));
 
@@ -168,6 +169,35 @@ fn what_cannot_be_gone_back_to_is_told_before_anything_is_done() {
     assert_eq!(files(fleet), before);
     assert!(!partner.is_paused("shop"), "a rollback that did not begin pauses nothing");
     assert_eq!(fleet.products("shop"), products);
+}
+
+#[test]
+fn a_pipe_that_is_not_there_is_told_with_the_nearest() {
+    let partner = Partner::new();
+    let fleet = &partner.fleet;
+    partner.night(0, 3, 5);
+    let before = files(fleet);
+    for command in ["rollback", "approve", "reject"] {
+        let told = ["no pipe 'nope'", "pipes/nope.toml", "other, shop"];
+        fleet.run(&["runs", command, "nope", "3"]).failed().says(&told);
+        let told = ["no pipe 'shpo'", "did you mean 'shop'?"];
+        fleet.run(&["runs", command, "shpo", "3"]).failed().says(&told);
+    }
+    assert_eq!(files(fleet), before);
+}
+
+#[test]
+fn who_paused_the_pipe_before_its_rollback_stays_on_record() {
+    let partner = Partner::new();
+    let fleet = &partner.fleet;
+    let [(first, first_night), ..] = partner.three_nights();
+    let pause = ["pipes", "pause", "shop", "--by", "bob", "--note", "new feed on Monday"];
+    fleet.run(&pause).ok();
+    let rollback = ["runs", "rollback", "shop", &first, "--by", "ada", "--note", "all cost 1"];
+    fleet.run(&rollback).ok().says(&["10 rows put back"]);
+    assert_eq!(fleet.products("shop"), first_night);
+    let told = ["by bob (new feed on Monday), rolled back to run", "by ada (all cost 1)"];
+    fleet.run(&["pipes", "list"]).ok().says(&told);
 }
 
 /// Promise 12: what a run held counts no more once the pipe was rolled back.

@@ -120,8 +120,7 @@ fn a_recorded_night_is_simulated() {
     let prices = example("prices.toml");
     fleet.write("night.toml", format!("prices = \"{}\"\n", prices.display()));
     let file = fleet.path("night.toml");
-    let simulation =
-        simulate(&fleet, &file, &["--recorded", day.trim(), "--json"]).ok().json();
+    let simulation = simulate(&fleet, &file, &["--recorded", day.trim(), "--json"]).ok().json();
     assert_eq!((&simulation["pipes"], &simulation["products"]), (&1.into(), &3.into()));
     assert_eq!(simulation["first_due_secs"], epoch.rem_euclid(86_400));
     assert_eq!(outcome(&simulation, "this fleet")["rows"], 3);

@@ -40,6 +40,16 @@ fn stop(mut running: Running) {
     assert!(status.success(), "{status}: {}", running.stderr());
 }
 
+fn lose_queue(fleet: &Fleet) {
+    for file in ["queue.db", "queue.db-wal", "queue.db-shm"] {
+        let path = fleet.path("var").join(file);
+        // The last two are there only while somebody has the queue open, or died with it.
+        if path.exists() {
+            fs::remove_file(path).expect("a file that is there can be removed");
+        }
+    }
+}
+
 /// The data files in a pipe's folder, whether the table refers to them or not.
 fn data_files(fleet: &Fleet, pipe: &str) -> BTreeSet<PathBuf> {
     let folder = fleet.path(&format!("var/catalog/products/pipe={pipe}"));
@@ -123,13 +133,7 @@ fn image_jobs_lost_with_their_queue_come_back() {
     wait_for_state(&fleet, "acme", "done");
     worker.signal("KILL");
     worker.wait(SOON);
-    for file in ["queue.db", "queue.db-wal", "queue.db-shm"] {
-        let path = fleet.path("var").join(file);
-        // The last two are there only while somebody has the queue open, or died with it.
-        if path.exists() {
-            fs::remove_file(path).unwrap();
-        }
-    }
+    lose_queue(&fleet);
     shop.let_pictures_wait(false);
 
     let products = fleet.products("acme");
@@ -140,6 +144,22 @@ fn image_jobs_lost_with_their_queue_come_back() {
     assert!(!keys.iter().all(is_there), "the pictures were there before");
     let up = fleet.spawn(&["up"]);
     eventually(SOON, "all pictures to be there", || keys.iter().all(is_there).then_some(()));
+    stop(up);
+}
+
+/// Promise 1: a run whose message was lost with its queue gets another, and is done under its own number.
+#[test]
+fn a_run_lost_with_its_queue_is_done() {
+    let (shop, fleet) = (Shop::open(), Fleet::new());
+    let nights = Nights::new(23, 20);
+    shop.publish("acme", &nights);
+    shop.write_pipe(&fleet, "acme", false);
+    let run = issue(&fleet, "acme");
+    lose_queue(&fleet);
+    let up = fleet.spawn(&["up"]);
+    wait_for_state(&fleet, "acme", "done");
+    assert_eq!(fleet.report("acme")["run"], run);
+    assert_eq!(fleet.products("acme").len(), nights.items().len());
     stop(up);
 }
 

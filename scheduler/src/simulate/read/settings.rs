@@ -11,11 +11,7 @@ const MOST_INTERRUPTIONS: f64 = 60.0;
 const FASTEST: u64 = 1_000_000_000;
 
 /// Settings, as `base` where nothing is said. `known`: instance types that have a price.
-pub(super) fn settings(
-    table: &mut Table<'_>,
-    base: Settings,
-    known: &[InstancePrice],
-) -> Settings {
+pub(super) fn settings(table: &mut Table<'_>, base: Settings, known: &[InstancePrice]) -> Settings {
     let queues = [("sqs", QueueKind::Sqs), ("exact", QueueKind::Exact)];
     Settings {
         workers: table.section("workers", base.workers, workers),
@@ -68,10 +64,8 @@ fn speed(table: &mut Table<'_>, default: Speed) -> Speed {
         rows: table.read("rows", default.rows, row_speeds),
         overhead: table.read("overhead", default.overhead, |v| v.duration(Duration::ZERO, HOUR)),
         archive_bytes_per_sec: table.read("archive", archive, |v| v.size(1)),
-        image: table
-            .read("image", default.image, |v| v.duration(Duration::from_millis(1), HOUR)),
-        image_cpu: table
-            .read("image_cpu", default.image_cpu, |v| v.duration(Duration::ZERO, HOUR)),
+        image: table.read("image", default.image, |v| v.duration(Duration::from_millis(1), HOUR)),
+        image_cpu: table.read("image_cpu", default.image_cpu, |v| v.duration(Duration::ZERO, HOUR)),
         renditions: table.read("renditions", default.renditions, |v| v.count(0, 100)),
     }
 }

@@ -1,14 +1,19 @@
 //! The end of a diff: what becomes of the rows that the source did not mention, and the change to commit.
 
 use super::Diff;
+use super::budget::parts_needed;
 use crate::commit::{Change, Fence};
 use crate::error::CatalogError;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Staged;
 use crate::tally::{Absent, Tally};
 use crate::unmentioned::{Page, count, for_each_page, for_each_text, successors};
-use feedfleet_model::{PipeName, RunId};
+use feedfleet_model::{Night, Nights, PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// A product that is gone needs this while it is looked for under another id: its page, its link among those wanted,
+/// and the page of a product that may be the same. Each in a collection that may be half empty.
+const BYTES_PER_PAGE: usize = 2 * (2 * size_of::<Page>() + size_of::<u64>());
 
 impl Diff {
     /// Rows that the source has not mentioned and that are due to be removed or held: all of them, until
@@ -17,10 +22,10 @@ impl Diff {
         count(&self.unmentioned.due)
     }
 
-    /// Lets those unmentioned rows wait that fewer than `nights` complete runs in a row have not mentioned,
-    /// this run among them if it is `complete`. To be called once, after the last pass.
-    pub fn let_wait(&mut self, nights: u8, complete: bool) {
-        self.unmentioned.let_wait(nights, complete);
+    /// Lets those unmentioned rows wait that have not been absent for as many nights as are
+    /// [needed](Nights::are_enough), this one included. To be called once, after the last pass.
+    pub fn let_wait(&mut self, needed: u8, night: Night) {
+        self.unmentioned.let_wait(needed, night);
     }
 
     /// Rows that wait.
@@ -28,12 +33,12 @@ impl Diff {
         count(&self.unmentioned.waiting)
     }
 
-    /// Calls `visit` with the id of every row that is due, and the complete runs in a row that have not
-    /// mentioned it. After the last pass, with the snapshot that the diff began with.
+    /// Calls `visit` with the id of every row that is due, and the runs in a row that have not mentioned it.
+    /// After the last pass, with the snapshot that the diff began with.
     pub fn for_each_due(
         &self,
         snapshot: Option<&Snapshot>,
-        visit: &mut dyn FnMut(&str, u8),
+        visit: &mut dyn FnMut(&str, Nights),
     ) -> Result<(), CatalogError> {
         for_each_text(snapshot, &self.base, &self.unmentioned.due, "id", visit)
     }
@@ -42,7 +47,7 @@ impl Diff {
     pub fn for_each_waiting(
         &self,
         snapshot: Option<&Snapshot>,
-        visit: &mut dyn FnMut(&str, u8),
+        visit: &mut dyn FnMut(&str, Nights),
     ) -> Result<(), CatalogError> {
         for_each_text(snapshot, &self.base, &self.unmentioned.waiting, "id", visit)
     }
@@ -52,10 +57,26 @@ impl Diff {
     /// the diff began with.
     pub fn renamed(&self, snapshot: Option<&Snapshot>) -> Result<u64, CatalogError> {
         let Some(snapshot) = snapshot else { return Ok(0) };
+        // The index has gone: what it could take is free, and the links are gone through in parts of that.
+        let free_bytes = self.budget_bytes - self.places_bytes.min(self.budget_bytes / 2);
+        let parts = u64::from(parts_needed(self.absent(), BYTES_PER_PAGE, free_bytes));
+        let mut renamed = 0;
+        for part in 0..parts {
+            renamed += self.renamed_among(snapshot, |link| link % parts == part)?;
+        }
+        Ok(renamed)
+    }
+
+    /// As [`Diff::renamed`], of the rows with these links.
+    fn renamed_among(
+        &self,
+        snapshot: &Snapshot,
+        is_among: impl Fn(u64) -> bool,
+    ) -> Result<u64, CatalogError> {
         let due = &self.unmentioned.due;
         let mut gone = Vec::new();
         for_each_page(snapshot, &self.base, due, &mut |page, is_due| {
-            if is_due {
+            if is_due && is_among(page.link) {
                 gone.push(page);
             }
         })?;
@@ -70,7 +91,7 @@ impl Diff {
         Ok(successors(gone, others))
     }
 
-    /// Ends the diff: the change to commit, and what it consists of.
+    /// Ends the diff: the change to commit, without figures for the table's history, and what it consists of.
     pub fn finish(mut self, app_id: &str, absent: Absent) -> Result<(Change, Tally), CatalogError> {
         self.tally.waiting = self.waiting();
         match absent {
@@ -106,7 +127,7 @@ impl Diff {
             dead,
             drops,
             fence: Fence { app_id: app_id.to_owned(), run: self.run.run.0 },
-            metrics: metrics(&tally),
+            metrics: Vec::new(),
             data_change: true,
         };
         Ok((change, tally))
@@ -115,7 +136,6 @@ impl Diff {
 
 /// A change that only moves the fence: the run found nothing to change.
 pub fn nothing_changed(pipe: &PipeName, run: RunId, app_id: &str, base: Vec<DataFile>) -> Change {
-    let live = base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
     Change {
         pipe: pipe.clone(),
         base,
@@ -123,18 +143,7 @@ pub fn nothing_changed(pipe: &PipeName, run: RunId, app_id: &str, base: Vec<Data
         dead: BTreeMap::new(),
         drops: BTreeSet::new(),
         fence: Fence { app_id: app_id.to_owned(), run: run.0 },
-        metrics: metrics(&Tally { live_before: live, unchanged: live, ..Tally::default() }),
+        metrics: Vec::new(),
         data_change: true,
     }
-}
-
-fn metrics(tally: &Tally) -> Vec<(&'static str, u64)> {
-    vec![
-        ("new", tally.new),
-        ("changed", tally.changed),
-        ("unchanged", tally.unchanged),
-        ("removed", tally.removed),
-        ("held", tally.held),
-        ("duplicates", tally.duplicates),
-    ]
 }

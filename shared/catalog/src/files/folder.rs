@@ -78,9 +78,14 @@ fn found(path: PathBuf, metadata: io::Result<Metadata>) -> Result<Option<Found>,
     }
 }
 
-pub(super) fn read(place: &FilePlace) -> Result<Bytes, CatalogError> {
+/// None where there is no such file.
+pub(super) fn read(place: &FilePlace) -> Result<Option<Bytes>, CatalogError> {
     let FilePlace::Disk(path) = place else { return Err(elsewhere(place)) };
-    Ok(std::fs::read(path).at("read", path)?.into())
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).at("read", path),
+    }
 }
 
 /// False when it was gone already.

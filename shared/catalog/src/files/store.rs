@@ -78,13 +78,20 @@ impl Store {
         listed.context("list", folder.as_ref())
     }
 
-    pub fn read(&self, paths: Vec<ObjectPath>) -> Result<Vec<Bytes>, CatalogError> {
+    /// None for an object that is not there.
+    pub fn read(&self, paths: Vec<ObjectPath>) -> Result<Vec<Option<Bytes>>, CatalogError> {
         let subject = paths.first().map(ToString::to_string).unwrap_or_default();
         let objects = self.objects();
-        let read: Result<Vec<Bytes>, Error> = self.wait(async move {
+        let read: Result<Vec<Option<Bytes>>, Error> = self.wait(async move {
             let reads = paths.into_iter().map(move |path| {
                 let objects = objects.clone();
-                async move { objects.get(&path).await?.bytes().await }
+                async move {
+                    match objects.get(&path).await {
+                        Ok(found) => found.bytes().await.map(Some),
+                        Err(Error::NotFound { .. }) => Ok(None),
+                        Err(e) => Err(e),
+                    }
+                }
             });
             stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
         });

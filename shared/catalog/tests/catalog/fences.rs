@@ -1,9 +1,10 @@
 //! A run is in once, an older one never, and one whose pipe moved is worked out anew.
 
 use crate::support::{Night, Product, catalog, key, pipe, prepare, run, stored};
-use feedfleet_catalog::CommitOutcome;
 use feedfleet_catalog::compact::{CompactionLimits, compact};
 use feedfleet_catalog::diff::Absent;
+use feedfleet_catalog::{CommitOutcome, RunCommit, feed_app_id};
+use std::collections::BTreeMap;
 
 fn products(price: i64, n: usize) -> Vec<Product> {
     (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
@@ -28,6 +29,29 @@ fn a_redelivery_changes_nothing() {
     assert_eq!(catalog.products().snapshot().unwrap().unwrap().version(), 1);
 }
 
+/// Promise 5: whoever finds a run in the table learns from its commit what it did.
+#[test]
+fn a_commit_says_what_its_run_did() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    let app_id = feed_app_id(&pipe("acme"));
+    assert_eq!(table.commit_of(&app_id, 1).unwrap(), None, "there is no table");
+    for (number, price) in [(3, 1), (7, 2)] {
+        let (mut change, _) = prepare(&catalog, &night("acme", number, &products(price, 10)));
+        change.metrics = vec![("seen", 10), ("held_list", u64::MAX - number.unsigned_abs())];
+        table.commit(&change).unwrap();
+        run(&catalog, &night("other", number, &products(price, 3)));
+    }
+    let figures = |run: u64| {
+        let of = |name: &str, figure| (name.to_owned(), figure);
+        BTreeMap::from([of("seen", 10), of("held_list", u64::MAX - run)])
+    };
+    let commit = |run| table.commit_of(&app_id, run).unwrap();
+    assert_eq!(commit(7), Some(RunCommit { version: 3, figures: figures(7) }));
+    assert_eq!(commit(3), Some(RunCommit { version: 1, figures: figures(3) }));
+    assert_eq!((commit(5), commit(8)), (None, None));
+}
+
 #[test]
 fn a_run_that_was_overtaken_commits_nothing() {
     let (_folder, catalog) = catalog();
@@ -38,6 +62,7 @@ fn a_run_that_was_overtaken_commits_nothing() {
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
 }
 
+/// Promise 3: a change that was worked out from other rows than the pipe has by now does not go in.
 #[test]
 fn stale_row_positions_are_noticed() {
     let (_folder, catalog) = catalog();
@@ -47,6 +72,22 @@ fn stale_row_positions_are_noticed() {
     assert_eq!(catalog.products().commit(&newer).unwrap(), CommitOutcome::Moved);
     run(&catalog, &night("acme", 9, &products(3, 10)));
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 3));
+}
+
+/// Promise 3: two runs of one pipe that were both worked out before there was a table do not mix.
+#[test]
+fn two_first_commits_of_one_pipe_do_not_mix() {
+    let (_folder, catalog) = catalog();
+    let (older, newer) = (products(1, 10), products(2, 12));
+    let (first, _) = prepare(&catalog, &night("acme", 1, &older));
+    let (second, _) = prepare(&catalog, &night("acme", 2, &newer));
+    let table = catalog.products();
+    assert!(matches!(table.commit(&first).unwrap(), CommitOutcome::Committed { .. }));
+    assert_eq!(table.commit(&second).unwrap(), CommitOutcome::Moved);
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 1));
+    run(&catalog, &night("acme", 2, &newer));
+    let rows = stored(&catalog, "acme");
+    assert!(rows.len() == 12 && rows.values().all(|p| p.price == 2));
 }
 
 #[test]

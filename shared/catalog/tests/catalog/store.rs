@@ -11,7 +11,7 @@ use feedfleet_catalog::restore::restore;
 use feedfleet_catalog::vacuum::{VacuumLimits, Vacuumed, vacuum};
 use feedfleet_catalog::writer::PartWriter;
 use feedfleet_catalog::{
-    Catalog, Change, CommitOutcome, Fence, Location, feed_app_id, pictures, read,
+    Catalog, Change, CommitOutcome, Fence, Location, RunCommit, feed_app_id, pictures, read,
 };
 use feedfleet_model::hash::id_hash;
 use feedfleet_model::{RunId, columns, keys};
@@ -112,6 +112,25 @@ fn pipes_commit_side_by_side_and_first_commits_do_not_mix() {
         let rows = stored(&catalog, &format!("pipe-{worker}"));
         assert!(rows.len() == 20 && rows.values().all(|p| p.price == 5));
     }
+}
+
+/// Promise 5: whoever finds a run in the table learns from its commit what it did.
+#[test]
+fn a_commit_says_what_its_run_did() {
+    let (_, catalog) = in_store();
+    let table = catalog.products();
+    let app_id = feed_app_id(&pipe("acme"));
+    assert_eq!(table.commit_of(&app_id, 1).unwrap(), None, "there is no table");
+    let (mut change, _) = prepare(&catalog, &night("acme", 3, &products(1, 10)));
+    change.metrics = vec![("seen", 10)];
+    table.commit(&change).unwrap();
+    // More than are read at once.
+    for run_id in 1..=9 {
+        run(&catalog, &night("other", run_id, &products(run_id, 3)));
+    }
+    let figures = BTreeMap::from([("seen".to_owned(), 10)]);
+    assert_eq!(table.commit_of(&app_id, 3).unwrap(), Some(RunCommit { version: 1, figures }));
+    assert_eq!(table.commit_of(&app_id, 2).unwrap(), None);
 }
 
 /// Promise 6: a commit whose reply was lost is found in the log, and not repeated.

@@ -3,7 +3,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use feedfleet_catalog::compact::{CompactionLimits, compact};
-use feedfleet_catalog::diff::{Absent, Diff, PushError, Tally};
+use feedfleet_catalog::diff::{Absent, Diff, Tally};
 use feedfleet_catalog::{Catalog, CommitOutcome, Snapshot, feed_app_id, read};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{PipeName, Row, RunId, RunKey, columns};
@@ -84,8 +84,7 @@ pub fn prepare(catalog: &Catalog, night: &Night<'_>) -> (feedfleet_catalog::Chan
             }
             match diff.push(&row(product)) {
                 Ok(_) => {}
-                Err(PushError::OverBudget(e)) => panic!("{e}"),
-                Err(PushError::Catalog(e)) => panic!("{e}"),
+                Err(e) => panic!("{e}"),
             }
         }
         if !diff.end_pass(snapshot.as_ref()).unwrap() {

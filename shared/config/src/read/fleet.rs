@@ -18,10 +18,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ten years: long enough for anything that is kept.
 const LONG: Duration = Duration::from_secs(3_650 * 86_400);
-/// A lease is renewed at every third of it, so it can't be too short; SQS keeps none longer than 12
-/// hours.
+/// A lease is extended at every third of it, so it can't be too short.
 const SHORTEST_LEASE: Duration = Duration::from_secs(10);
-const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3_600);
+/// No queue lets a lease reach further than 12 hours past its receive, and each extension asks for a whole
+/// lease more. Of an hour's lease the last extension succeeds in the eleventh hour; one of 12 hours could not be
+/// extended even once.
+const LONGEST_LEASE: Duration = Duration::from_secs(3_600);
 
 /// The fleet; none when the file is not TOML. It counts only if no mistake was noted.
 pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
@@ -96,8 +98,7 @@ pub fn hosts(table: &mut Table<'_>, default: Hosts) -> Hosts {
 pub fn scheduler(table: &mut Table<'_>, default: Scheduler) -> Scheduler {
     let time = |v: &Value<'_>| v.duration(SECOND, DAY);
     Scheduler {
-        tick: table
-            .read("tick", default.tick, |v| v.duration(SECOND, Duration::from_secs(3_600))),
+        tick: table.read("tick", default.tick, |v| v.duration(SECOND, Duration::from_secs(3_600))),
         drain_target: table.read("drain_target", default.drain_target, time),
         expected_job: table.read("expected_job", default.expected_job, time),
     }

@@ -88,7 +88,6 @@ async fn redirects_are_followed_and_recorded() {
     .await;
     let mut response = get(server.url("/a"), wide()).await.expect("a response");
     assert_eq!(response.status(), 200);
-    assert_eq!(response.final_url().as_str(), server.url("/e"));
     let passed: Vec<&str> = response.redirects().iter().map(Url::as_str).collect();
     assert_eq!(passed, [server.url("/a"), server.url("/b/c?d=1")]);
     assert_eq!(response.bytes().await.expect("a body"), "there");

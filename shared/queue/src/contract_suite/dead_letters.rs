@@ -63,6 +63,14 @@ pub(super) async fn the_longest_dead_come_first(bench: Bench) {
     let dead = queue.dead(2).await.expect("dead");
     let bodies: Vec<&str> = dead.iter().map(|letter| letter.body.as_str()).collect();
     assert_eq!(bodies, ["2", "3"]);
+
+    // Those of the last look can be forgotten; then a look comes to the others.
+    for letter in &dead {
+        assert!(queue.forget_dead(&letter.id).await.expect("forget"));
+    }
+    let dead = queue.dead(2).await.expect("dead");
+    let bodies: Vec<&str> = dead.iter().map(|letter| letter.body.as_str()).collect();
+    assert_eq!(bodies, ["1"]);
 }
 
 pub(super) async fn a_dead_receipt_dead_letters_nothing(bench: Bench) {

@@ -1,7 +1,8 @@
 //! Feeds: each row's partner sends a good one first, and then this.
 
 use super::payloads::{
-    NAVER, bomb, csv, csv_but, elsewhere, gzip, item, laughs, naver_in_euc_kr, rss, zstd,
+    NAVER, bomb, csv, csv_but, elsewhere, encrypted_zip, gzip, item, laughs, naver_in_euc_kr, rss,
+    zstd,
 };
 use super::{Case, WORKER, check_all, good_night, night};
 use feedfleet_tests::{Fleet, Product, Reply, Server};
@@ -278,6 +279,10 @@ fn compressed() -> Vec<Row> {
         of_csv(
             Case::new("gzip-damaged", "dead", &["source-unavailable", "is damaged"]),
             Reply::ok(damaged),
+        ),
+        of_csv(
+            Case::new("encrypted", "dead", &["not-a-feed", "ask the partner", "without password"]),
+            Reply::ok(encrypted_zip(csv(3).as_bytes())),
         ),
     ]
 }

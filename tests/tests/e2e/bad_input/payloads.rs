@@ -4,7 +4,9 @@ use encoding_rs::EUC_KR;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 /// A CSV feed of so many products.
 pub(super) fn csv(count: usize) -> String {
@@ -77,6 +79,18 @@ pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(data).expect("memory can be written");
     encoder.finish().expect("memory can be written")
+}
+
+/// An archive with this feed in it, which claims to be encrypted.
+pub(super) fn encrypted_zip(data: &[u8]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default();
+    archive.start_file("feed.csv", options).expect("memory can be written");
+    archive.write_all(data).expect("memory can be written");
+    let mut archive = archive.finish().expect("memory can be written").into_inner();
+    // The flags of the file's header.
+    archive[6] |= 1;
+    archive
 }
 
 pub(super) fn zstd(data: &[u8]) -> Vec<u8> {

@@ -3,9 +3,9 @@
 use super::nights::{Nights, Shop, rows};
 use super::support::{
     SOON, attempts, commits, failing_worker, fleet, is_by, issue, killed_at, left, number, object,
-    settled, status, stop,
+    report, settled, status, stop,
 };
-use feedfleet_tests::{Fleet, eventually};
+use feedfleet_tests::{Fleet, Reply, Server, eventually};
 
 const SHORT_LEASES: &str = "visibility = \"10s\"\nmax_receives = 5";
 /// Pictures in one image message.
@@ -130,6 +130,46 @@ fn killed_before_the_acknowledgement() {
     dies_at("job.before-settle", Durable { commit: true, images_sent: true, report: true });
 }
 
+/// Promise 1: a worker that is killed when the report says that the run is dead, and before there is a letter, leaves
+/// the letter to the next one: no run is dead without one.
+#[test]
+fn killed_before_the_letter_of_a_dead_run() {
+    let fleet = fleet(SHORT_LEASES, "max = 1");
+    let server = Server::start(|_, _| Reply::status(404));
+    let url = server.base_url();
+    let source = format!("[source]\nurl = \"{url}/feed\"\nformat = \"csv\"\n");
+    fleet.pipe("acme", &format!("{source}[map]\nid = \"sku\"\ntitle = \"name\"\n"));
+    let run = issue(&fleet, "acme");
+    drop(killed_at(&fleet, "job.before-settle"));
+    assert_eq!(report(&fleet, "acme", run)["state"], "dead");
+    let letter = format!("dead/crawl-acme-{run}.json");
+    assert!(!fleet.path("var/objects").join(&letter).exists(), "the letter comes last");
+
+    let mut second = fleet.spawn(&["worker"]);
+    settled(&fleet, "acme", run);
+    let letter = object(&fleet, &letter);
+    assert_eq!(letter["reason"]["class"], "source-refused", "{letter:#}");
+    assert_eq!(letter["state"], "waiting", "{letter:#}");
+    assert_eq!(number(&status(&fleet), "crawl", "dead"), 1);
+    assert_eq!(server.hits("/feed"), 1, "a 404 is not asked for again");
+    stop(&mut second);
+}
+
+/// Promise 6: a run whose worker died after the commit, in the last attempt that it had, is found in the table and
+/// ends well, with its pictures.
+#[test]
+fn a_run_that_is_in_the_table_does_not_die() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "max = 1");
+    drop(killed_at(&scene.fleet, "crawl.committed"));
+    assert_eq!(commits(&scene.fleet).len(), 1);
+    let mut second = scene.fleet.spawn(&["worker"]);
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    scene.assert_done();
+    assert_eq!(number(&status(&scene.fleet), "crawl", "dead"), 0);
+    stop(&mut second);
+}
+
 /// Promise 5: a message that is delivered four times changes table and queue once.
 #[test]
 fn redelivered_three_times() {
@@ -215,6 +255,9 @@ fn a_job_that_exhausts_memory() {
     assert_eq!(attempts(&report).len(), 1, "it is not tried again: {report:#}");
     let told = worker.stderr();
     assert!(told.contains("memory allocation of 16777216 bytes failed"), "{told}");
+    // A piece of 16 MiB each: it was stopped at its 128 MiB, and not only somewhere.
+    let pieces = told.matches("taken_mib=").count();
+    assert!((4..=8).contains(&pieces), "{pieces}: {told}");
     let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
     for reason in [&report["reason"], &letter["reason"]] {
         assert_eq!(reason["class"], "limit-exceeded", "{reason}");

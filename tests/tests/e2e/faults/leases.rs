@@ -2,8 +2,8 @@
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{
-    SOON, attempts, commits, failing_worker, fleet, group_worker, is_by, is_final, issue, left,
-    number, report, settled, status, stop, wait_until_stopped,
+    SOON, attempts, commits, failing_worker, fleet, group_worker, is_by, is_final, issue,
+    killed_at, left, number, report, settled, status, stop, wait_until_stopped,
 };
 use feedfleet_tests::{Fleet, Gate, Reply, Server, eventually};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A server that sends its one feed drop by drop, in forty seconds, while `slow`.
+/// A server that sends its one feed drop by drop, in eighty seconds, while `slow`.
 fn slow_server(nights: &Nights) -> (Server, Arc<AtomicBool>) {
     let body = nights.feed("http://shop.example", "acme");
     let slow = Arc::new(AtomicBool::new(true));
@@ -19,7 +19,7 @@ fn slow_server(nights: &Nights) -> (Server, Arc<AtomicBool>) {
     let server = Server::start(move |_, _| {
         let mut reply = Reply::ok(body.clone());
         if is_slow.load(Ordering::SeqCst) {
-            reply.drip = Some((body.len() / 400, Duration::from_millis(100)));
+            reply.drip = Some((body.len() / 400, Duration::from_millis(200)));
         }
         reply
     });
@@ -86,11 +86,56 @@ fn a_worker_that_slept_past_its_lease_commits_nothing() {
     assert_eq!(number(&status(&fleet), "crawl", "dead"), 0);
 }
 
+/// Promise 4: of two workers at one run, one slept before it wrote down what it would do, and the other did otherwise,
+/// committed and died. Whoever ends the run, and whatever the sleeper writes when it goes on: the report says what
+/// the table holds.
+#[test]
+fn a_worker_that_slept_past_its_lease_does_not_say_what_the_run_did() {
+    let fleet = fleet("visibility = \"10s\"", "max = 2");
+    let publish = |count: u32| {
+        let lines: String = (0..count).map(|n| format!("{n:04},Product {n}\n")).collect();
+        fleet.write("acme.csv", format!("sku,name\n{lines}"));
+    };
+    let write_pipe = |guard: &str| {
+        let source = "[source]\nurl = \"acme.csv\"\nformat = \"csv\"\n";
+        let map = "[map]\nid = \"sku\"\ntitle = \"name\"\n[images]\nmirror = false\n";
+        fleet.pipe("acme", &format!("{source}{map}[guard]\n{guard}\n"));
+    };
+    write_pipe("");
+    publish(10);
+    assert_eq!(fleet.run_pipe("acme")["state"], "done");
+
+    // The sleeper would hold six removals; while it sleeps they are allowed.
+    publish(4);
+    let run = issue(&fleet, "acme");
+    let mut sleeper = failing_worker(&fleet, "crawl.before-lists=stop");
+    wait_until_stopped(&sleeper);
+    write_pipe("max_removed = \"100%\"");
+    killed_at(&fleet, "crawl.committed");
+    let version = commits(&fleet).last().map(|commit| commit.version);
+
+    sleeper.signal_group("CONT");
+    eventually(SOON, "the worker to give up its job", || {
+        let told = sleeper.stderr();
+        (told.contains("the lease was lost") || told.contains("the lease ran out")).then_some(())
+    });
+    let report = settled(&fleet, "acme", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_eq!(report["table_version"].as_u64(), version, "{report:#}");
+    for (name, count) in [("seen", 4), ("removed", 6), ("held", 0), ("live", 4)] {
+        assert_eq!(report["counts"][name], count, "{name} in {report:#}");
+    }
+    assert_eq!(report["lists"]["held"], Value::Null, "{report:#}");
+    assert_eq!(fleet.products("acme").len(), 4);
+    stop(&mut sleeper);
+}
+
 /// Promise 4: a lease that is lost in the middle of a job cancels it, and the worker goes on to other jobs.
 #[test]
 fn a_lost_lease_cancels_its_job() {
     let fleet = fleet("visibility = \"10s\"", "max = 2");
-    let nights = Nights::new(12, 60);
+    // Long enough to come slowly, and not too slowly for the crawl.
+    let nights = Nights::new(12, 600);
     let (server, slow) = slow_server(&nights);
     write_pipe(&fleet, &server, "acme");
 
@@ -105,6 +150,12 @@ fn a_lost_lease_cancels_its_job() {
     stop(&mut other);
 
     sleeper.signal_group("CONT");
+    // By itself the feed would go on for most of a minute.
+    eventually(Duration::from_secs(30), "the job to be given up", || {
+        sleeper.stderr().contains("the lease was lost, the message is left alone").then_some(())
+    });
+    let first_report = report(&fleet, "acme", first);
+    assert!(attempts(&first_report)[0]["end"].is_null(), "it settled nothing: {first_report:#}");
     let second = issue(&fleet, "acme");
     let next = settled(&fleet, "acme", second);
     assert_eq!(next["state"], "done", "{next:#}");

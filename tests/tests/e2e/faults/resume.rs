@@ -24,19 +24,22 @@ struct Answer {
     etag: &'static str,
     /// It answers a range request with the range.
     knows_ranges: bool,
+    /// It sends a range only where `If-Range` names what it has.
+    keeps_conditions: bool,
     slow: bool,
 }
 
 impl Answer {
     fn slow(body: String, etag: &'static str) -> Self {
-        Self { body, etag, knows_ranges: true, slow: true }
+        Self { body, etag, knows_ranges: true, keeps_conditions: true, slow: true }
     }
 
     fn reply(&self, from: Option<usize>, if_range: Option<&str>) -> Reply {
         let size = self.body.len();
+        let is_met = if_range == Some(self.etag) || !self.keeps_conditions;
         let mut reply = match from {
             Some(from) if self.knows_ranges && from >= size => Reply::status(416),
-            Some(from) if self.knows_ranges && if_range == Some(self.etag) => {
+            Some(from) if self.knows_ranges && is_met => {
                 let range = format!("bytes {from}-{}/{size}", size - 1);
                 let rest = Reply::ok(&self.body.as_bytes()[from..]);
                 Reply { status: 206, ..rest }.header("Content-Range", range)
@@ -218,6 +221,28 @@ fn a_feed_that_changed_meanwhile_is_read_from_the_start() {
     assert_eq!(report["source"]["etag"], "\"v2\"", "{report:#}");
     assert_eq!(scene.archived_bytes(), size);
     scene.assert_titles("Changed", MANY / 2);
+}
+
+/// Promise 3: a server that sends the rest of another version, whatever it was asked, mixes nothing in: the feed is
+/// read from its start.
+#[test]
+fn the_rest_of_another_version_is_not_taken() {
+    let scene = Scene::new(Answer::slow(feed("Product", MANY), "\"v1\""));
+    scene.interrupt("TERM");
+    // As long as the first one: only its ETag tells it apart.
+    let changed = feed("Changed", MANY);
+    let size = changed.len() as u64;
+    scene.change(|answer| {
+        let next = Answer::slow(changed, "\"v2\"");
+        *answer = Answer { slow: false, keeps_conditions: false, ..next };
+    });
+    let report = scene.finish();
+    assert!(scene.asked()[1].is_some(), "it was asked for the rest");
+    assert_eq!(scene.asked().last(), Some(&None), "and then for the whole");
+    assert_eq!(report["source"]["resumed_at_bytes"], Value::Null, "{report:#}");
+    assert_eq!(report["source"]["etag"], "\"v2\"", "{report:#}");
+    assert_eq!(scene.archived_bytes(), size);
+    scene.assert_titles("Changed", MANY);
 }
 
 /// Promise 9: a feed that was archived whole before its worker died is not asked for again.

@@ -121,7 +121,9 @@ impl From<FeedError> for Failure {
             _ => e.to_string(),
         };
         match &e {
-            FeedError::NotAFeed { .. } => Failure::dead(ReasonClass::NotAFeed, text),
+            FeedError::NotAFeed { .. } | FeedError::Unsupported { .. } => {
+                Failure::dead(ReasonClass::NotAFeed, text)
+            }
             FeedError::LimitExceeded { .. } => Failure::dead(ReasonClass::LimitExceeded, text),
             FeedError::WrongFields { .. }
             | FeedError::Configuration { .. }

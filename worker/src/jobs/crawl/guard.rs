@@ -7,8 +7,8 @@ use super::load::Work;
 use feedfleet_catalog::diff::{Absent, Diff};
 use feedfleet_config::Guard;
 use feedfleet_feed::Completeness;
-use feedfleet_model::report::RunState;
-use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport, text};
+use feedfleet_model::report::{Lists, RunState};
+use feedfleet_model::{Night, Reason, ReasonClass, RunKey, RunReport, text};
 use feedfleet_objects::{ReportError, Reports};
 
 /// Runs that the usual number of records is the median of.
@@ -38,25 +38,34 @@ pub(super) struct Source<'a> {
     pub usual: Option<u64>,
 }
 
-/// Whether absence from a source means anything, and how that is known.
+/// What absence from a source means, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wholeness {
-    pub complete: bool,
+    pub night: Night,
     pub text: String,
+}
+
+impl Wholeness {
+    /// Whether absence means that a product is gone.
+    pub fn is_complete(&self) -> bool {
+        self.night == Night::Complete
+    }
 }
 
 /// Judges whether a source was whole.
 pub(super) fn wholeness(source: &Source<'_>, guard: &Guard) -> Wholeness {
-    let (complete, text) = match source.end {
-        Completeness::Proven(what) => (true, what.clone()),
-        Completeness::Truncated(why) => (false, format!("truncated: {why}")),
-        Completeness::Unproven(_) if !source.transfer_ends => (false, UNMARKED_END.to_owned()),
+    let (night, text) = match source.end {
+        Completeness::Proven(what) => (Night::Complete, what.clone()),
+        Completeness::Truncated(why) => (Night::Cut, format!("truncated: {why}")),
+        Completeness::Unproven(_) if !source.transfer_ends => {
+            (Night::Doubtful, UNMARKED_END.to_owned())
+        }
         Completeness::Unproven(why) => match too_few(source, guard) {
-            Some(few) => (false, format!("{few}; {why}")),
-            None => (true, why.clone()),
+            Some(few) => (Night::Doubtful, format!("{few}; {why}")),
+            None => (Night::Complete, why.clone()),
         },
     };
-    Wholeness { complete, text }
+    Wholeness { night, text }
 }
 
 fn too_few(source: &Source<'_>, guard: &Guard) -> Option<String> {
@@ -111,23 +120,32 @@ fn median(mut seen: Vec<u64>) -> Option<u64> {
     seen.get((seen.len() - 1) / 2).copied()
 }
 
-/// Decides about the products that the source did not mention, writes the lists of those that stay, and
-/// says what an operator should know. To be called once, after the last pass.
+/// What becomes of the products that the source did not mention.
+pub(super) struct Decided {
+    pub absent: Absent,
+    /// The lists of those that stay.
+    pub lists: Lists,
+    /// What an operator should know.
+    pub note: Option<Reason>,
+}
+
+/// Decides about the products that the source did not mention, and writes the lists of those that stay. To be
+/// called once, after the last pass.
 pub(super) fn decide(
     work: &Work,
     diff: &mut Diff,
     source: &Source<'_>,
     whole: &Wholeness,
-) -> Result<(Absent, Option<Reason>), Failure> {
+) -> Result<Decided, Failure> {
     let guard = &work.pipe.guard;
     if work.pipe.source.changes_only {
-        return Ok((Absent::Keep, None));
+        return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note: None });
     }
     if guard.absent_nights > 1 {
-        diff.let_wait(guard.absent_nights, whole.complete);
+        diff.let_wait(guard.absent_nights, whole.night);
     }
     let (absent, live) = (diff.absent(), diff.tally().live_before);
-    let renamed = if whole.complete && is_many(absent, live) {
+    let renamed = if whole.is_complete() && is_many(absent, live) {
         diff.renamed(work.snapshot.as_ref())?
     } else {
         0
@@ -138,12 +156,12 @@ pub(super) fn decide(
         Absences { absent, live, renamed, unreadable: source.unreadable },
     );
     let decided = if why.is_some() { Absent::Hold } else { Absent::Remove };
-    absence::write_lists(work, diff, decided)?;
+    let lists = absence::write_lists(work, diff, decided)?;
     let note = match why {
         Some(why) => Some(held(&work.key, absent, live, &why)),
         None => all_wait(diff.waiting(), live, whole),
     };
-    Ok((decided, note))
+    Ok(Decided { absent: decided, lists, note })
 }
 
 /// Products that would be removed.
@@ -166,7 +184,7 @@ fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Optio
     if absent == 0 {
         return None;
     }
-    if !whole.complete {
+    if !whole.is_complete() {
         return Some(format!("the source was not whole ({})", whole.text));
     }
     if unreadable.saturating_mul(2) >= absent {
@@ -191,7 +209,8 @@ fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Optio
     })
 }
 
-fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
+/// What an operator should know of held removals.
+pub(super) fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
     let RunKey { pipe, run } = run;
     let text = format!(
         "{absent} of {live} products are absent from the source and are held: {why}. To remove them: \
@@ -202,10 +221,10 @@ fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
 
 /// A source that was not whole is worth a word, also where all absent products would have stayed anyway.
 fn all_wait(waiting: u64, live: u64, whole: &Wholeness) -> Option<Reason> {
-    (waiting > 0 && !whole.complete).then(|| {
+    (waiting > 0 && !whole.is_complete()).then(|| {
         let text = format!(
-            "{waiting} of {live} products are absent from the source and stay; the night does not count, as \
-             the source was not whole ({})",
+            "{waiting} of {live} products are absent from the source and stay; the night does not count \
+             towards their removal, as the source was not whole ({})",
             whole.text
         );
         Reason::new(ReasonClass::LimitExceeded, text)
@@ -224,7 +243,8 @@ mod tests {
     const GUARD: Guard = Guard { max_removed: 0.3, absent_nights: 1, min_records: 0.8 };
 
     fn whole(complete: bool) -> Wholeness {
-        Wholeness { complete, text: "why".to_owned() }
+        let night = if complete { Night::Complete } else { Night::Cut };
+        Wholeness { night, text: "why".to_owned() }
     }
 
     fn absences(absent: u64, live: u64, renamed: u64) -> Absences {
@@ -236,17 +256,17 @@ mod tests {
         let unproven = Completeness::Unproven("no end mark".to_owned());
         let proven = Completeness::Proven("closing </rss>".to_owned());
         let cut = Completeness::Truncated("it ends in a tag".to_owned());
-        for (end, transfer_ends, seen, usual, complete) in [
-            (&proven, false, 1, Some(1000), true),
-            (&unproven, true, 800, Some(1000), true),
-            (&unproven, true, 799, Some(1000), false),
-            (&unproven, true, 1, None, true),
-            (&unproven, false, 1000, Some(1000), false),
-            (&cut, true, 1000, Some(1000), false),
+        for (end, transfer_ends, seen, usual, night) in [
+            (&proven, false, 1, Some(1000), Night::Complete),
+            (&unproven, true, 800, Some(1000), Night::Complete),
+            (&unproven, true, 799, Some(1000), Night::Doubtful),
+            (&unproven, true, 1, None, Night::Complete),
+            (&unproven, false, 1000, Some(1000), Night::Doubtful),
+            (&cut, true, 1000, Some(1000), Night::Cut),
         ] {
             let judged =
                 wholeness(&Source { end, transfer_ends, seen, unreadable: 0, usual }, &GUARD);
-            assert_eq!(judged.complete, complete, "{judged:?}");
+            assert_eq!(judged.night, night, "{judged:?}");
         }
         let usual = Some(1000);
         let few = Source { end: &unproven, transfer_ends: true, seen: 412, unreadable: 0, usual };

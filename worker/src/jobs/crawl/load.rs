@@ -1,8 +1,9 @@
 //! The load: one pass (or, past the memory budget, several) of the source's rows through the diff.
 
 use super::absence;
+use super::facts::LoadFacts;
 use super::failure::Failure;
-use super::guard::{self, Source, Wholeness};
+use super::guard::{self, Source};
 use super::pump::{PieceError, Pumped};
 use super::raw::Place;
 use super::source::{Facts, Incoming};
@@ -13,10 +14,9 @@ use feedfleet_feed::{
     Change as RowChange, Completeness, CutOff, FeedError, FeedReader, Hints, Refusal, Settings,
     Step,
 };
-use feedfleet_model::report::{
-    Bytes, Counts, RefusalCount, RefusalSample, RefusalTally, SourceFacts,
-};
-use feedfleet_model::{Reason, ReasonClass, Row, RunKey};
+use feedfleet_model::keys::ObjectKey;
+use feedfleet_model::report::{Bytes, Counts, Lists, RefusalSample, RefusalTally, SourceFacts};
+use feedfleet_model::{ReasonClass, Row, RunKey};
 use feedfleet_objects::Objects;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub(crate) struct Work {
     pub index_bytes: usize,
     /// Records that the source usually has, where that is known.
     pub usual_records: Option<u64>,
+    /// The last run's list of products that were absent and stayed.
+    pub last_list: Option<ObjectKey>,
     pub progress: Arc<Progress>,
     pub cancel: CancellationToken,
 }
@@ -60,12 +62,7 @@ pub(crate) struct Work {
 /// A source that has been read to its end, and what is to be committed for it.
 pub(crate) struct Loaded {
     pub change: Change,
-    pub counts: Counts,
-    pub bytes: Bytes,
-    pub source: SourceFacts,
-    pub refusals: Vec<RefusalCount>,
-    pub warnings: Vec<RefusalCount>,
-    pub note: Option<Reason>,
+    pub facts: LoadFacts,
 }
 
 impl Loaded {
@@ -80,15 +77,16 @@ impl Loaded {
             complete: true,
             ..SourceFacts::default()
         };
-        Self {
-            change,
+        let facts = LoadFacts {
             counts: Counts { unchanged: live, live, ..Counts::default() },
             bytes: Bytes::default(),
             source,
+            lists: Lists::default(),
             refusals: Vec::new(),
             warnings: Vec::new(),
             note: None,
-        }
+        };
+        Self { change, facts }
     }
 }
 
@@ -219,6 +217,21 @@ enum PassError {
     Failed(Failure),
 }
 
+impl PassError {
+    fn of_push(e: PushError) -> Self {
+        match e {
+            PushError::OverBudget(_) => PassError::OverBudget,
+            PushError::TooMuch(e) => {
+                let text = format!(
+                    "{e}: a crawl's share of memory, in [workers] of fleet.toml, is too small"
+                );
+                PassError::Failed(Failure::dead(ReasonClass::LimitExceeded, text))
+            }
+            PushError::Catalog(e) => e.into(),
+        }
+    }
+}
+
 impl<E: Into<Failure>> From<E> for PassError {
     fn from(e: E) -> Self {
         PassError::Failed(e.into())
@@ -251,6 +264,9 @@ impl<'a> Pass<'a> {
         let products = work.catalog.products();
         let snapshot = work.snapshot.as_ref();
         let mut diff = Diff::begin(products, snapshot, &work.key, work.index_bytes, shares)?;
+        if work.pipe.source.changes_only {
+            diff.keep_unmentioned();
+        }
         absence::recall(work, &mut diff)?;
         Ok(Self {
             work,
@@ -308,11 +324,7 @@ impl<'a> Pass<'a> {
                         RowChange::Upsert => self.diff.push(&row),
                         RowChange::Delete => self.diff.delete(row.id()),
                     };
-                    match pushed {
-                        Ok(_) => {}
-                        Err(PushError::OverBudget(_)) => return Err(PassError::OverBudget),
-                        Err(PushError::Catalog(e)) => return Err(e.into()),
-                    }
+                    pushed.map_err(PassError::of_push)?;
                 }
             }
         }
@@ -320,7 +332,8 @@ impl<'a> Pass<'a> {
             self.seen = records - 1;
             self.note_reading(&mut reader);
         }
-        let more = self.diff.end_pass(self.work.snapshot.as_ref())?;
+        let ended = self.diff.end_pass(self.work.snapshot.as_ref());
+        let more = ended.map_err(PassError::of_push)?;
         if more {
             absence::recall(self.work, &mut self.diff)?;
         }
@@ -360,12 +373,11 @@ impl<'a> Pass<'a> {
             usual: self.work.usual_records,
         };
         let whole = guard::wholeness(&source, &self.work.pipe.guard);
-        let (absent, note) = guard::decide(self.work, &mut self.diff, &source, &whole)?;
-        let Wholeness { complete, text } = whole;
-        (self.facts.complete, self.facts.completeness) = (complete, Some(text));
+        let decided = guard::decide(self.work, &mut self.diff, &source, &whole)?;
+        (self.facts.complete, self.facts.completeness) = (whole.is_complete(), Some(whole.text));
         self.facts.mapping = self.work.pipe.mapping_fingerprint();
         let key = &self.work.key;
-        let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), absent)?;
+        let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), decided.absent)?;
         let refused = self.refusals.total();
         self.facts.location = self.work.pipe.source.location.display();
         self.facts.content_type = facts.content_type.clone();
@@ -375,15 +387,16 @@ impl<'a> Pass<'a> {
         self.facts.resumed_at_bytes = facts.resumed_at_bytes;
         let counts = counts(&tally, self.seen, refused);
         let written = change.adds.iter().map(|f| f.size_bytes).sum();
-        Ok(Loaded {
-            change,
+        let facts = LoadFacts {
             counts,
             bytes: Bytes { fetched: self.work.progress.read().1, decoded: self.decoded, written },
             source: self.facts,
+            lists: decided.lists,
             refusals: self.refusals.into_counts(),
             warnings: self.warnings.into_counts(),
-            note,
-        })
+            note: decided.note,
+        };
+        Ok(Loaded { change, facts })
     }
 }
 

@@ -5,6 +5,7 @@
 //! committed sends the same ones again; the report is final only after that.
 
 mod absence;
+mod facts;
 pub(crate) mod failure;
 mod guard;
 mod images;
@@ -15,6 +16,7 @@ pub(crate) mod source;
 
 use crate::deps::Deps;
 use chrono::{DateTime, Utc};
+use facts::LoadFacts;
 use failure::Failure;
 use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id};
 use feedfleet_config::{Location, Pipe};
@@ -94,8 +96,13 @@ impl Crawl<'_> {
                 return Ok(Outcome::Interrupted);
             };
             match self.commit(prepared).await? {
-                (CommitOutcome::Committed { .. } | CommitOutcome::AlreadyIn, validators) => {
+                (CommitOutcome::Committed { .. }, validators) => {
                     return self.follow_up(&pipe, validators).await;
+                }
+                // By another worker, which may have seen another source: its validators are not known.
+                (CommitOutcome::AlreadyIn, _) => {
+                    self.note_committed().await?;
+                    return self.follow_up(&pipe, None).await;
                 }
                 (CommitOutcome::Superseded { .. }, _) => return Ok(Outcome::Superseded),
                 (CommitOutcome::Moved, _) if moves < MAX_MOVES => moves += 1,
@@ -107,13 +114,20 @@ impl Crawl<'_> {
         }
     }
 
-    /// The worker that committed the run may have died before it said so. What is in the table cannot fail any
-    /// more.
+    /// The worker that committed the run may have died before it said so, and what the report says may be another's.
+    /// What is in the table cannot fail any more.
     async fn note_committed(&self) -> Result<(), Failure> {
+        let (products, key) = (self.deps.catalog.products().clone(), self.key.clone());
+        let commit = blocking(move || products.commit_of(&feed_app_id(&key.pipe), key.run.0));
+        let commit = commit.await??;
         self.update(|report| {
-            if report.state == RunState::Running {
-                report.state = RunState::Committed;
+            if report.state.is_final() {
+                return;
             }
+            if let Some(commit) = &commit {
+                facts::settle(report, commit);
+            }
+            report.state = RunState::Committed;
         })
         .await?;
         Ok(())
@@ -138,7 +152,9 @@ impl Crawl<'_> {
             None => None,
         };
         let validators = self.validators(pipe, &mapping, &report, committed).await?;
-        let usual_records = guard::usual_records(&self.deps.reports(), &self.key).await?;
+        let reports = self.deps.reports();
+        let usual_records = guard::usual_records(&reports, &self.key).await?;
+        let last_list = absence::last_list(&reports, pipe, committed).await?;
         let archive = Place::new(self.deps.objects.clone(), self.key.clone());
         let stop = self.cancel.child_token();
         let access = Access {
@@ -188,6 +204,7 @@ impl Crawl<'_> {
             pipe: pipe.clone(),
             index_bytes: self.index_bytes(),
             usual_records,
+            last_list,
             progress,
             cancel: self.cancel.clone(),
         };
@@ -237,39 +254,16 @@ impl Crawl<'_> {
         &mut self,
         prepared: Prepared,
     ) -> Result<(CommitOutcome, Option<Validators>), Failure> {
-        let Prepared { loaded, validators } = prepared;
+        let Prepared { loaded: Loaded { mut change, facts }, validators } = prepared;
         let begun = Instant::now();
-        let now = self.deps.clock.now();
         // An unchanged source must be looked at again while an operator has something to decide, and while
         // nights without a product are counted.
-        let settled = loaded.counts.held == 0 && loaded.counts.absent == 0;
-        let complete = loaded.source.complete && settled;
-        let (counts, source) = (loaded.counts, loaded.source.clone());
-        let (bytes, refusals, warnings) =
-            (loaded.bytes, loaded.refusals.clone(), loaded.warnings.clone());
-        let note = loaded.note.clone();
-        self.update(move |report| {
-            // A worker that slept past its lease must not undo what another has finished.
-            if report.state.is_final() {
-                return;
-            }
-            report.counts = counts;
-            report.bytes = bytes;
-            report.refusals = refusals.clone();
-            report.warnings = warnings.clone();
-            report.reason = note.clone();
-            let replayed_from = report.source.replayed_from.take();
-            report.source = source.clone();
-            report.source.replayed_from = replayed_from;
-            report.updated_at = now;
-        })
-        .await?;
-        if self.cancel.is_cancelled() {
-            return Err(Failure::interrupted());
-        }
+        let settled = facts.counts.held == 0 && facts.counts.absent == 0;
+        let complete = facts.source.complete && settled;
+        self.announce(&facts).await?;
         failpoint::hit("crawl.before-commit");
         let products = self.deps.catalog.products().clone();
-        let change = loaded.change;
+        change.metrics = facts::figures(&facts);
         let outcome = blocking(move || products.commit(&change)).await??;
         failpoint::hit("crawl.committed");
         self.lap("commit", begun);
@@ -277,6 +271,12 @@ impl Crawl<'_> {
             let seconds = self.seconds.clone();
             let peak = memory::peak_resident_bytes();
             self.update(move |report| {
+                // Another worker has ended the run meanwhile, by what the commit says.
+                if matches!(report.state, RunState::Done | RunState::Held) {
+                    return;
+                }
+                // Once more: a worker that slept past its lease may have written its own in between.
+                facts::write(report, &facts);
                 report.state = RunState::Committed;
                 report.table_version = Some(version);
                 report.bytes.written += vector_bytes;
@@ -286,6 +286,28 @@ impl Crawl<'_> {
             .await?;
         }
         Ok((outcome, validators.filter(|_| complete)))
+    }
+
+    /// Writes into the report what is about to be committed. A worker that slept past its lease must not undo what
+    /// another has done: where the run is in the table, the report stays as it is. A run that has ended commits
+    /// nothing any more: an operator, or a rollback, may count on that; whoever gets its message next deletes it.
+    async fn announce(&self, facts: &LoadFacts) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        let now = self.deps.clock.now();
+        let report = self
+            .update(|report| {
+                if !report.state.is_final() && report.state != RunState::Committed {
+                    facts::write(report, facts);
+                    report.updated_at = now;
+                }
+            })
+            .await?;
+        if report.state.is_final() || self.cancel.is_cancelled() {
+            return Err(Failure::interrupted());
+        }
+        Ok(())
     }
 
     /// After the commit: the image jobs, the validators, and the report's end.

@@ -8,6 +8,8 @@
 mod facts;
 mod parts;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use facts::RawFacts;

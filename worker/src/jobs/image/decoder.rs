@@ -1,9 +1,9 @@
 //! A decoder's side: a process that decodes one picture after the other and has nothing else to lose.
 
 use super::frames::{Answer, MAX_LINE_BYTES, Request};
-use super::picture;
 use crate::isolate;
 use feedfleet_config::Rendition;
+use feedfleet_pictures::picture;
 use feedfleet_telemetry::{budget, failpoint};
 use std::io::{self, BufRead, Read, Write};
 
@@ -60,9 +60,9 @@ fn answer(bytes: &[u8], request: Request, output: &mut impl Write) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::super::frames::Wanted;
-    use super::super::samples::{self, ALL, thumb};
     use super::*;
     use feedfleet_config::RenditionFormat;
+    use feedfleet_pictures::samples::{self, ALL, thumb};
 
     fn asked(bytes: &[u8], renditions: &[Rendition]) -> Vec<u8> {
         let request = Request {

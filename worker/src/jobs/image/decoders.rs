@@ -4,15 +4,15 @@
 //! A child that a picture ends is replaced, and only that picture fails.
 
 use super::draw::Drawn;
-use super::error::PictureError;
 use super::fetch::Failure;
 use super::frames::{Answer, MAX_LINE_BYTES, Request, Wanted};
-use super::picture::{self, Needed, Picture};
 use crate::isolate::{self, Program};
 use crate::room::Room;
 use bytes::Bytes;
 use feedfleet_config::{Rendition, Workers};
 use feedfleet_model::text;
+use feedfleet_pictures::error::PictureError;
+use feedfleet_pictures::picture::{self, Needed, Picture};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -249,10 +249,10 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{self, ALL, thumb};
     use super::*;
     use crate::isolate::tests::script;
     use feedfleet_config::RenditionFormat;
+    use feedfleet_pictures::samples::{self, ALL, thumb};
 
     const MEMORY_BYTES: u64 = 64 << 20;
 

@@ -2,10 +2,10 @@
 
 use super::decoders::Decoders;
 use super::fetch::Failure;
-use super::picture::{self, Picture};
 use crate::room::Place;
 use bytes::Bytes;
 use feedfleet_config::Rendition;
+use feedfleet_pictures::picture::{self, Picture};
 use std::sync::Arc;
 
 /// Where pictures are decoded. Cheap to clone.

@@ -1,10 +1,10 @@
 //! What is known of a mirrored picture, kept as an object beside it. A picture is there when its facts are:
 //! they are written after everything they tell of, and removed before any of it changes.
 
-use super::render;
 use feedfleet_config::Rendition;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::{ObjectError, Objects};
+use feedfleet_pictures::render;
 use serde::{Deserialize, Serialize};
 
 /// The facts of a picture.

@@ -1,6 +1,5 @@
 //! What the job's tests run against: a shop on loopback, and objects in a folder.
 
-use super::samples::{self, thumb};
 use super::{Draw, ImageDeps, run};
 use crate::room::Room;
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use feedfleet_model::image::{ImageEntry, ImageReceipt};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{ImageItem, ImageJob, Outcome, RunId, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects};
+use feedfleet_pictures::samples::{self, thumb};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};

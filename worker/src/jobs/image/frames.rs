@@ -1,7 +1,7 @@
 //! What a worker and a decoder say to each other: a line of JSON, then bytes, in both directions.
 
-use super::format::Format;
 use feedfleet_config::{Rendition, RenditionFormat};
+use feedfleet_pictures::format::Format;
 use serde::{Deserialize, Serialize};
 
 /// The longest line, in bytes.

@@ -8,7 +8,6 @@ use super::ImageDeps;
 use super::draw::Drawn;
 use super::facts::{self, Facts, RenditionFacts, Validators};
 use super::fetch::{self, Body, Failure, Fetched};
-use super::render;
 use bytes::Bytes;
 use feedfleet_config::{Images, Rendition};
 use feedfleet_model::ImageJob;
@@ -16,6 +15,7 @@ use feedfleet_model::hash;
 use feedfleet_model::image::ImageStatus;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::{Attributes, ObjectError, Objects};
+use feedfleet_pictures::render;
 
 /// What every look of a batch shares.
 #[derive(Clone, Copy)]

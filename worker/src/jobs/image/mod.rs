@@ -11,23 +11,13 @@
 mod decoder;
 mod decoders;
 mod draw;
-mod error;
 mod facts;
 mod fetch;
-mod format;
 mod frames;
-mod header;
 mod item;
-mod picture;
-mod render;
-mod webp_header;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod fixture;
-#[cfg(test)]
-mod samples;
 #[cfg(test)]
 mod tests;
 

@@ -1,10 +1,10 @@
 //! The job from end to end.
 
 use super::fixture::{Bench, Shop, key_of, path, response, tagged, thumb_key};
-use super::samples::{self, thumb};
 use super::*;
 use feedfleet_config::RenditionFormat;
 use feedfleet_model::ImageItem;
+use feedfleet_pictures::samples::{self, thumb};
 use std::sync::Mutex;
 
 #[tokio::test]

@@ -1,43 +1,19 @@
 //! What the parser gets, and what the archive keeps, however a source ends.
 
-use super::super::raw::{Place, RawFacts, RawWriter};
+use super::super::raw::testing::Archive;
 use super::*;
 use feedfleet_feed::CutOff;
-use feedfleet_model::{RunId, RunKey};
-use feedfleet_objects::FolderObjects;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 struct Scene {
-    runtime: Runtime,
-    place: Place,
+    archive: Archive,
     fetched: Arc<AtomicU64>,
     cancel: CancellationToken,
-    _folder: TempDir,
 }
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let objects = Arc::new(FolderObjects::open(folder.path()).unwrap());
-        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
-        let runtime = Runtime::new().unwrap();
-        let place = runtime.block_on(async { Place::new(objects, run) });
         let (fetched, cancel) = (Arc::default(), CancellationToken::new());
-        Self { runtime, place, fetched, cancel, _folder: folder }
-    }
-
-    fn begin(&self) -> RawWriter {
-        self.runtime.block_on(async {
-            RawWriter::begin(&self.place.look().await.unwrap(), RawFacts::default()).await.unwrap()
-        })
-    }
-
-    fn resume(&self) -> RawWriter {
-        self.runtime.block_on(async {
-            let found = self.place.look().await.unwrap();
-            RawWriter::resume(&found, found.facts.clone().unwrap()).await.unwrap()
-        })
+        Self { archive: Archive::new(), fetched, cancel }
     }
 
     /// What the parser read, and how the source ended.
@@ -50,10 +26,8 @@ impl Scene {
 
     /// What is in the archive, and whether it is all.
     fn archived(&self) -> (String, bool) {
-        let mut text = String::new();
-        self.place.open().unwrap().read_to_string(&mut text).unwrap();
-        let found = self.runtime.block_on(self.place.look()).unwrap();
-        (text, found.facts.unwrap().complete)
+        let text = String::from_utf8(self.archive.read()).unwrap();
+        (text, self.archive.look().facts.unwrap().complete)
     }
 }
 
@@ -76,7 +50,7 @@ fn fetched(pieces: &[&'static str], told: Option<PieceError>, whole: bool) -> Bo
 fn a_whole_source_is_archived_whole() {
     let scene = Scene::new();
     let pieces = fetched(&["ab", "cd"], None, true);
-    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.archive.begin()) });
     assert_eq!(read.unwrap(), "abcd");
     assert!(!pumped.has_failed());
     assert_eq!(scene.archived(), ("abcd".to_owned(), true));
@@ -89,7 +63,8 @@ fn what_came_of_a_source_that_failed_is_kept() {
     for told in [None, Some(failed)] {
         let scene = Scene::new();
         let pieces = fetched(&["ab", "cd"], told, false);
-        let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+        let (read, pumped) =
+            scene.pump(Input::Source { pieces, archive: Some(scene.archive.begin()) });
         read.expect_err("no failure looks like an end");
         assert!(pumped.has_failed(), "{pumped:?}");
         assert_eq!(scene.archived(), ("abcd".to_owned(), false));
@@ -100,7 +75,7 @@ fn what_came_of_a_source_that_failed_is_kept() {
 fn what_was_cut_short_can_be_used_but_is_not_whole() {
     let scene = Scene::new();
     let pieces = fetched(&["ab"], Some(PieceError::Truncated("cut".to_owned())), false);
-    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    let (read, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.archive.begin()) });
     let error = read.expect_err("the parser is told");
     assert!(error.get_ref().is_some_and(|e| e.is::<CutOff>()), "{error:?}");
     assert!(matches!(pumped.end, Err(PieceError::Truncated(_))), "{pumped:?}");
@@ -111,17 +86,17 @@ fn what_was_cut_short_can_be_used_but_is_not_whole() {
 fn the_rest_is_archived_and_the_whole_is_read() {
     let scene = Scene::new();
     let pieces = fetched(&["ab"], None, false);
-    let (_, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.begin()) });
+    let (_, pumped) = scene.pump(Input::Source { pieces, archive: Some(scene.archive.begin()) });
     assert!(matches!(pumped.end, Err(PieceError::Stopped)), "{pumped:?}");
 
     let pieces = fetched(&["cd"], None, true);
-    let (read, pumped) = scene.pump(Input::Rest { pieces, archive: scene.resume() });
+    let (read, pumped) = scene.pump(Input::Rest { pieces, archive: scene.archive.resume() });
     assert_eq!(read.unwrap(), "abcd");
     assert!(!pumped.has_failed());
     assert_eq!(scene.archived(), ("abcd".to_owned(), true));
     assert_eq!(scene.fetched.load(Ordering::Relaxed), 4, "what was archived is not fetched");
 
-    let (read, pumped) = scene.pump(Input::Archived(scene.place.open().unwrap()));
+    let (read, pumped) = scene.pump(Input::Archived(scene.archive.place.open().unwrap()));
     assert_eq!(read.unwrap(), "abcd");
     assert!(!pumped.has_failed());
     assert_eq!(scene.fetched.load(Ordering::Relaxed), 4);
@@ -131,7 +106,7 @@ fn the_rest_is_archived_and_the_whole_is_read() {
 fn a_cancelled_run_stops() {
     let scene = Scene::new();
     let pieces = fetched(&["ab"], None, true);
-    let archive = Some(scene.begin());
+    let archive = Some(scene.archive.begin());
     scene.cancel.cancel();
     let (read, pumped) = scene.pump(Input::Source { pieces, archive });
     read.expect_err("it was given up");

@@ -1,9 +1,9 @@
 //! The header check for WebP: a RIFF container of chunks. The canvas that an extended file announces says
 //! nothing of the frames inside, which decoders decode before they compare, so all of them are looked at.
 
-use super::error::PictureError;
-use super::format::Format;
-use super::header::{Shape, pixels};
+use crate::error::PictureError;
+use crate::format::Format;
+use crate::header::{Shape, pixels};
 
 /// Flags of the VP8X chunk.
 const HAS_ALPHA: u8 = 0x10;
@@ -16,7 +16,7 @@ const FRAME_HEADER_BYTES: usize = 16;
 /// # Errors
 ///
 /// A chunk is cut, the header makes no sense, or a frame is larger than its canvas.
-pub(super) fn read(bytes: &[u8]) -> Result<Shape, PictureError> {
+pub fn read(bytes: &[u8]) -> Result<Shape, PictureError> {
     let riff = bytes.get(4..8).ok_or(TRUNCATED)?;
     let riff_bytes = u32::from_le_bytes([riff[0], riff[1], riff[2], riff[3]]) as usize;
     let end_bytes = bytes.len().min(riff_bytes.saturating_add(8));
@@ -128,9 +128,9 @@ fn edge(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::inspect;
-    use super::super::samples;
     use super::*;
+    use crate::header::inspect;
+    use crate::samples;
 
     fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let mut chunk = name.to_vec();

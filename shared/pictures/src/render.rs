@@ -1,7 +1,7 @@
 //! Renditions: a picture made smaller and written in another format.
 
-use super::error::PictureError;
-use super::header;
+use crate::error::PictureError;
+use crate::header;
 use ::image::codecs::png::PngEncoder;
 use ::image::{DynamicImage, ExtendedColorType, ImageEncoder};
 use fast_image_resize::images::{Image, ImageRef};
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 const VERSION: u32 = 1;
 
 /// How a rendition is made, in one line. Renditions of equal specs and originals are equal.
-pub(super) fn spec(rendition: &Rendition) -> String {
+pub fn spec(rendition: &Rendition) -> String {
     let Rendition { max, quality, format, .. } = rendition;
     match format {
         RenditionFormat::Webp => format!("webp max={max} quality={quality} v{VERSION}"),
@@ -24,7 +24,7 @@ pub(super) fn spec(rendition: &Rendition) -> String {
 }
 
 /// Where a rendition of the picture with this key is kept.
-pub(super) fn key(image: &ObjectKey, rendition: &Rendition) -> ObjectKey {
+pub fn key(image: &ObjectKey, rendition: &Rendition) -> ObjectKey {
     let extension = match rendition.format {
         RenditionFormat::Webp => "webp",
         RenditionFormat::Jpeg => "jpg",
@@ -38,7 +38,7 @@ pub(super) fn key(image: &ObjectKey, rendition: &Rendition) -> ObjectKey {
 /// # Errors
 ///
 /// [`PictureError::Rendition`]; none is worth a retry.
-pub(super) fn draw(image: &DynamicImage, rendition: &Rendition) -> Result<Vec<u8>, PictureError> {
+pub fn draw(image: &DynamicImage, rendition: &Rendition) -> Result<Vec<u8>, PictureError> {
     resized(image, rendition.max)
         .and_then(|pixels| encode(&pixels, rendition))
         .map_err(|reason| PictureError::Rendition { name: rendition.name.clone(), reason })
@@ -53,7 +53,7 @@ struct Pixels<'a> {
 }
 
 /// The pixels that a rendition of a picture of this size has.
-pub(super) fn rendition_pixels(width: u32, height: u32, rendition: &Rendition) -> u64 {
+pub fn rendition_pixels(width: u32, height: u32, rendition: &Rendition) -> u64 {
     let (width, height) = fit(width, height, rendition.max);
     header::pixels(width, height)
 }
@@ -162,8 +162,8 @@ fn on_white(rgba: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{at, thumb};
     use super::*;
+    use crate::samples::{at, thumb};
     use ::image::{Rgb, RgbImage, Rgba, RgbaImage};
 
     fn drawn(image: &DynamicImage, rendition: &Rendition) -> DynamicImage {

@@ -1,12 +1,12 @@
 //! Why bytes are no picture that is mirrored.
 
-use super::format::Format;
-use super::header::MAX_EDGE;
+use crate::format::Format;
+use crate::header::MAX_EDGE;
 use feedfleet_model::text;
 
 /// Why a picture is refused. A retry never helps: the same bytes fail in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PictureError {
+pub enum PictureError {
     /// There are no bytes.
     #[error("the body is empty")]
     Empty,

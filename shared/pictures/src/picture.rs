@@ -4,10 +4,10 @@
 //! channel and turned the right side up. Colours are taken for sRGB: embedded ICC profiles are not
 //! applied. CMYK is converted as the decoder does it.
 
-use super::error::PictureError;
-use super::format::Format;
-use super::header::{self, Header, MAX_EDGE, MAX_WORKING_BYTES};
-use super::render;
+use crate::error::PictureError;
+use crate::format::Format;
+use crate::header::{self, Header, MAX_EDGE, MAX_WORKING_BYTES};
+use crate::render;
 use ::image::codecs::gif::GifDecoder;
 use ::image::codecs::jpeg::JpegDecoder;
 use ::image::codecs::png::PngDecoder;
@@ -26,15 +26,15 @@ const MAX_PNG_EXTRA_BYTES: u64 = 64 << 20;
 
 /// A picture that could be decoded.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub struct Picture {
     /// The format by the first bytes.
-    pub(super) format: Format,
+    pub format: Format,
     /// Width in pixels, right side up.
-    pub(super) width: u32,
+    pub width: u32,
     /// Height in pixels, right side up.
-    pub(super) height: u32,
+    pub height: u32,
     /// The renditions' files, in the order they were asked for.
-    pub(super) renditions: Vec<Vec<u8>>,
+    pub renditions: Vec<Vec<u8>>,
 }
 
 /// Checks and decodes a picture, and makes its renditions. Blocking: for use on a thread of its own.
@@ -42,7 +42,7 @@ pub(super) struct Picture {
 /// # Errors
 ///
 /// It is no picture that is mirrored, too large, or broken; a panic in a codec is an error too.
-pub(super) fn process(
+pub fn process(
     bytes: &[u8],
     renditions: &[Rendition],
     max_pixels: u64,
@@ -69,7 +69,7 @@ pub(super) fn process(
 /// # Errors
 ///
 /// The header says that it is no picture that is mirrored, or too large.
-pub(super) fn needed_bytes(
+pub fn needed_bytes(
     bytes: &[u8],
     renditions: &[Rendition],
     max_pixels: u64,
@@ -96,13 +96,13 @@ fn caught<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, Pictur
 
 /// What a picture's header says of the memory it takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Needed {
+pub struct Needed {
     /// Width in pixels, as stored.
-    pub(super) width: u32,
+    pub width: u32,
     /// Height in pixels, as stored.
-    pub(super) height: u32,
+    pub height: u32,
     /// Bytes of memory.
-    pub(super) total_bytes: u64,
+    pub total_bytes: u64,
 }
 
 /// The pixels, 8 bits a channel, with alpha or without it, right side up.
@@ -158,8 +158,8 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{self, ALL, at, thumb};
     use super::*;
+    use crate::samples::{self, ALL, at, thumb};
     use feedfleet_config::RenditionFormat;
 
     fn only_rendition(bytes: &[u8], rendition: Rendition) -> (Picture, DynamicImage) {

@@ -1,15 +1,17 @@
 //! Pictures for tests, made on the spot.
 
+#![allow(clippy::unwrap_used)] // made for tests: what fails here fails them
+
 use ::image::codecs::gif::GifEncoder;
 use ::image::{DynamicImage, Frame, GenericImageView, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use feedfleet_config::{Rendition, RenditionFormat};
 use std::io::Cursor;
 
 /// A limit in pixels that no sample reaches.
-pub(super) const ALL: u64 = 100_000_000;
+pub const ALL: u64 = 100_000_000;
 
 /// The picture as a file.
-pub(super) fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     image.write_to(&mut file, format).unwrap();
     file.into_inner()
@@ -22,20 +24,23 @@ fn gradient(width: u32, height: u32) -> DynamicImage {
     }))
 }
 
-pub(super) fn jpeg(width: u32, height: u32) -> Vec<u8> {
+/// A JPEG of this size.
+pub fn jpeg(width: u32, height: u32) -> Vec<u8> {
     encoded(&gradient(width, height), ImageFormat::Jpeg)
 }
 
-pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
+/// A PNG of this size.
+pub fn png(width: u32, height: u32) -> Vec<u8> {
     encoded(&gradient(width, height), ImageFormat::Png)
 }
 
-pub(super) fn webp(width: u32, height: u32) -> Vec<u8> {
+/// A WebP of this size.
+pub fn webp(width: u32, height: u32) -> Vec<u8> {
     encoded(&gradient(width, height), ImageFormat::WebP)
 }
 
 /// Two frames: red, then blue.
-pub(super) fn gif(width: u32, height: u32) -> Vec<u8> {
+pub fn gif(width: u32, height: u32) -> Vec<u8> {
     let frame = |colour| Frame::new(RgbaImage::from_pixel(width, height, colour));
     let frames = [frame(Rgba([255, 0, 0, 255])), frame(Rgba([0, 0, 255, 255]))];
     let mut file = Vec::new();
@@ -44,7 +49,7 @@ pub(super) fn gif(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// The start of a PNG that claims this size.
-pub(super) fn png_header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
+pub fn png_header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR".to_vec();
     file.extend_from_slice(&width.to_be_bytes());
     file.extend_from_slice(&height.to_be_bytes());
@@ -54,7 +59,7 @@ pub(super) fn png_header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<
 }
 
 /// A JPEG of 64 by 32 pixels, red on the left and blue on the right, with an EXIF orientation.
-pub(super) fn jpeg_with_orientation(orientation: u8) -> Vec<u8> {
+pub fn jpeg_with_orientation(orientation: u8) -> Vec<u8> {
     let halves =
         RgbImage::from_fn(64, 32, |x, _| if x < 32 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
     let plain = encoded(&DynamicImage::ImageRgb8(halves), ImageFormat::Jpeg);
@@ -71,11 +76,11 @@ pub(super) fn jpeg_with_orientation(orientation: u8) -> Vec<u8> {
 }
 
 /// A rendition called `thumb`.
-pub(super) fn thumb(max: u32, format: RenditionFormat) -> Rendition {
+pub fn thumb(max: u32, format: RenditionFormat) -> Rendition {
     Rendition { name: "thumb".to_owned(), max, format, quality: 80 }
 }
 
 /// A pixel: red, green, blue, alpha.
-pub(super) fn at(image: &DynamicImage, x: u32, y: u32) -> [u8; 4] {
+pub fn at(image: &DynamicImage, x: u32, y: u32) -> [u8; 4] {
     image.get_pixel(x, y).0
 }

@@ -1,15 +1,15 @@
 //! Real pictures, and files made to break decoders: each ends as a picture or as an error with a reason.
 //! Where the outcomes of another decoder (Pillow) are at hand, sizes must agree with them.
 
-use super::error::PictureError;
-use super::picture::{self, Picture};
-use super::samples::{ALL, thumb};
+use crate::error::PictureError;
+use crate::picture::{self, Picture};
+use crate::samples::{ALL, thumb};
 use feedfleet_config::RenditionFormat;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 const FOLDERS: [&str; 2] = ["img-image-rs", "img-sharp"];
 const ORACLE: &str = "image_oracle_pillow.jsonl";
 

@@ -3,28 +3,28 @@
 //!
 //! Headers are read here rather than by the decoders, without allocating anything they ask for.
 
-use super::error::PictureError;
-use super::format::Format;
-use super::webp_header;
+use crate::error::PictureError;
+use crate::format::Format;
+use crate::webp_header;
 
 /// The longest edge in pixels.
-pub(super) const MAX_EDGE: u32 = 30_000;
+pub const MAX_EDGE: u32 = 30_000;
 /// The most memory that one picture may take, in bytes, by [`Shape::working_bytes`].
-pub(super) const MAX_WORKING_BYTES: u64 = 512 << 20;
+pub const MAX_WORKING_BYTES: u64 = 512 << 20;
 
 /// What a picture's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// The format by the first bytes.
-    pub(super) format: Format,
+    pub format: Format,
     /// Width in pixels, as stored: before any rotation.
-    pub(super) width: u32,
+    pub width: u32,
     /// Height in pixels, as stored.
-    pub(super) height: u32,
+    pub height: u32,
     /// Where the picture ends; what comes after it is for nobody.
-    pub(super) end_bytes: usize,
+    pub end_bytes: usize,
     /// An estimate of the memory that decoding, turning and resizing take.
-    pub(super) working_bytes: u64,
+    pub working_bytes: u64,
 }
 
 /// Reads a picture's header and judges it.
@@ -32,7 +32,7 @@ pub(super) struct Header {
 /// # Errors
 ///
 /// It is no picture that is mirrored, its end is missing, or it is too large to be decoded.
-pub(super) fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Header, PictureError> {
+pub fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Header, PictureError> {
     let format = Format::of(bytes)?;
     let shape = match format {
         Format::Jpeg => jpeg(bytes)?,
@@ -61,19 +61,19 @@ pub(super) fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Header, PictureEr
 }
 
 /// A picture's size on the way through memory.
-pub(super) struct Shape {
+pub struct Shape {
     /// Width in pixels.
-    pub(super) width: u32,
+    pub width: u32,
     /// Height in pixels.
-    pub(super) height: u32,
+    pub height: u32,
     /// Bytes of a pixel as it is decoded.
-    pub(super) pixel_bytes: u64,
+    pub pixel_bytes: u64,
     /// Whether there may be an alpha channel.
-    pub(super) has_alpha: bool,
+    pub has_alpha: bool,
     /// What the decoder needs besides the pixels, in bytes.
-    pub(super) scratch_bytes: u64,
+    pub scratch_bytes: u64,
     /// Where the picture ends.
-    pub(super) end_bytes: usize,
+    pub end_bytes: usize,
 }
 
 impl Shape {
@@ -90,7 +90,7 @@ impl Shape {
 }
 
 /// The number of pixels.
-pub(super) fn pixels(width: u32, height: u32) -> u64 {
+pub fn pixels(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
@@ -228,8 +228,8 @@ fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples;
     use super::*;
+    use crate::samples;
 
     const MANY: u64 = 1 << 40;
 

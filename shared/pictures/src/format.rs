@@ -1,13 +1,13 @@
 //! Picture formats, told apart by their first bytes. What the server calls them doesn't count.
 
-use super::error::PictureError;
+use crate::error::PictureError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A format that is mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub enum Format {
     /// JPEG.
     Jpeg,
     /// PNG, animated or not.
@@ -24,7 +24,7 @@ impl Format {
     /// # Errors
     ///
     /// There are none, or they are something else; the error says what.
-    pub(super) fn of(bytes: &[u8]) -> Result<Self, PictureError> {
+    pub fn of(bytes: &[u8]) -> Result<Self, PictureError> {
         if bytes.is_empty() {
             Err(PictureError::Empty)
         } else if bytes.starts_with(b"\xFF\xD8\xFF") {
@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// The word for it in receipts.
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Format::Jpeg => "jpeg",
             Format::Png => "png",
@@ -51,7 +51,7 @@ impl Format {
     }
 
     /// Its `Content-Type`.
-    pub(super) fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static str {
         match self {
             Format::Jpeg => "image/jpeg",
             Format::Png => "image/png",

@@ -1,0 +1,101 @@
+//! A rollback on a real table, objects and queue, and what goes wrong in it.
+
+use super::*;
+use crate::pause::paused;
+use crate::testing::{World, acme, run};
+
+/// Two nights are in the table: the first has one product, the second one more.
+fn two_nights() -> World {
+    let world = World::new();
+    world.add_rows(1, &["a"]);
+    world.add_rows(2, &["b"]);
+    world
+}
+
+fn by(name: &str, note: &str) -> Decider {
+    Decider { by: name.to_owned(), note: Some(note.to_owned()), dry_run: false }
+}
+
+async fn pause_of(world: &World) -> Option<Pause> {
+    paused(world.deps.objects.as_ref(), &acme()).await.unwrap()
+}
+
+fn says(why: &RollbackError, parts: &[&str]) {
+    let text = why.to_string();
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_pause_stays_on_record() {
+    let world = two_nights();
+    let earlier = Pause {
+        at: world.now(),
+        by: "bob".to_owned(),
+        note: Some("new feed on Monday".to_owned()),
+        rolled_back: None,
+    };
+    assert!(pause(world.deps.objects.as_ref(), &acme(), &earlier).await.unwrap());
+    let done = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap();
+    assert_eq!((done.plan.taken_out, done.plan.stays), (1, 1));
+    let said = pause_of(&world).await.unwrap();
+    let did = said.rolled_back.clone().unwrap();
+    assert_eq!((did.by.as_str(), did.to, did.version), ("ada", RunId(1), done.version));
+    assert_eq!(Pause { rolled_back: None, ..said.clone() }, earlier);
+
+    // Asked for twice, it was done once.
+    let again = roll_back(&world.deps, &run(1), &by("cid", "sure?")).await.unwrap();
+    assert_eq!((again.plan.is_empty(), again.version), (true, None));
+    assert_eq!(pause_of(&world).await, Some(said));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_gone_back_to_pauses_nothing() {
+    let world = two_nights();
+    let why = roll_back(&world.deps, &run(17), &by("ada", "a typo")).await.unwrap_err();
+    says(&why, &["nothing was changed", "run 17", "not in the table"]);
+    assert_eq!(pause_of(&world).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_after_the_pause_says_how_to_let_the_pipe_run() {
+    let world = two_nights();
+    // An object that cannot be deleted.
+    let stuck = world.object_path(&keys::validators(&acme()));
+    std::fs::create_dir_all(&stuck).unwrap();
+    let why = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap_err();
+    says(&why, &["stays paused", "validators/acme.json", "feedfleet pipes resume acme"]);
+    assert!(pause_of(&world).await.is_some());
+
+    std::fs::remove_dir(&stuck).unwrap();
+    let done = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap();
+    assert_eq!(done.plan.taken_out, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_run_leaves_the_pipe_paused_and_says_so() {
+    let world = two_nights();
+    world.report(3, RunState::Running, |_| {}).await;
+    let why = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap_err();
+    let told = "run acme/3 is running and must end first";
+    says(&why, &["nothing was changed", told, "is paused", "feedfleet pipes resume acme"]);
+    assert!(pause_of(&world).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_back_are_told_where_that_cannot_be_noted() {
+    let world = two_nights();
+    // A pause that can neither be read nor written.
+    let stuck = world.object_path(&keys::paused(&acme()));
+    std::fs::create_dir_all(&stuck).unwrap();
+    let why = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap_err();
+    let again = "feedfleet runs rollback acme 1";
+    says(&why, &["as it was after run 1", "stays paused", again, "feedfleet pipes resume acme"]);
+
+    std::fs::remove_dir(&stuck).unwrap();
+    let done = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap();
+    assert_eq!((done.plan.is_empty(), done.version), (true, None), "the rows were back");
+    let said = pause_of(&world).await.unwrap();
+    assert_eq!(said.rolled_back.map(|back| (back.to, back.live)), Some((RunId(1), 1)));
+}

@@ -1,0 +1,83 @@
+//! What a diff may hold in memory: its index, with what belongs to it, for one pass; and for all passes together,
+//! the places of rows that are gone or were not mentioned, and the links of new ones.
+
+use super::{Diff, Was};
+use crate::error::CatalogError;
+use crate::index::BYTES_PER_ROW;
+
+/// The index does not fit its budget: go through the source again in more, smaller shares.
+#[derive(Debug, thiserror::Error)]
+#[error("the index of the pipe needs more than its budget of {budget_bytes} bytes")]
+pub struct OverBudget {
+    /// The budget.
+    pub budget_bytes: usize,
+}
+
+/// No number of shares makes the diff fit its budget: that much is new, changed or gone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "so many products are new, changed or absent that remembering which takes more than half of the {budget_bytes} \
+     bytes that the index of a pipe may take"
+)]
+pub struct TooMuch {
+    /// The budget.
+    pub budget_bytes: usize,
+}
+
+/// Why a row could not be taken, or a pass not be ended.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// More, smaller shares are needed.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// A larger budget is needed.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// The table failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// Shares that keep an index of `rows` rows within a budget.
+pub fn shares_needed(rows: u64, budget_bytes: usize) -> u32 {
+    parts_needed(rows, BYTES_PER_ROW, budget_bytes)
+}
+
+/// Parts of so many things, each of so many bytes, of which one at a time is within a budget.
+pub(super) fn parts_needed(count: u64, bytes_each: usize, budget_bytes: usize) -> u32 {
+    let needed = count.saturating_mul(bytes_each as u64);
+    u32::try_from(needed.div_ceil(budget_bytes.max(1) as u64)).unwrap_or(u32::MAX).max(1)
+}
+
+/// Below this, a budget would only make passes: a thousand rows are indexed in one.
+pub(super) const LEAST_BYTES: usize = 2 * 1024 * BYTES_PER_ROW;
+/// A changed row needs this beside its entry: what it was, in a hash table that may be half empty.
+const BYTES_PER_CHANGE: usize = 2 * size_of::<(u32, Was)>();
+
+impl Diff {
+    /// Says no if the diff holds more than it may. To be asked before something is added, and after a share's index
+    /// was loaded.
+    ///
+    /// What lasts has half of the budget, and the index the rest: more shares make the index smaller, and never the
+    /// other half larger, so that doubling their number comes to an end.
+    pub(super) fn check_budget(&self) -> Result<(), PushError> {
+        let budget_bytes = self.budget_bytes;
+        let links_bytes = self.new_links.capacity() * size_of::<u64>();
+        let lasting_bytes = self.places_bytes + links_bytes;
+        if lasting_bytes > budget_bytes / 2 {
+            return Err(TooMuch { budget_bytes }.into());
+        }
+        let index_bytes =
+            self.index.entries.len() * BYTES_PER_ROW + self.changed.len() * BYTES_PER_CHANGE;
+        if index_bytes > budget_bytes - lasting_bytes {
+            return Err(OverBudget { budget_bytes }.into());
+        }
+        Ok(())
+    }
+
+    /// Measures the places of rows that are gone or were not mentioned in the passes so far.
+    pub(super) fn measure_places(&mut self) {
+        let dead = self.dead.iter().map(Vec::capacity).sum::<usize>() * size_of::<u64>();
+        self.places_bytes = dead + self.unmentioned.memory_bytes();
+    }
+}

@@ -1,0 +1,199 @@
+//! What a report says of a run that is in the table, and what the commit itself says of it.
+//!
+//! Two workers may be at one run: one that slept past its lease, and its successor. Each writes into the report what
+//! it is about to commit; the fence lets one commit in, and its figures are those of the run. So the worker that
+//! committed writes its facts once more afterwards, and whoever else ends the run holds the report against the commit.
+
+use super::guard;
+use feedfleet_catalog::RunCommit;
+use feedfleet_model::report::{Bytes, Counts, Lists, RefusalCount, SourceFacts};
+use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport, keys};
+
+/// What is to be said of what was loaded.
+#[derive(Clone)]
+pub(crate) struct LoadFacts {
+    pub counts: Counts,
+    pub bytes: Bytes,
+    pub source: SourceFacts,
+    pub lists: Lists,
+    pub refusals: Vec<RefusalCount>,
+    pub warnings: Vec<RefusalCount>,
+    /// What an operator should know.
+    pub note: Option<Reason>,
+}
+
+/// A count that a commit has, by its name there.
+type Figure = (&'static str, fn(&mut Counts) -> &mut u64);
+
+const FIGURES: [Figure; 10] = [
+    ("seen", |counts| &mut counts.seen),
+    ("new", |counts| &mut counts.new),
+    ("changed", |counts| &mut counts.changed),
+    ("unchanged", |counts| &mut counts.unchanged),
+    ("removed", |counts| &mut counts.removed),
+    ("held", |counts| &mut counts.held),
+    ("absent", |counts| &mut counts.absent),
+    ("refused", |counts| &mut counts.refused),
+    ("duplicates", |counts| &mut counts.duplicates),
+    ("live", |counts| &mut counts.live),
+];
+/// Names in a commit of what its run's lists are named by.
+const HELD_LIST: &str = "heldList";
+const ABSENT_LIST: &str = "absentList";
+
+/// Stands for what the worker that committed a run took with it.
+const NOT_KNOWN: &str = "not known: what the worker that committed the run said of it is lost";
+
+/// The figures for the commit of what was loaded.
+pub(super) fn figures(facts: &LoadFacts) -> Vec<(&'static str, u64)> {
+    let mut counts = facts.counts;
+    let mut figures = FIGURES.map(|(name, field)| (name, *field(&mut counts))).to_vec();
+    for (name, list) in [(HELD_LIST, &facts.lists.held), (ABSENT_LIST, &facts.lists.absent)] {
+        figures.extend(list.as_deref().and_then(keys::content_of_list).map(|hash| (name, hash)));
+    }
+    figures
+}
+
+/// Writes into a run's report what was loaded for it.
+pub(super) fn write(report: &mut RunReport, facts: &LoadFacts) {
+    let facts = facts.clone();
+    report.counts = facts.counts;
+    report.bytes = facts.bytes;
+    report.lists = facts.lists;
+    report.refusals = facts.refusals;
+    report.warnings = facts.warnings;
+    report.reason = facts.note;
+    let replayed_from = report.source.replayed_from.take();
+    report.source = SourceFacts { replayed_from, ..facts.source };
+}
+
+/// Makes a report say what the run's commit says. Where that is something else, the report's facts are of an attempt
+/// that did not get into the table, and those that the commit does not have are taken out.
+pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
+    report.table_version = Some(commit.version);
+    let mut counts = report.counts;
+    for (name, field) in FIGURES {
+        if let Some(figure) = commit.figures.get(name) {
+            *field(&mut counts) = *figure;
+        }
+    }
+    let lists = lists(&report.key, commit);
+    if counts == report.counts && lists == report.lists {
+        return;
+    }
+    (report.counts, report.lists) = (counts, lists);
+    report.refusals.clear();
+    report.warnings.clear();
+    let source = std::mem::take(&mut report.source);
+    report.source = SourceFacts {
+        location: source.location,
+        mapping: source.mapping,
+        replayed_from: source.replayed_from,
+        completeness: Some(NOT_KNOWN.to_owned()),
+        ..SourceFacts::default()
+    };
+    let why = report.reason.take().filter(|reason| reason.class == ReasonClass::Unreadable);
+    report.reason = Some(note(&report.key, counts, why));
+}
+
+fn lists(run: &RunKey, commit: &RunCommit) -> Lists {
+    let key = |name: &str, key_of: fn(&RunKey, u64) -> keys::ObjectKey| {
+        commit.figures.get(name).map(|content| key_of(run, *content).to_string())
+    };
+    Lists { held: key(HELD_LIST, keys::held), absent: key(ABSENT_LIST, keys::absent) }
+}
+
+/// `why` the report lacks what it should say, where that is known.
+fn note(run: &RunKey, counts: Counts, why: Option<Reason>) -> Reason {
+    if counts.held > 0 {
+        let before = (counts.live + counts.removed).saturating_sub(counts.new);
+        return guard::held(run, counts.held, before, &format!("why is {NOT_KNOWN}"));
+    }
+    let text = "what the worker that committed the run said of it is lost, but for these counts";
+    why.unwrap_or_else(|| Reason::new(ReasonClass::WorkerLost, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+    use feedfleet_model::RunId;
+    use feedfleet_model::report::Trigger;
+    use std::collections::BTreeMap;
+
+    fn key() -> RunKey {
+        RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) }
+    }
+
+    fn facts(held: u64) -> LoadFacts {
+        let list = (held > 0).then(|| keys::held(&key(), held).to_string());
+        LoadFacts {
+            counts: Counts { seen: 4, unchanged: 4, held, live: 4 + held, ..Counts::default() },
+            bytes: Bytes { fetched: 100 * held, ..Bytes::default() },
+            source: SourceFacts { complete: true, ..SourceFacts::default() },
+            lists: Lists { held: list, absent: Some(keys::absent(&key(), 9).to_string()) },
+            refusals: vec![RefusalCount { reason: "x".into(), count: held, samples: Vec::new() }],
+            warnings: Vec::new(),
+            note: None,
+        }
+    }
+
+    fn commit(facts: &LoadFacts) -> RunCommit {
+        let figures = figures(facts).into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        RunCommit { version: 3, figures }
+    }
+
+    fn report(facts: &LoadFacts) -> RunReport {
+        let mut report = RunReport::new(key(), Trigger::Schedule, Utc::now());
+        report.source.replayed_from = Some("raw/acme/1".to_owned());
+        write(&mut report, facts);
+        report
+    }
+
+    #[test]
+    fn the_facts_of_the_run_that_is_in_stay() {
+        let mut settled = report(&facts(6));
+        settle(&mut settled, &commit(&facts(6)));
+        assert_eq!(settled, RunReport { table_version: Some(3), ..report_like(&settled, 6) });
+    }
+
+    /// The report of `facts(held)`, created when the other one was.
+    fn report_like(other: &RunReport, held: u64) -> RunReport {
+        let (created_at, updated_at) = (other.created_at, other.updated_at);
+        RunReport { created_at, updated_at, ..report(&facts(held)) }
+    }
+
+    /// Promise 4: what a worker without its lease wrote into the report gives way to what is in the table.
+    #[test]
+    fn the_facts_of_an_attempt_that_is_not_in_give_way() {
+        let mut settled = report(&facts(6));
+        settle(&mut settled, &commit(&facts(0)));
+        let (counts, lists) = (facts(0).counts, facts(0).lists);
+        assert_eq!((settled.counts, settled.lists), (counts, lists));
+        assert!(settled.refusals.is_empty() && !settled.source.complete);
+        assert_eq!(settled.source.replayed_from.as_deref(), Some("raw/acme/1"));
+        assert!(settled.reason.is_some_and(|why| why.class == ReasonClass::WorkerLost));
+
+        let mut settled = report(&facts(0));
+        settle(&mut settled, &commit(&facts(6)));
+        assert_eq!((settled.counts, settled.lists), (facts(6).counts, facts(6).lists));
+        let why = settled.reason.unwrap().message;
+        assert!(why.contains("6 of 10") && why.contains("runs approve acme 7"), "{why}");
+
+        // The same counts, other products.
+        let mut others = facts(6);
+        others.lists.held = Some(keys::held(&key(), 17).to_string());
+        let mut settled = report(&facts(6));
+        settle(&mut settled, &commit(&others));
+        assert_eq!(settled.lists, others.lists);
+    }
+
+    #[test]
+    fn a_commit_without_figures_takes_nothing_away_but_lists() {
+        let mut settled = report(&facts(0));
+        settled.lists = Lists::default();
+        let before = settled.clone();
+        settle(&mut settled, &RunCommit { version: 3, figures: BTreeMap::new() });
+        assert_eq!(settled, RunReport { table_version: Some(3), ..before });
+    }
+}
