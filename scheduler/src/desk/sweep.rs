@@ -2,13 +2,14 @@
 //! marked so, and what the queues gave up is taken over, with a letter for what has none.
 
 use super::{Desk, DeskError, pointless};
+use crate::damaged;
 use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use feedfleet_model::{Job, Reason, ReasonClass, RunKey};
-use feedfleet_objects::DeadLetter;
 use feedfleet_objects::dead_letters::LetterState;
+use feedfleet_objects::{DeadLetter, DeadLetters, ReportError};
 use feedfleet_queue::{DeadMessage, Queue};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Dead letters of a queue that are looked at in one go.
 const PAGE: usize = 1_000;
@@ -26,6 +27,39 @@ pub(crate) async fn tidy(deps: &Deps) {
             tracing::warn!(queue = name, error = %e, "could not take over dead letters, will try again");
         }
     }
+}
+
+/// How many dead letters wait for a decision, by the queue of their jobs: also those that cannot be read, and those
+/// of jobs that a queue gave up by itself and that have no letter before the next sweep.
+///
+/// # Errors
+/// [`DeskError::Objects`] and [`DeskError::Queue`].
+pub async fn waiting(
+    letters: &DeadLetters,
+    queues: [(&str, &dyn Queue); 2],
+) -> Result<BTreeMap<String, u64>, DeskError> {
+    let mut waiting = letters.waiting().await?;
+    for (name, queue) in queues {
+        let dead = queue.counts().await?.dead;
+        if dead == 0 {
+            continue;
+        }
+        let mut without_letter = BTreeSet::new();
+        for message in queue.dead(usize::try_from(dead).unwrap_or(usize::MAX)).await? {
+            let job = Job::from_body(&message.body).ok();
+            let id = DeadLetter::id_of(job.as_ref(), message.id.as_str());
+            match letters.load(&id).await {
+                Ok(letter) if is_without_letter(&message, letter.as_ref()) => {
+                    without_letter.insert(id);
+                }
+                // One that cannot be read is counted already.
+                Ok(_) | Err(ReportError::Unreadable { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        *waiting.entry(name.to_owned()).or_default() += without_letter.len() as u64;
+    }
+    Ok(waiting)
 }
 
 impl Desk {
@@ -46,7 +80,7 @@ impl Desk {
         let pipes: BTreeSet<_> = waiting.iter().map(|(_, key)| key.pipe.clone()).collect();
         let fences = self.fences(pipes).await?;
         for (letter, key) in &waiting {
-            let report = match self.reports.load(key).await {
+            let report = match damaged::load(&self.deps, key).await {
                 Ok(report) => report,
                 Err(e) => {
                     // One report that cannot be read keeps no other letter waiting.

@@ -1,10 +1,14 @@
-//! The log of a table as files: which versions can be loaded, when each was committed, and which files each
-//! brought in. Only upkeep and rollback look at it this way; everything else asks a [`Snapshot`].
+//! The log of a table as files: which versions can be loaded, and what the entry of each says: when it was committed,
+//! by whom, with which figures, and which files it brought in. Upkeep, rollback, and whoever looks for the commit of
+//! a run ([`Table::commit_of`]) see it this way; everything else asks a [`Snapshot`].
 
 use crate::error::{CatalogError, Cause, Context};
 use crate::table::{DataFile, Snapshot, Table};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +45,10 @@ pub(crate) struct Entry {
     pub committed: SystemTime,
     /// The data files and deletion vectors that it brought in.
     pub files: Vec<PathBuf>,
+    /// The runs that it let in, by their application.
+    pub fences: BTreeMap<String, i64>,
+    /// Its figures, as far as they are whole numbers, by name.
+    pub figures: BTreeMap<String, u64>,
 }
 
 impl LogFiles {
@@ -78,11 +86,9 @@ impl LogFiles {
         start.ok_or_else(|| unusable(table, "its log begins without a checkpoint"))
     }
 
-    /// The entries and their versions, from the newest to the oldest of those without a gap.
-    pub fn entries_newest_first(&self) -> impl Iterator<Item = (u64, &Path)> {
-        let first = self.first;
-        let entries = self.files.iter().rev().filter(|f| f.kind == Kind::Entry);
-        entries.take_while(move |f| f.version >= first).map(|f| (f.version, f.path.as_path()))
+    /// The versions with an entry, from the newest to the oldest of those without a gap.
+    pub fn versions_newest_first(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.first..=self.newest).rev()
     }
 
     /// The newest checkpoint that is not newer than `version`.
@@ -100,29 +106,34 @@ pub(crate) fn snapshot_at(table: &Table, version: u64) -> Result<Snapshot, Catal
 pub(crate) fn read_entry(table: &Table, version: u64) -> Result<Entry, CatalogError> {
     let path = log_folder(table).join(format!("{version:020}.json"));
     let text = std::fs::read_to_string(&path).at("read", &path)?;
-    let mut committed = None;
+    let said = parse(&text).map_err(|e| CatalogError {
+        action: "read",
+        subject: path.display().to_string(),
+        source: Cause::Unusable(e.to_string()),
+    })?;
     let mut files = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let action: Action = serde_json::from_str(line).map_err(|e| CatalogError {
-            action: "read",
-            subject: path.display().to_string(),
-            source: Cause::Unusable(e.to_string()),
-        })?;
-        if let Some(info) = action.commit_info {
-            committed = info.timestamp.and_then(since_epoch);
-        }
-        if let Some(add) = action.add {
-            files.push(table.local_path(&add.path)?);
-            if let Some(vector) = &add.deletion_vector {
-                files.extend(table.vector_path(vector)?);
-            }
+    for add in &said.adds {
+        files.push(table.local_path(&add.path)?);
+        if let Some(vector) = &add.deletion_vector {
+            files.extend(table.vector_path(vector)?);
         }
     }
-    let committed = match committed {
+    let committed = match said.committed {
         Some(time) => time,
         None => std::fs::metadata(&path).and_then(|m| m.modified()).at("measure", &path)?,
     };
-    Ok(Entry { committed, files })
+    Ok(Entry { committed, files, fences: said.fences, figures: said.figures })
+}
+
+/// As [`read_entry`]. None: the entry is not there.
+pub(crate) fn find_entry(table: &Table, version: u64) -> Result<Option<Entry>, CatalogError> {
+    match read_entry(table, version) {
+        Ok(entry) => Ok(Some(entry)),
+        Err(CatalogError { source: Cause::Io(e), .. }) if e.kind() == ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Where a file of a snapshot and its deletion vector are on this machine.
@@ -141,18 +152,58 @@ pub(crate) fn is_present(table: &Table, file: &DataFile) -> Result<bool, Catalog
     Ok(whole && places(table, file)?.iter().all(|place| place.is_file()))
 }
 
+/// What the lines of an entry say.
+#[derive(Default)]
+struct Said {
+    committed: Option<SystemTime>,
+    adds: Vec<Add>,
+    fences: BTreeMap<String, i64>,
+    figures: BTreeMap<String, u64>,
+}
+
+fn parse(text: &str) -> serde_json::Result<Said> {
+    let mut said = Said::default();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let action: Action = serde_json::from_str(line)?;
+        said.adds.extend(action.add);
+        if let Some(Txn { app_id, version }) = action.txn {
+            said.fences.insert(app_id, version);
+        }
+        let Some(info) = action.commit_info else { continue };
+        said.committed = info.timestamp.and_then(since_epoch);
+        if let Some(Value::Object(figures)) = info.operation_metrics {
+            let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok());
+            let numbers =
+                figures.into_iter().filter_map(|(name, value)| Some((name, number(&value)?)));
+            said.figures.extend(numbers);
+        }
+    }
+    Ok(said)
+}
+
 /// One line of an entry. Other actions are passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Action {
     commit_info: Option<CommitInfo>,
     add: Option<Add>,
+    txn: Option<Txn>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct CommitInfo {
     /// Milliseconds since the epoch.
     timestamp: Option<i64>,
+    /// Text by name; other writers have other values.
+    operation_metrics: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -197,7 +248,7 @@ fn unusable(table: &Table, why: &str) -> CatalogError {
 pub(crate) fn remove(path: &Path) -> Result<bool, CatalogError> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e).at("delete", path),
     }
 }
@@ -224,17 +275,35 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_as_others_write_it() {
+    fn an_entry_is_read_whoever_wrote_it() {
+        let ours = concat!(
+            r#"{"commitInfo":{"timestamp":1500,"operationMetrics":{"new":"7","odd":null}},"add":null}"#,
+            "\n",
+            r#"{"txn":{"appId":"acme/feed","version":12,"lastUpdated":1}}"#,
+            "\n\n",
+            r#"{"add":{"path":"x","size":1}}"#,
+            "\n"
+        );
+        let said = parse(ours).unwrap();
+        assert_eq!(said.committed, Some(UNIX_EPOCH + Duration::from_millis(1500)));
+        assert_eq!(said.fences, BTreeMap::from([("acme/feed".to_owned(), 12)]));
+        assert_eq!(said.figures, BTreeMap::from([("new".to_owned(), 7)]));
+        assert_eq!(said.adds.iter().map(|add| add.path.as_str()).collect::<Vec<_>>(), ["x"]);
+        for metrics in ["null", r#"{"files":3,"times":{"ms":1}}"#, "[]"] {
+            let said = parse(&format!(r#"{{"commitInfo":{{"operationMetrics":{metrics}}}}}"#));
+            let said = said.unwrap();
+            assert_eq!((said.committed, said.figures), (None, BTreeMap::new()), "{metrics}");
+        }
+        assert!(parse(r#"{"txn":"#).is_err());
+    }
+
+    #[test]
+    fn a_deletion_vector_is_read_as_others_write_it() {
         let line = r#"{"add":{"path":"pipe=a/x%20y.parquet","dataChange":true,"deletionVector":
             {"storageType":"u","pathOrInlineDv":"ab^-aqEH.-t@S}K{vb[*k^","offset":4,
              "sizeInBytes":40,"cardinality":6}}}"#;
         let add = serde_json::from_str::<Action>(line).unwrap().add.unwrap();
         assert_eq!(add.path, "pipe=a/x%20y.parquet");
         assert_eq!(add.deletion_vector.unwrap().cardinality, 6);
-        let other = r#"{"commitInfo":{"timestamp":1500,"operation":"MERGE"},"add":null}"#;
-        let action: Action = serde_json::from_str(other).unwrap();
-        assert!(action.add.is_none());
-        let time = since_epoch(action.commit_info.unwrap().timestamp.unwrap()).unwrap();
-        assert_eq!(time, UNIX_EPOCH + Duration::from_millis(1500));
     }
 }
