@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// The promise is 100 s, for jobs that take long to stop. These do not.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
-/// From then on nothing may be received.
+/// Within it the worker has left both queues alone, and receives nothing from then on.
 const NO_NEW_WORK_AFTER: Duration = Duration::from_secs(1);
 
 /// How each attempt at a run ended.
@@ -76,7 +76,9 @@ fn told_to_stop_with_its_hands_full() {
         let status = status(&fleet);
         (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
     };
-    let mut worker = failing_worker(&fleet, "crawl.before-commit=sleep:8000");
+    let mut command = fleet.command(&["worker", "--failpoint", "crawl.before-commit=sleep:8000"]);
+    command.env("FEEDFLEET_LOG", "info");
+    let mut worker = fleet.start(command);
     eventually(SOON, "two image jobs in hand", || (in_hand() == (0, 2)).then_some(()));
     let slow = issue(&fleet, "slow");
     eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
@@ -89,7 +91,9 @@ fn told_to_stop_with_its_hands_full() {
 
     worker.signal("TERM");
     let told = Instant::now();
-    std::thread::sleep(NO_NEW_WORK_AFTER);
+    eventually(NO_NEW_WORK_AFTER, "both queues to be left alone", || {
+        (worker.stderr().matches("receives no more").count() == 2).then_some(())
+    });
     let sent = issue(&fleet, "sent");
     let (watched, mut last, mut has_free_hands) = (Instant::now(), in_hand(), false);
     while worker.is_running() {
