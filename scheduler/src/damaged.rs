@@ -1,5 +1,5 @@
-//! Run reports that cannot be read: set aside, so that their pipes go on. The damaged object is copied, and a report
-//! that says what is known of the run takes its place, by a conditional write.
+//! Run reports that cannot be read: set aside wherever one is met, so that their pipes go on. The damaged object is
+//! copied, and a report that says what is known of the run takes its place, by a conditional write.
 //!
 //! What is known is the pipe's fence in the table. If it is this run, the run is in: its new report is not final, so
 //! it gets a message, and the worker that takes it ends the run by what its commit says. If it is a newer run, this
@@ -21,12 +21,26 @@ use feedfleet_model::report::{REPORT_SCHEMA, RunState, Trigger};
 use feedfleet_model::{CrawlJob, Job, Reason, ReasonClass, RunKey, RunReport};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::reports::{from_json, to_json};
-use feedfleet_objects::{DeadLetter, DeadLetters, Expected, PutOutcome};
+use feedfleet_objects::{DeadLetter, DeadLetters, Expected, PutOutcome, ReportError};
 use serde::Deserialize;
+
+/// A run's report; none where there is none. One that is damaged is set aside first: then it is the other one.
+pub(crate) async fn load(deps: &Deps, run: &RunKey) -> Result<Option<RunReport>, ReportError> {
+    let reports = deps.reports();
+    match reports.load(run).await {
+        Err(ReportError::Unreadable { .. }) => {
+            if let Err(e) = set_aside(deps, run).await {
+                tracing::warn!(%run, error = %e, "could not set a damaged report aside, will try again");
+            }
+            reports.load(run).await
+        }
+        loaded => loaded,
+    }
+}
 
 /// Puts another report in the place of a run's that cannot be read. One that can be read is left alone, and so is one
 /// of a newer release.
-pub(crate) async fn set_aside(deps: &Deps, run: &RunKey) -> Result<(), DutyError> {
+async fn set_aside(deps: &Deps, run: &RunKey) -> Result<(), DutyError> {
     let key = keys::report(run);
     let Some(found) = deps.objects.get(&key).await? else { return Ok(()) };
     let why = match from_json::<RunReport>(&key, &found.bytes) {
@@ -42,9 +56,9 @@ pub(crate) async fn set_aside(deps: &Deps, run: &RunKey) -> Result<(), DutyError
     let text = format!("its report was damaged: {why}; a copy of it is in the object '{copy}'");
     let report = instead(deps, run, Reason::new(ReasonClass::Unreadable, text)).await?;
     if let (RunState::Dead, Some(reason)) = (report.state, &report.reason) {
-        // First the letter: a dead run without one would be known to nobody.
+        // First the letter: a dead run without one would be known to nobody. One that is there knows more.
         let letter = letter(deps, run, reason.clone());
-        DeadLetters::new(deps.objects.clone()).keep(&letter).await?;
+        DeadLetters::new(deps.objects.clone()).keep_if_missing(&letter).await?;
     }
     let expected = Expected::Version(found.version);
     // Else another scheduler was faster.
@@ -146,8 +160,6 @@ mod tests {
         damage(&world, 7).await;
         resend_lost_runs(&world.deps, &Watch::default()).await;
         assert_eq!((report(&world, 7).await.state, copies(&world).await), (RunState::Committed, 1));
-        world.pass(TimeDelta::seconds(11));
-        resend_lost_runs(&world.deps, &Watch::default()).await;
         assert_eq!(sent(&world).await, [7]);
     }
 
@@ -173,6 +185,40 @@ mod tests {
             assert!(sent(&world).await.is_empty());
         }
         assert_eq!(copies(&world).await, 3);
+    }
+
+    /// What is known of a death, and what was decided on it, is not forgotten with the report.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_letter_that_is_there_stays_as_it_is() {
+        let world = World::new();
+        let letters = DeadLetters::new(world.deps.objects.clone());
+        let reason = Reason::new(ReasonClass::SourceRefused, "404");
+        let states = [
+            (3, LetterState::Waiting),
+            (4, LetterState::Dropped),
+            (5, LetterState::Superseded),
+            (6, LetterState::Replayed),
+        ];
+        for (number, state) in states {
+            world.report(number, RunState::Dead, |_| ()).await;
+            let mut before = letter(&world.deps, &run(number), reason.clone());
+            before.message_id = Some(format!("m{number}"));
+            before.state = state;
+            letters.keep(&before).await.unwrap();
+            damage(&world, number).await;
+            world.pass(TimeDelta::hours(1));
+            let report = load(&world.deps, &run(number)).await.unwrap().unwrap();
+            assert_eq!(report.state, RunState::Dead);
+            let after = letters.load(&before.id).await.unwrap().unwrap();
+            if state != LetterState::Replayed {
+                assert_eq!(after, before);
+                continue;
+            }
+            // It was sent anew, and nobody has given that up yet: somebody has to look again.
+            assert_eq!(after.state, LetterState::Waiting);
+            assert_eq!(after.reason.class, ReasonClass::Unreadable);
+            assert_eq!(after.first_died_at, Some(before.died_at));
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! only while the pipe is as that run left it; rejecting keeps the products. Both end in the run's report, and
 //! both may be repeated.
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::desk::Decider;
 use feedfleet_catalog::retire::{Retirement, retire};
@@ -230,7 +231,7 @@ pub async fn reject(
 }
 
 async fn load(deps: &Deps, run: &RunKey) -> Result<RunReport, DecideError> {
-    deps.reports().load(run).await?.ok_or_else(|| DecideError::NoReport(run.clone()))
+    damaged::load(deps, run).await?.ok_or_else(|| DecideError::NoReport(run.clone()))
 }
 
 /// The ids whose removal a run held, hashed: those of the list that its report names, which has its content in its

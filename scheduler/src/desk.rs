@@ -12,32 +12,29 @@ mod sweep;
 mod verdict;
 
 pub use select::{Group, Selection, find, groups};
+pub use sweep::waiting;
 pub(crate) use sweep::{Letters, tidy};
 pub use verdict::{Decider, Verdict};
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use crate::pause::paused;
-use feedfleet_catalog::{Catalog, CatalogError, feed_app_id};
+use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::hash::{bytes_hash, hex};
 use feedfleet_model::report::RunState;
 use feedfleet_model::text::printable;
-use feedfleet_model::{Clock, Job, PipeName, RunId, RunKey, RunReport};
+use feedfleet_model::{Job, PipeName, RunId, RunKey, RunReport};
 use feedfleet_objects::dead_letters::{Decision, LetterState};
-use feedfleet_objects::{DeadLetter, DeadLetters, Objects, ReportError, Reports};
-use feedfleet_queue::{MAX_NAME_BYTES, MessageId, NewMessage, Queue, QueueError};
+use feedfleet_objects::{DeadLetter, DeadLetters, ReportError, Reports};
+use feedfleet_queue::{MAX_NAME_BYTES, MessageId, NewMessage, QueueError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Where decisions on dead letters are carried out.
 pub struct Desk {
-    objects: Arc<dyn Objects>,
+    deps: Deps,
     letters: DeadLetters,
     reports: Reports,
-    crawl: Arc<dyn Queue>,
-    image: Arc<dyn Queue>,
-    catalog: Catalog,
-    clock: Arc<dyn Clock>,
     /// The newest run of each pipe that this desk has replayed, or would have: an older one is pointless then.
     replayed: BTreeMap<PipeName, RunId>,
 }
@@ -85,13 +82,9 @@ impl Desk {
     /// The desk of this fleet.
     pub fn new(deps: &Deps) -> Self {
         Self {
-            objects: deps.objects.clone(),
+            deps: deps.clone(),
             letters: DeadLetters::new(deps.objects.clone()),
             reports: deps.reports(),
-            crawl: deps.crawl.clone(),
-            image: deps.image.clone(),
-            catalog: deps.catalog.clone(),
-            clock: deps.clock.clone(),
             replayed: BTreeMap::new(),
         }
     }
@@ -115,8 +108,10 @@ impl Desk {
                 if !decider.dry_run {
                     let dedup_id = dedup_id(letter);
                     let (group, body) = (letter.group.clone(), letter.body.clone());
-                    self.image.send(&[NewMessage { group, dedup_id, body }]).await?;
-                    self.decide(letter, LetterState::Replayed, decider).await?;
+                    self.deps.image.send(&[NewMessage { group, dedup_id, body }]).await?;
+                    if !self.decide(letter, LetterState::Replayed, decider).await? {
+                        return Ok(sent_but_not_entered());
+                    }
                 }
                 Ok(Verdict::Replayed)
             }
@@ -169,17 +164,19 @@ impl Desk {
                 return Ok(Verdict::Left(why.to_owned()));
             }
             // The deduplication id has the number of the sending in it, so the queue lets it pass.
-            send(&self.reports, self.crawl.as_ref(), self.clock.as_ref(), key).await?;
-            self.decide(letter, LetterState::Replayed, decider).await?;
+            send(&self.reports, self.deps.crawl.as_ref(), self.deps.clock.as_ref(), key).await?;
         }
         self.replayed.insert(key.pipe.clone(), key.run);
+        if !decider.dry_run && !self.decide(letter, LetterState::Replayed, decider).await? {
+            return Ok(sent_but_not_entered());
+        }
         Ok(Verdict::Replayed)
     }
 
     /// Takes a run back from the dead, unless a rollback has passed it over since its prospect was looked at: then
     /// the answer is false. The comment at `refuse_if_unfinished` in `rollback.rs` says why that is enough.
     async fn reopen(&self, key: &RunKey, passed_over: u32) -> Result<bool, DeskError> {
-        let now = self.clock.now();
+        let now = self.deps.clock.now();
         let reopened = self.reports.update(key, |report| {
             // It may not be dead any more: an earlier replay came as far as this, and the message may be missing.
             if report.passed_over == passed_over {
@@ -192,7 +189,7 @@ impl Desk {
     /// The report is loaded before the look for a pause: a rollback rests on that.
     async fn prospect(&self, key: &RunKey) -> Result<Prospect, DeskError> {
         let fences = self.fences(BTreeSet::from([key.pipe.clone()])).await?;
-        let report = self.reports.load(key).await?;
+        let report = damaged::load(&self.deps, key).await?;
         if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
             return Ok(Prospect::Pointless(why));
         }
@@ -201,7 +198,7 @@ impl Desk {
             let why = format!("its report has gone; begin another run: feedfleet run {pipe}");
             return Ok(Prospect::Closed(why));
         };
-        if let Some(pause) = paused(self.objects.as_ref(), pipe).await? {
+        if let Some(pause) = paused(self.deps.objects.as_ref(), pipe).await? {
             let why = format!(
                 "the pipe is paused {pause}; to let it run again: feedfleet pipes resume {pipe}"
             );
@@ -209,7 +206,7 @@ impl Desk {
         }
         let runs = self.reports.runs_of(pipe).await?;
         for newer in runs.iter().rev().take_while(|newer| newer.run > key.run) {
-            let Some(report) = self.reports.load(newer).await? else { continue };
+            let Some(report) = damaged::load(&self.deps, newer).await? else { continue };
             let (run, word) = (newer.run, report.state.word());
             if !report.state.is_final() {
                 let why = format!("run {run} of the pipe is {word} and must end first");
@@ -232,8 +229,10 @@ impl Desk {
         why: &str,
         by: &str,
     ) -> Result<(), DeskError> {
-        let now = self.clock.now();
+        let now = self.deps.clock.now();
+        let version = self.version_of(key).await?;
         let marked = self.reports.update(key, |report| {
+            report.table_version = report.table_version.or(version);
             // Queued: reopened by a replay that was cut off. A run that is in the table was not superseded,
             // though its image jobs may be missing.
             let is_over = matches!(report.state, RunState::Dead | RunState::Queued);
@@ -262,7 +261,7 @@ impl Desk {
         decider: &Decider,
     ) -> Result<bool, DeskError> {
         let decision = Decision {
-            at: self.clock.now(),
+            at: self.deps.clock.now(),
             by: decider.by.clone(),
             action,
             died_of: letter.reason.clone(),
@@ -270,11 +269,18 @@ impl Desk {
         };
         let decided = self.letters.decide(letter, &decision).await?;
         if let Some(id) = &letter.message_id {
-            let queue = if letter.queue == "image" { &self.image } else { &self.crawl };
+            let queue = if letter.queue == "image" { &self.deps.image } else { &self.deps.crawl };
             queue.forget_dead(&MessageId::new(id.clone())).await?;
         }
         tracing::info!(letter = %letter.id, action = action.word(), by = %decider.by, "dead letter decided");
         Ok(decided)
+    }
+
+    /// The table's version that a run made. None: it is not in, or so old that the log does not tell any more.
+    async fn version_of(&self, key: &RunKey) -> Result<Option<u64>, DeskError> {
+        let (products, key) = (self.deps.catalog.products().clone(), key.clone());
+        let find = move || products.commit_of(&feed_app_id(&key.pipe), key.run.0);
+        Ok(tokio::task::spawn_blocking(find).await??.map(|commit| commit.version))
     }
 
     /// The newest run of each pipe that is in the table.
@@ -282,7 +288,7 @@ impl Desk {
         &self,
         pipes: BTreeSet<PipeName>,
     ) -> Result<BTreeMap<PipeName, RunId>, DeskError> {
-        let products = self.catalog.products().clone();
+        let products = self.deps.catalog.products().clone();
         let read = move || -> Result<BTreeMap<PipeName, RunId>, CatalogError> {
             let mut fences = BTreeMap::new();
             let Some(snapshot) = products.snapshot()? else { return Ok(fences) };
@@ -306,6 +312,13 @@ fn pointless(key: &RunKey, fence: Option<RunId>, report: Option<&RunReport>) -> 
     let state = report?.state;
     let is_over = state.is_final() && state != RunState::Dead;
     is_over.then(|| format!("the run itself is {} by now", state.word()))
+}
+
+/// A replay whose letter was changed by somebody else in between: what they wrote stands, and the job is sent.
+fn sent_but_not_entered() -> Verdict {
+    let why = "its job was sent anew, but it was decided on, or its job died anew, a moment ago, and says \
+               nothing of this; look again";
+    Verdict::Left(why.to_owned())
 }
 
 /// What was decided on a letter that does not wait any more.

@@ -2,6 +2,7 @@
 //! writers left. Nothing that an unfinished run needs, and no pipe's newest report, is ever old enough.
 
 use crate::age;
+use crate::damaged;
 use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use feedfleet_model::image::ImageReceipt;
@@ -53,9 +54,10 @@ impl Past<'_> {
         age(self.now, DateTime::from(entry.modified)) > keep
     }
 
-    /// A report; none where there is none. One that cannot be read is complained of, and is no reason to stop.
+    /// A report; none where there is none. One that cannot be read and not be set aside either, as one of a newer
+    /// release, is complained of, and is no reason to stop.
     async fn report(&self, run: &RunKey) -> Result<Report, ReportError> {
-        match self.deps.reports().load(run).await {
+        match damaged::load(self.deps, run).await {
             Ok(Some(report)) => Ok(Report::Readable(Box::new(report))),
             Ok(None) => Ok(Report::Absent),
             Err(e @ ReportError::Unreadable { .. }) => {

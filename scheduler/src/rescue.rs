@@ -2,11 +2,12 @@
 //! under the same run id. A run whose report cannot be read gets another report first.
 
 use crate::age;
-use crate::damaged::set_aside;
+use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use crate::seen::Seen;
 use chrono::{DateTime, Utc};
+use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunKey, keys};
 use feedfleet_objects::ReportError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -101,15 +102,9 @@ async fn resend_if_lost(
     watch: &Watch,
 ) -> Result<(), IssueError> {
     let reports = deps.reports();
-    let report = match reports.load(run).await {
+    let report = match damaged::load(deps, run).await {
         Ok(Some(report)) => report,
         Ok(None) => return Ok(()),
-        Err(ReportError::Unreadable { .. }) => {
-            if let Err(e) = set_aside(deps, run).await {
-                tracing::warn!(%run, error = %e, "could not set a damaged report aside, will try again");
-            }
-            return Ok(());
-        }
         Err(e) => {
             deps.complain(&e.to_string());
             return Ok(());
@@ -124,7 +119,8 @@ async fn resend_if_lost(
     }
     let silent = age(deps.clock.now(), report.updated_at);
     let is_lost = if report.sent_at.is_none() {
-        silent >= UNSENT_SILENCE
+        // A report in the place of a damaged one is nobody's who would be about to send it.
+        silent >= UNSENT_SILENCE || report.state == RunState::Committed
     } else if silent < deps.fleet.leases.visibility * 2 {
         false
     } else {
@@ -144,7 +140,6 @@ mod tests {
     use super::*;
     use crate::testing::{World, acme, run};
     use chrono::TimeDelta;
-    use feedfleet_model::report::RunState;
     use feedfleet_model::{CrawlJob, Job, RunId, RunReport};
     use feedfleet_queue::{NewMessage, Receive};
 

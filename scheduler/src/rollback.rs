@@ -1,6 +1,7 @@
 //! Rolling a pipe back: its rows become what they were after an earlier run, by a new commit, and the pipe is
 //! paused, or its next run would bring back what was wrong. Other pipes are untouched.
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::desk::Decider;
 use crate::pause::{Pause, RolledBack, note_rollback, pause};
@@ -16,7 +17,7 @@ use tokio::task::{JoinError, spawn_blocking};
 pub struct Rollback {
     /// Rows put back, taken out and untouched.
     pub plan: RestorePlan,
-    /// The table's new version; none where nothing was to do, or for a dry run.
+    /// The table's new version; none for a dry run.
     pub version: Option<u64>,
     /// A run that somebody issued just before the pipe was paused. It will load the source.
     pub issued_meanwhile: Option<RunKey>,
@@ -148,7 +149,7 @@ async fn roll_back_paused(
         by: decider.by.clone(),
         note: decider.note.clone(),
         to: run.run,
-        version,
+        version: (!plan.is_empty()).then_some(version),
         put_back: plan.put_back,
         taken_out: plan.taken_out,
         live: plan.live_after(),
@@ -156,7 +157,7 @@ async fn roll_back_paused(
     let noted = conclude(deps, &run.pipe, &did, newest.as_ref()).await;
     let issued_meanwhile =
         noted.map_err(|why| RollbackError::NotNoted { run: run.clone(), why })?;
-    Ok(Rollback { plan, version, issued_meanwhile })
+    Ok(Rollback { plan, version: Some(version), issued_meanwhile })
 }
 
 /// Notes in the pause what was done. The run that somebody issued just before the pipe was paused, if there is one.
@@ -195,7 +196,7 @@ async fn refuse_if_unfinished(
     let runs = reports.runs_of(pipe).await?;
     // What is older than the newest run in the table can change nothing.
     for run in runs.iter().filter(|run| committed.is_none_or(|committed| run.run >= committed)) {
-        let Some(mut report) = reports.load(run).await? else { continue };
+        let Some(mut report) = damaged::load(deps, run).await? else { continue };
         if is_paused && report.state == RunState::Dead {
             report = reports.update(run, |report| report.pass_over(now)).await?;
         }

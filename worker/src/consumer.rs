@@ -104,6 +104,7 @@ impl Line {
             // Ended jobs are taken out, so that the set does not grow.
             while jobs.try_join_next().is_some() {}
         }
+        tracing::info!(worker = %deps.worker, in_hand = jobs.len(), "receives no more");
         while jobs.join_next().await.is_some() {}
     }
 }

@@ -15,7 +15,8 @@
 //! ```
 
 use crate::deps::Deps;
-use crate::isolate::{self, Stop};
+use crate::isolate::{self, Finished, Stop};
+use crate::jobs::crawl::note_committed;
 use crate::lease::{Heart, Lease};
 use crate::{backoff, jobs};
 use chrono::{DateTime, Utc};
@@ -35,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(60);
 /// Receives that an image job may have beyond the limit: interruptions cost a receive too.
 const RECEIVE_SLACK: u32 = 10;
+/// What is left of a run that is in the table is little, and need not wait.
+const GO_ON_DELAY: Duration = Duration::from_secs(1);
 /// Tries to settle a message whose queue does not answer.
 const SETTLE_TRIES: u32 = 5;
 
@@ -84,18 +87,18 @@ async fn attempt(
         Err(e) => return storage_failed(&e),
     }
     let stop = Stop { lost: lease.lost(), interrupt: &interrupt };
-    let outcome = match (&deps.program, job) {
+    let finished = match (&deps.program, job) {
         (Some(program), Job::Crawl(_)) => {
             isolate::run_apart(program, &deps.fleet.workers, job, stop).await
         }
-        _ => run_here(deps, job, stop, message.receive_count).await,
+        _ => run_here(deps, job, stop, message.receive_count).await.into(),
     };
     if lease.lost().is_cancelled() {
         return Outcome::Interrupted;
     }
     match job {
-        Job::Crawl(crawl) => end_crawl(deps, crawl, outcome).await,
-        Job::Image(_) => end_image(deps, message, outcome),
+        Job::Crawl(crawl) => end_crawl(deps, crawl, finished).await,
+        Job::Image(_) => end_image(deps, message, finished.outcome),
     }
 }
 
@@ -165,7 +168,7 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Beg
 }
 
 /// Whether the table has the run, though its report may not say so: its worker may have died in between.
-async fn is_in_table(deps: &Deps, key: &RunKey) -> Result<bool, BeginError> {
+async fn is_in_table(deps: &Deps, key: &RunKey) -> Result<bool, CatalogError> {
     let (products, app_id) = (deps.catalog.products().clone(), feed_app_id(&key.pipe));
     let fence = move || match products.snapshot()? {
         Some(snapshot) => snapshot.fence(&app_id),
@@ -205,10 +208,11 @@ fn lost_reason(attempts: &[Attempt], failed: usize) -> Reason {
     }
 }
 
-async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
+/// Notes the attempt's end in the run's report; what becomes of the message.
+async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
     let key = RunKey { pipe: job.pipe.clone(), run: job.run };
     let now = deps.clock.now();
-    let mut outcome = outcome;
+    let Finished { mut outcome, peak_memory_bytes } = finished;
     let noted = deps
         .reports()
         .update(&key, |report| {
@@ -225,6 +229,9 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
             // A worker that slept past its lease must not undo what another has finished.
             if report.state.is_final() {
                 return;
+            }
+            if let Some(bytes) = peak_memory_bytes {
+                report.peak_memory_bytes = report.peak_memory_bytes.max(bytes);
             }
             match &outcome {
                 Outcome::Superseded => {
@@ -251,12 +258,31 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, outcome: Outcome) -> Outcome {
             outcome = Outcome::RetryAfter(wait, reason.clone());
         }
     }
-    if let Outcome::Dead(reason) = &outcome {
-        return finish_dead(deps, &key, reason.clone())
-            .await
-            .unwrap_or_else(|e| storage_failed(&e));
+    let reason = match outcome {
+        Outcome::Dead(reason) => reason,
+        outcome => return outcome,
+    };
+    if !report.state.is_final() && report.state != RunState::Committed {
+        match is_in_table(deps, &key).await {
+            Ok(false) => {}
+            Ok(true) => return go_on(deps, &key, reason).await,
+            // Attempts end also where the table cannot be read. A replay, too, would find the run in it.
+            Err(e) => tracing::warn!(run = %key, error = %e, "could not ask the table for a run"),
+        }
     }
-    outcome
+    finish_dead(deps, &key, reason).await.unwrap_or_else(|e| storage_failed(&e))
+}
+
+/// The attempt failed after its commit, and its report does not know of that: what is in the table is not dead. The
+/// next attempt does what is left. If that fails for good, the run is dead, and known to be in the table.
+async fn go_on(deps: &Deps, key: &RunKey, reason: Reason) -> Outcome {
+    match note_committed(deps, key).await {
+        Ok(()) => Outcome::RetryAfter(GO_ON_DELAY, reason),
+        Err(failure) => match failure.into_outcome() {
+            Outcome::Dead(reason) => Outcome::RetryAfter(backoff::after_failures(1), reason),
+            outcome => outcome,
+        },
+    }
 }
 
 async fn finish_dead(deps: &Deps, key: &RunKey, reason: Reason) -> Result<Outcome, ReportError> {

@@ -60,10 +60,10 @@ pub struct DlqSelect {
     /// Dead of this, such as source-refused
     #[arg(long, value_name = "CLASS", value_parser = class)]
     pub class: Option<ReasonClass>,
-    /// Dead for longer than this, such as 2h
+    /// Dead for longer than this: a whole number with ms, s, m, h or d, such as 2h
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub older_than: Option<Duration>,
-    /// Dead for no longer than this, such as 30m
+    /// Dead for no longer than this, such as 30m or 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub newer_than: Option<Duration>,
 }
@@ -92,9 +92,9 @@ fn class(text: &str) -> Result<ReasonClass, String> {
     serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
 }
 
-/// A whole number with a unit, as in configuration files.
+/// A whole number with a unit, with or without a space between, as in configuration files.
 pub fn age(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a whole number with s, m, h or d, such as 2h".to_owned();
+    let expected = || "expected a whole number with ms, s, m, h or d, such as 2h".to_owned();
     feedfleet_config::duration(text).ok_or_else(expected)
 }
 
@@ -114,6 +114,8 @@ mod tests {
         assert!(class("404").unwrap_err().contains("source-refused"));
         assert_eq!(age("2h"), Ok(Duration::from_secs(7_200)));
         assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(age("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(age("2 h"), age("2h"));
         for bad in ["", "h", "2", "2 hours", "-2h", "2w", "99999999999999999d", "2ℎ"] {
             assert!(age(bad).is_err(), "{bad}");
         }

@@ -9,6 +9,7 @@ use feedfleet_objects::reports::from_json;
 use feedfleet_objects::{DeadLetters, Objects};
 use feedfleet_queue::{Counts, Queue};
 use feedfleet_scheduler::FleetStatus;
+use feedfleet_scheduler::desk::waiting;
 use feedfleet_worker::status::{BEACON, WorkerStatus};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub struct QueueView {
     pub runnable_groups: u64,
     /// Age of the oldest message in seconds.
     pub oldest_age_secs: Option<u64>,
-    /// Dead letters that wait for a decision.
+    /// Dead letters that wait for a decision, also those that cannot be read.
     pub dead: u64,
 }
 
@@ -56,7 +57,6 @@ impl QueueView {
             in_flight: counts.in_flight,
             runnable_groups: counts.runnable_groups,
             oldest_age_secs: counts.oldest_age.map(|age| age.as_secs()),
-            // The queue's own list is only its way to the letters.
             dead: waiting.get(name).copied().unwrap_or_default(),
         }
     }
@@ -69,7 +69,8 @@ pub async fn look(
     image: &dyn Queue,
     now: DateTime<Utc>,
 ) -> Result<FleetView> {
-    let letters = DeadLetters::new(objects.clone()).waiting().await?;
+    let letters = DeadLetters::new(objects.clone());
+    let letters = waiting(&letters, [("crawl", crawl), ("image", image)]).await?;
     let queues = vec![
         QueueView::of("crawl", &crawl.counts().await?, &letters),
         QueueView::of("image", &image.counts().await?, &letters),

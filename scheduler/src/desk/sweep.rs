@@ -2,6 +2,7 @@
 //! marked so, and what the queues gave up is taken over, with a letter for what has none.
 
 use super::{Desk, DeskError, pointless};
+use crate::damaged;
 use crate::deps::Deps;
 use crate::seen::Seen;
 use chrono::{DateTime, Utc};
@@ -9,7 +10,7 @@ use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, Reason, ReasonClass, RunKey};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::reports::from_json;
-use feedfleet_objects::{DeadLetter, ReportError};
+use feedfleet_objects::{DeadLetter, DeadLetters, ReportError};
 use feedfleet_queue::{DeadMessage, Queue};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,12 +53,45 @@ pub(crate) async fn tidy(deps: &Deps, known: &Letters) {
     }
 }
 
+/// How many dead letters wait for a decision, by the queue of their jobs: also those that cannot be read, and those
+/// of jobs that a queue gave up by itself and that have no letter before the next sweep.
+///
+/// # Errors
+/// [`DeskError::Objects`] and [`DeskError::Queue`].
+pub async fn waiting(
+    letters: &DeadLetters,
+    queues: [(&str, &dyn Queue); 2],
+) -> Result<BTreeMap<String, u64>, DeskError> {
+    let mut waiting = letters.waiting().await?;
+    for (name, queue) in queues {
+        let dead = queue.counts().await?.dead;
+        if dead == 0 {
+            continue;
+        }
+        let mut without_letter = BTreeSet::new();
+        for message in queue.dead(usize::try_from(dead).unwrap_or(usize::MAX)).await? {
+            let job = Job::from_body(&message.body).ok();
+            let id = DeadLetter::id_of(job.as_ref(), message.id.as_str());
+            match letters.load(&id).await {
+                Ok(letter) if is_without_letter(&message, letter.as_ref()) => {
+                    without_letter.insert(id);
+                }
+                // One that cannot be read is counted already.
+                Ok(_) | Err(ReportError::Unreadable { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        *waiting.entry(name.to_owned()).or_default() += without_letter.len() as u64;
+    }
+    Ok(waiting)
+}
+
 /// A dead run and its letter.
 type Run = (DeadLetter, RunKey);
 
 impl Desk {
     /// Marks the dead runs that a newer run of their pipe has made pointless, and their letters. How many letters
-    /// wait still, by the queue that their job was on.
+    /// wait still, by the queue that their job was on, and those that cannot be read.
     pub(super) async fn settle_pointless(
         &self,
         known: &Letters,
@@ -69,7 +103,7 @@ impl Desk {
         let pipes: BTreeSet<_> = runs.iter().map(|(_, key)| key.pipe.clone()).collect();
         let fences = self.fences(pipes).await?;
         for (letter, key) in &runs {
-            let report = match self.reports.load(key).await {
+            let report = match damaged::load(&self.deps, key).await {
                 Ok(report) => report,
                 Err(e) => {
                     // One report that cannot be read keeps no other letter waiting.
@@ -93,7 +127,7 @@ impl Desk {
         &self,
         known: &Letters,
     ) -> Result<(Vec<Run>, BTreeMap<String, u64>), DeskError> {
-        let listed = self.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await;
+        let listed = self.deps.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await;
         let listed = listed.map_err(ReportError::from)?;
         let all: BTreeSet<&ObjectKey> = listed.iter().map(|entry| &entry.key).collect();
         known.keep(|key| all.contains(key));
@@ -102,7 +136,7 @@ impl Desk {
         for entry in &listed {
             let (key, written) = (&entry.key, entry.modified);
             let is_run = key.as_str().starts_with(keys::DEAD_CRAWLS);
-            match known.get(key, written, self.clock.now()) {
+            match known.get(key, written, self.deps.clock.now()) {
                 Some(Standing::Decided) => continue,
                 Some(Standing::Waits { queue }) if !is_run => {
                     *waiting.entry(queue).or_default() += 1;
@@ -110,11 +144,14 @@ impl Desk {
                 }
                 _ => {}
             }
-            let Some(object) = self.objects.get(key).await.map_err(ReportError::from)? else {
+            let Some(object) = self.deps.objects.get(key).await.map_err(ReportError::from)? else {
                 continue;
             };
-            // One that cannot be read is told by `feedfleet dlq list`.
-            let Ok(letter) = from_json::<DeadLetter>(key, &object.bytes) else { continue };
+            let Ok(letter) = from_json::<DeadLetter>(key, &object.bytes) else {
+                // Nobody knows whether it was decided on; `feedfleet dlq list` tells of it.
+                *waiting.entry(DeadLetter::queue_by_key(key).to_owned()).or_default() += 1;
+                continue;
+            };
             let standing = match letter.state {
                 LetterState::Waiting => Standing::Waits { queue: letter.queue.clone() },
                 _ => Standing::Decided,
@@ -125,7 +162,7 @@ impl Desk {
                     runs.push((letter, run));
                 }
             }
-            known.note(key.clone(), written, self.clock.now(), standing);
+            known.note(key.clone(), written, self.deps.clock.now(), standing);
         }
         Ok((runs, waiting))
     }

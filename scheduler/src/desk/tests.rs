@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::pause::Pause;
+use crate::testing::World;
 use chrono::{DateTime, TimeDelta};
 use feedfleet_model::clock::ManualClock;
 use feedfleet_model::report::{Attempt, AttemptEnd, Trigger};
-use feedfleet_model::{CrawlJob, ImageItem, ImageJob, Reason, ReasonClass};
-use feedfleet_objects::FolderObjects;
-use feedfleet_queue::{Receive, Received, SqliteQueue, SqliteQueueOptions};
+use feedfleet_model::{Clock, CrawlJob, ImageItem, ImageJob, Reason, ReasonClass, keys};
+use feedfleet_queue::{Queue, Receive, Received};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -64,37 +65,22 @@ fn ann() -> Decider {
 
 /// A desk with queues, objects and an empty catalog of its own.
 struct Office {
-    _folder: tempfile::TempDir,
     desk: Desk,
     clock: Arc<ManualClock>,
     buried: AtomicU32,
+    _world: World,
 }
 
 impl Office {
     fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let objects = Arc::new(FolderObjects::open(folder.path().join("objects")).unwrap());
-        let path = folder.path().join("queue.db");
-        let queue = |name: &str| -> Arc<dyn Queue> {
-            Arc::new(SqliteQueue::open(&path, name, SqliteQueueOptions::new(2)).unwrap())
-        };
-        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH + TimeDelta::days(1)));
-        let desk = Desk {
-            objects: objects.clone(),
-            letters: DeadLetters::new(objects.clone()),
-            reports: Reports::new(objects),
-            crawl: queue("crawl"),
-            image: queue("image"),
-            catalog: Catalog::open(&folder.path().join("catalog")).unwrap(),
-            clock: clock.clone(),
-            replayed: BTreeMap::new(),
-        };
-        Self { _folder: folder, desk, clock, buried: AtomicU32::new(0) }
+        let world = World::new();
+        let desk = Desk::new(&world.deps);
+        Self { clock: world.clock.clone(), desk, buried: AtomicU32::new(0), _world: world }
     }
 
     /// A run of the pipe in this state, with one attempt behind it.
     async fn run(&self, run: i64, state: RunState) -> RunKey {
-        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        let key = run_key(run);
         let now = self.clock.now();
         let mut report = RunReport::new(key.clone(), Trigger::Schedule, now);
         report.state = state;
@@ -142,12 +128,12 @@ async fn a_dead_run_is_replayed_under_its_own_id_with_its_attempts_forgiven() {
     assert_eq!(office.desk.replay(&letter, &dry).await.unwrap(), Verdict::Replayed);
     assert_eq!(office.state(&key).await, RunState::Dead);
     assert_eq!(office.letter(&letter.id).await, letter);
-    assert_eq!(visible(office.desk.crawl.as_ref()).await, 0);
+    assert_eq!(visible(office.desk.deps.crawl.as_ref()).await, 0);
 
     assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
     let report = office.desk.reports.load(&key).await.unwrap().unwrap();
     assert_eq!((report.state, report.failed_attempts()), (RunState::Queued, 0));
-    assert_eq!(visible(office.desk.crawl.as_ref()).await, 1);
+    assert_eq!(visible(office.desk.deps.crawl.as_ref()).await, 1);
     let now = office.letter(&letter.id).await;
     assert_eq!(now.state, LetterState::Replayed);
     assert_eq!((now.history[0].by.as_str(), now.history[0].action), ("ann", now.state));
@@ -156,7 +142,7 @@ async fn a_dead_run_is_replayed_under_its_own_id_with_its_attempts_forgiven() {
     // Once more: it was decided on, and nothing is sent.
     let again = office.desk.replay(&now, &ann()).await.unwrap();
     assert!(matches!(&again, Verdict::Left(why) if why.contains("replayed by ann")), "{again:?}");
-    assert_eq!(visible(office.desk.crawl.as_ref()).await, 1);
+    assert_eq!(visible(office.desk.deps.crawl.as_ref()).await, 1);
 }
 
 #[tokio::test]
@@ -168,8 +154,55 @@ async fn a_replay_that_was_cut_off_is_made_again() {
     let now = office.clock.now();
     office.desk.reports.update(&key, |report| report.reopen(now)).await.unwrap();
     assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
-    assert_eq!(visible(office.desk.crawl.as_ref()).await, 1);
+    assert_eq!(visible(office.desk.deps.crawl.as_ref()).await, 1);
     assert_eq!(office.letter(&letter.id).await.state, LetterState::Replayed);
+}
+
+/// The message is on its way before the letter is marked: who comes too late for that is told.
+#[tokio::test]
+async fn a_replay_says_so_where_its_letter_was_decided_on_meanwhile() {
+    let mut office = Office::open();
+    office.run(7, RunState::Dead).await;
+    let letter = office.keep(crawl_letter("acme", 7)).await;
+    assert_eq!(office.desk.give_up(&letter, &ann()).await.unwrap(), Verdict::Dropped);
+    let verdict = office.desk.replay(&letter, &ann()).await.unwrap();
+    let why = verdict.why().unwrap();
+    assert!(matches!(verdict, Verdict::Left(_)) && why.contains("was sent anew"), "{why}");
+    let now = office.letter(&letter.id).await;
+    assert_eq!((now.state, now.history.len()), (LetterState::Dropped, 1));
+}
+
+/// A report that is damaged keeps neither its letter nor its pipe's others waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_reports_are_set_aside_where_the_desk_meets_them() {
+    let mut office = Office::open();
+    for run in [7, 8, 9] {
+        let key = office.run(run, RunState::Dead).await;
+        office.keep(crawl_letter("acme", run)).await;
+        if run > 7 {
+            office.desk.deps.objects.put(&keys::report(&key), "{".into()).await.unwrap();
+        }
+    }
+    office.desk.settle_pointless(&Letters::default()).await.unwrap();
+    let letter = office.letter("crawl-acme-9").await;
+    assert_eq!(letter.reason.message, "a test", "the letter that there was");
+    assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
+    let report = office.desk.reports.load(&run_key(8)).await.unwrap().unwrap();
+    assert_eq!(report.reason.unwrap().class, ReasonClass::Unreadable);
+    assert_eq!(office.state(&run_key(9)).await, RunState::Queued);
+
+    // Found by a replay alone: it is no letter's.
+    let mut office = Office::open();
+    let key = office.run(8, RunState::Dead).await;
+    office.desk.deps.objects.put(&keys::report(&key), "{".into()).await.unwrap();
+    office.run(7, RunState::Dead).await;
+    let letter = office.keep(crawl_letter("acme", 7)).await;
+    assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
+    assert_eq!(office.letter("crawl-acme-8").await.state, LetterState::Waiting);
+}
+
+fn run_key(run: i64) -> RunKey {
+    RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) }
 }
 
 #[tokio::test]
@@ -197,7 +230,7 @@ async fn what_a_newer_run_is_doing_decides_what_becomes_of_a_dead_one() {
         assert_eq!(office.state(&key).await, run, "{state:?}");
         assert_eq!(office.letter("crawl-acme-7").await.state, letter, "{state:?}");
         let sent = u64::from(expected == "replayed");
-        assert_eq!(visible(office.desk.crawl.as_ref()).await, sent, "{state:?}");
+        assert_eq!(visible(office.desk.deps.crawl.as_ref()).await, sent, "{state:?}");
     }
 }
 
@@ -207,7 +240,8 @@ async fn a_run_of_a_paused_pipe_waits() {
     let key = office.run(7, RunState::Dead).await;
     let letter = office.keep(crawl_letter("acme", 7)).await;
     let pause = Pause { at: office.clock.now(), by: "bob".into(), note: None, rolled_back: None };
-    assert!(crate::pause::pause(office.desk.objects.as_ref(), &key.pipe, &pause).await.unwrap());
+    let objects = office.desk.deps.objects.as_ref();
+    assert!(crate::pause::pause(objects, &key.pipe, &pause).await.unwrap());
     let verdict = office.desk.replay(&letter, &ann()).await.unwrap();
     let why = verdict.why().unwrap();
     assert!(why.contains("bob") && why.contains("feedfleet pipes resume acme"), "{why}");
@@ -238,12 +272,13 @@ async fn an_image_job_is_sent_as_it_was_once_a_death() {
     let mut office = Office::open();
     let letter = office.keep(image_letter()).await;
     assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
-    // As if the first replay had been cut off before it marked the letter.
-    assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
-    assert_eq!(visible(office.desk.image.as_ref()).await, 1);
-    let received = office.desk.image.receive(NOW).await.unwrap().remove(0);
+    // Another operator has the letter as it was: the job is dropped as a duplicate, and this is no decision.
+    let again = office.desk.replay(&letter, &ann()).await.unwrap();
+    assert!(again.why().is_some_and(|why| why.contains("look again")), "{again:?}");
+    assert_eq!(visible(office.desk.deps.image.as_ref()).await, 1);
+    let received = office.desk.deps.image.receive(NOW).await.unwrap().remove(0);
     assert_eq!((received.group, received.body), (letter.group.clone(), letter.body.clone()));
-    office.desk.image.delete(&received.receipt).await.unwrap();
+    office.desk.deps.image.delete(&received.receipt).await.unwrap();
 
     // It dies again, within the time in which duplicates are dropped.
     let died_at = office.clock.now();
@@ -251,14 +286,14 @@ async fn an_image_job_is_sent_as_it_was_once_a_death() {
     let again = office.keep(again).await;
     assert_eq!((again.state, again.history.len()), (LetterState::Waiting, 1));
     assert_eq!(office.desk.replay(&again, &ann()).await.unwrap(), Verdict::Replayed);
-    assert_eq!(visible(office.desk.image.as_ref()).await, 1);
+    assert_eq!(visible(office.desk.deps.image.as_ref()).await, 1);
     assert_eq!(office.letter(&again.id).await.history.len(), 2);
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_job_can_be_dropped_and_not_replayed() {
     let mut office = Office::open();
-    let queue = office.desk.crawl.clone();
+    let queue = office.desk.deps.crawl.clone();
     let message = office.bury(queue.as_ref(), "{\"hello\":1}").await;
     let mut letter = foreign_letter();
     letter.message_id = Some(message.id.as_str().to_owned());

@@ -56,6 +56,24 @@ async fn copies_of_damaged_reports_go_as_reports_do() {
     assert_eq!((world.is_there(&old).await, world.is_there(&new).await), (false, true));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_report_is_set_aside_and_goes_in_its_turn() {
+    let world = World::new();
+    for number in 1..=5 {
+        world.report(number, RunState::Done, |_| ()).await;
+    }
+    world.add_rows(5, &["a"]);
+    world.deps.objects.put(&keys::report(&run(1)), "{".into()).await.unwrap();
+    world.pass(TimeDelta::days(91));
+    expire(&world.deps, world.now()).await;
+    assert_eq!(reported(&world).await, [1, 5]);
+    let report = world.deps.reports().load(&run(1)).await.unwrap().unwrap();
+    assert_eq!(report.state, RunState::Superseded);
+    world.pass(TimeDelta::days(91));
+    expire(&world.deps, world.now()).await;
+    assert_eq!(reported(&world).await, [5]);
+}
+
 #[tokio::test]
 async fn a_report_that_was_written_lately_is_not_old() {
     let world = World::new();

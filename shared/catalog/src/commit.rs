@@ -2,6 +2,7 @@
 
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::Draft;
+use crate::rollback_app_id;
 use crate::schema::PARTITION;
 use crate::snapshot::{DataFile, FileIdentity, Snapshot};
 use crate::table::{ENGINE_INFO, Table};
@@ -84,6 +85,19 @@ impl Table {
     /// it decides anything: the entry may have been written.
     pub fn commit(&self, change: &Change) -> Result<CommitOutcome, CatalogError> {
         self.commit_if(change, |_| Ok(true))
+    }
+
+    /// As [`commit`](Self::commit), for a run of a pipe's feed, which is void ([`CommitOutcome::Moved`]) also where
+    /// the pipe was rolled back since. A rollback need not change a file, and whoever asked for it counts on what
+    /// it found. `rollback`: the fence of the pipe's rollbacks ([`rollback_app_id`]) in the snapshot that the run was
+    /// worked out from.
+    pub fn commit_run(
+        &self,
+        change: &Change,
+        rollback: Option<i64>,
+    ) -> Result<CommitOutcome, CatalogError> {
+        let app_id = rollback_app_id(&change.pipe);
+        self.commit_if(change, |now| Ok(now.fence(&app_id)? == rollback))
     }
 
     /// As [`commit`](Self::commit), for a change that rests on more than its fence and its files: it is

@@ -34,17 +34,17 @@ pub struct Diff {
     scratch: Vec<u8>,
     tally: Tally,
     /// By file: rows that are replaced or deleted.
-    dead: Vec<Vec<u64>>,
+    dead: Vec<Vec<u32>>,
     /// Rows that the source did not mention.
     unmentioned: Unmentioned,
     /// Whether these matter.
     notes_unmentioned: bool,
     /// Memory that the places of dead and unmentioned rows took when the last pass had ended.
     places_bytes: usize,
-    /// Links of new rows, hashed: products that only changed their ids are known by them.
+    /// Links of new rows, hashed: products that only changed their ids are known by them. As many as there is room for.
     new_links: Vec<u64>,
     /// Live rows of the pipe: no more links are kept, however many products are new.
-    max_links: u64,
+    max_links: usize,
 }
 
 /// A changed row as it was in the table, and where its new content is staged.
@@ -89,7 +89,7 @@ impl Diff {
             notes_unmentioned: true,
             places_bytes: 0,
             new_links: Vec::new(),
-            max_links: base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum(),
+            max_links: base.iter().map(|f| (f.rows - f.dead_rows().min(f.rows)) as usize).sum(),
             base,
         };
         diff.load(snapshot)?;
@@ -205,10 +205,8 @@ impl Diff {
     /// A product that the table does not have.
     fn admit(&mut self, id: [u64; 2], content: [u64; 2], row: &Row) -> Result<(), PushError> {
         self.check_budget()?;
-        if let Some(link) = row.text(columns::LINK)
-            && (self.new_links.len() as u64) < self.max_links
-        {
-            self.new_links.push(link_hash(link));
+        if let Some(link) = row.text(columns::LINK) {
+            self.note_link(link_hash(link));
         }
         let run = self.run_secs();
         let at = self.index.insert(Entry {
@@ -334,7 +332,7 @@ impl Diff {
         for entry in &self.index.entries {
             match entry.state {
                 State::Changed | State::Deleted => {
-                    self.dead[entry.file as usize].push(u64::from(entry.row));
+                    self.dead[entry.file as usize].push(entry.row);
                 }
                 State::Absent if self.notes_unmentioned => {
                     let missing = Missing { row: entry.row, nights: entry.nights };

@@ -111,15 +111,8 @@ impl Files {
         }
     }
 
-    /// What is in these files, in their order.
-    pub fn read(&self, places: &[FilePlace]) -> Result<Vec<Bytes>, CatalogError> {
-        let absent = || io::Error::from(io::ErrorKind::NotFound);
-        let found = self.read_present(places)?.into_iter().zip(places);
-        found.map(|(text, place)| text.ok_or_else(absent).with("read", place)).collect()
-    }
-
     /// What is in these files, in their order; none for one that is not there.
-    pub fn read_present(&self, places: &[FilePlace]) -> Result<Vec<Option<Bytes>>, CatalogError> {
+    pub fn read(&self, places: &[FilePlace]) -> Result<Vec<Option<Bytes>>, CatalogError> {
         match self {
             Self::Folder => places.iter().map(folder::read).collect(),
             Self::Store(store) => store.read(places.iter().map(object).collect::<Result<_, _>>()?),

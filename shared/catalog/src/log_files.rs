@@ -1,5 +1,6 @@
-//! The log of a table as files: which versions can be loaded, when each was committed, and which files each
-//! brought in. Only upkeep and rollback look at it this way; everything else asks a [`Snapshot`].
+//! The log of a table as files: which versions can be loaded, and what the entry of each says: when it was committed,
+//! by whom, with which figures, and which files it brought in. Upkeep, rollback, and whoever looks for the commit of
+//! a run ([`Table::commit_of`]) see it this way; everything else asks a [`Snapshot`].
 
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::FilePlace;
@@ -7,6 +8,8 @@ use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{LOG, Table};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,6 +47,10 @@ pub(crate) struct Entry {
     pub committed: SystemTime,
     /// The data files and deletion vectors that it brought in.
     pub files: Vec<FilePlace>,
+    /// The runs that it let in, by their application.
+    pub fences: BTreeMap<String, i64>,
+    /// Its figures, as far as they are whole numbers, by name.
+    pub figures: BTreeMap<String, u64>,
 }
 
 /// Entries that are in memory at once.
@@ -81,11 +88,9 @@ impl LogFiles {
         start.ok_or_else(|| unusable(table, "its log begins without a checkpoint"))
     }
 
-    /// The entries and their versions, from the newest to the oldest of those without a gap.
-    pub fn entries_newest_first(&self) -> impl Iterator<Item = (u64, &FilePlace)> {
-        let first = self.first;
-        let entries = self.files.iter().rev().filter(|f| f.kind == Kind::Entry);
-        entries.take_while(move |f| f.version >= first).map(|f| (f.version, &f.place))
+    /// The versions with an entry, from the newest to the oldest of those without a gap.
+    pub fn versions_newest_first(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.first..=self.newest).rev()
     }
 
     /// The newest checkpoint that is not newer than `version`.
@@ -112,43 +117,59 @@ pub(crate) fn for_each_entry(
     versions: RangeInclusive<u64>,
     visit: &mut dyn FnMut(u64, Entry),
 ) -> Result<(), CatalogError> {
+    let absent = || io::Error::from(io::ErrorKind::NotFound);
     let versions: Vec<u64> = versions.collect();
     for some in versions.chunks(ENTRIES_AT_ONCE) {
-        let name = |version: &u64| table.place(&format!("{LOG}{version:020}.json"));
-        let places = some.iter().map(name).collect::<Result<Vec<_>, _>>()?;
-        let texts = table.files().read(&places)?;
-        for ((&version, place), text) in some.iter().zip(&places).zip(texts) {
-            visit(version, parse_entry(table, place, &text)?);
+        for (&version, entry) in some.iter().zip(read_entries(table, some)?) {
+            let place = entry_place(table, version)?;
+            visit(version, entry?.ok_or_else(absent).with("read", &place)?);
         }
     }
     Ok(())
 }
 
-fn parse_entry(table: &Table, place: &FilePlace, text: &[u8]) -> Result<Entry, CatalogError> {
-    let mut committed = None;
+/// Reads the entries of these versions at once, and takes each apart when it is asked for. None: the entry is not
+/// there.
+pub(crate) fn read_entries(
+    table: &Table,
+    versions: &[u64],
+) -> Result<impl Iterator<Item = Result<Option<Entry>, CatalogError>>, CatalogError> {
+    let places: Vec<FilePlace> =
+        versions.iter().map(|version| entry_place(table, *version)).collect::<Result<_, _>>()?;
+    let texts = table.files().read(&places)?;
+    let entries = places.into_iter().zip(texts).map(move |(place, text)| match text {
+        Some(text) => entry_of(table, &place, &text),
+        None => Ok(None),
+    });
+    Ok(entries)
+}
+
+fn entry_place(table: &Table, version: u64) -> Result<FilePlace, CatalogError> {
+    table.place(&format!("{LOG}{version:020}.json"))
+}
+
+/// None: it has gone since its text was read.
+fn entry_of(table: &Table, place: &FilePlace, text: &[u8]) -> Result<Option<Entry>, CatalogError> {
+    let said = parse(text).map_err(|e| CatalogError {
+        action: "read",
+        subject: place.to_string(),
+        source: Cause::Unusable(e.to_string()),
+    })?;
     let mut files = Vec::new();
-    for line in text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let action: Action = serde_json::from_slice(line).map_err(|e| CatalogError {
-            action: "read",
-            subject: place.to_string(),
-            source: Cause::Unusable(e.to_string()),
-        })?;
-        if let Some(info) = action.commit_info {
-            committed = info.timestamp.and_then(since_epoch);
-        }
-        if let Some(add) = action.add {
-            files.push(table.place(&add.path)?);
-            if let Some(vector) = &add.deletion_vector {
-                files.extend(table.vector_place(vector)?);
-            }
+    for add in &said.adds {
+        files.push(table.place(&add.path)?);
+        if let Some(vector) = &add.deletion_vector {
+            files.extend(table.vector_place(vector)?);
         }
     }
-    if let Some(committed) = committed {
-        return Ok(Entry { committed, files });
-    }
-    let absent = || io::Error::from(io::ErrorKind::NotFound);
-    let found = table.files().find(place)?.ok_or_else(absent).with("measure", place)?;
-    Ok(Entry { committed: found.modified, files })
+    let committed = match said.committed {
+        Some(time) => time,
+        None => match table.files().find(place)? {
+            Some(found) => found.modified,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Entry { committed, files, fences: said.fences, figures: said.figures }))
 }
 
 /// Where a file of a snapshot and its deletion vector are.
@@ -172,18 +193,58 @@ pub(crate) fn is_present(table: &Table, file: &DataFile) -> Result<bool, Catalog
     }
 }
 
+/// What the lines of an entry say.
+#[derive(Default)]
+struct Said {
+    committed: Option<SystemTime>,
+    adds: Vec<Add>,
+    fences: BTreeMap<String, i64>,
+    figures: BTreeMap<String, u64>,
+}
+
+fn parse(text: &[u8]) -> serde_json::Result<Said> {
+    let mut said = Said::default();
+    for line in text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let action: Action = serde_json::from_slice(line)?;
+        said.adds.extend(action.add);
+        if let Some(Txn { app_id, version }) = action.txn {
+            said.fences.insert(app_id, version);
+        }
+        let Some(info) = action.commit_info else { continue };
+        said.committed = info.timestamp.and_then(since_epoch);
+        if let Some(Value::Object(figures)) = info.operation_metrics {
+            let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok());
+            let numbers =
+                figures.into_iter().filter_map(|(name, value)| Some((name, number(&value)?)));
+            said.figures.extend(numbers);
+        }
+    }
+    Ok(said)
+}
+
 /// One line of an entry. Other actions are passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Action {
     commit_info: Option<CommitInfo>,
     add: Option<Add>,
+    txn: Option<Txn>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct CommitInfo {
     /// Milliseconds since the epoch.
     timestamp: Option<i64>,
+    /// Text by name; other writers have other values.
+    operation_metrics: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -242,17 +303,35 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_as_others_write_it() {
+    fn an_entry_is_read_whoever_wrote_it() {
+        let ours = concat!(
+            r#"{"commitInfo":{"timestamp":1500,"operationMetrics":{"new":"7","odd":null}},"add":null}"#,
+            "\n",
+            r#"{"txn":{"appId":"acme/feed","version":12,"lastUpdated":1}}"#,
+            "\n\n",
+            r#"{"add":{"path":"x","size":1}}"#,
+            "\n"
+        );
+        let said = parse(ours.as_bytes()).unwrap();
+        assert_eq!(said.committed, Some(UNIX_EPOCH + Duration::from_millis(1500)));
+        assert_eq!(said.fences, BTreeMap::from([("acme/feed".to_owned(), 12)]));
+        assert_eq!(said.figures, BTreeMap::from([("new".to_owned(), 7)]));
+        assert_eq!(said.adds.iter().map(|add| add.path.as_str()).collect::<Vec<_>>(), ["x"]);
+        for metrics in ["null", r#"{"files":3,"times":{"ms":1}}"#, "[]"] {
+            let other = format!(r#"{{"commitInfo":{{"operationMetrics":{metrics}}}}}"#);
+            let said = parse(other.as_bytes()).unwrap();
+            assert_eq!((said.committed, said.figures), (None, BTreeMap::new()), "{metrics}");
+        }
+        assert!(parse(br#"{"txn":"#).is_err());
+    }
+
+    #[test]
+    fn a_deletion_vector_is_read_as_others_write_it() {
         let line = r#"{"add":{"path":"pipe=a/x%20y.parquet","dataChange":true,"deletionVector":
             {"storageType":"u","pathOrInlineDv":"ab^-aqEH.-t@S}K{vb[*k^","offset":4,
              "sizeInBytes":40,"cardinality":6}}}"#;
         let add = serde_json::from_str::<Action>(line).unwrap().add.unwrap();
         assert_eq!(add.path, "pipe=a/x%20y.parquet");
         assert_eq!(add.deletion_vector.unwrap().cardinality, 6);
-        let other = r#"{"commitInfo":{"timestamp":1500,"operation":"MERGE"},"add":null}"#;
-        let action: Action = serde_json::from_str(other).unwrap();
-        assert!(action.add.is_none());
-        let time = since_epoch(action.commit_info.unwrap().timestamp.unwrap()).unwrap();
-        assert_eq!(time, UNIX_EPOCH + Duration::from_millis(1500));
     }
 }

@@ -51,8 +51,8 @@ impl RestorePlan {
 pub struct Restored {
     /// What was done.
     pub plan: RestorePlan,
-    /// The version that says so; none when there was nothing to do.
-    pub version: Option<u64>,
+    /// The version that says so.
+    pub version: u64,
 }
 
 /// Why a pipe cannot be put back. Nothing was changed.
@@ -142,19 +142,17 @@ pub fn plan_restore(
     Ok(Draft::make(table, pipe, run)?.plan)
 }
 
-/// Puts a pipe back as `run` left it. Safe to repeat: the second time there is nothing to do.
+/// Puts a pipe back as `run` left it. Safe to repeat. Where there is nothing to do, the fence is committed all the
+/// same: what was worked out before it, such as a run whose worker sleeps, or an approval, is void from now on.
 pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, RestoreError> {
     for _ in 0..MAX_ROUNDS {
         let draft = Draft::make(table, pipe, run)?;
         let (plan, marks) = (draft.plan, draft.marks);
-        if plan.is_empty() {
-            return Ok(Restored { plan, version: None });
-        }
         let change = draft.into_change(table, pipe)?;
         // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
         let outcome = table.commit_if(&change, |now| Ok(Marks::of(now, pipe)? == marks))?;
         if let CommitOutcome::Committed { version, .. } = outcome {
-            return Ok(Restored { plan, version: Some(version) });
+            return Ok(Restored { plan, version });
         }
         // Never committed, so nobody reads them.
         for file in &change.adds {

@@ -56,6 +56,11 @@ impl Unmentioned {
         }
     }
 
+    /// Gives back memory that was taken in advance.
+    pub fn shrink_to_fit(&mut self) {
+        self.due.iter_mut().chain(&mut self.waiting).for_each(Vec::shrink_to_fit);
+    }
+
     /// Memory that the places take.
     pub fn memory_bytes(&self) -> usize {
         let rows = self.due.iter().chain(&self.waiting).map(Vec::capacity);

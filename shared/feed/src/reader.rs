@@ -164,15 +164,27 @@ impl FeedReader {
         Ok(reader)
     }
 
+    /// A hint, where a header is one name that looks like several.
+    fn other_delimiter(&self) -> String {
+        let mut names = self.names.iter();
+        let (Some(name), None) = (names.next(), names.next()) else { return String::new() };
+        match [';', '\t', '|', ','].into_iter().find(|c| name.contains(*c)) {
+            Some('\t') => "; for cells between tabs: delimiter = \"tab\" under [source]".to_owned(),
+            Some(c) => format!("; for cells between '{c}': delimiter = \"{c}\" under [source]"),
+            None => String::new(),
+        }
+    }
+
     /// Refuses a header without the id, and tells of other fields that the format requires.
     fn check_header(&mut self, settings: &Settings) -> Result<(), FeedError> {
         self.plan.grow(&self.names);
         let missing = self.plan.missing_for_id();
         if !missing.is_empty() {
             return Err(FeedError::wrong_fields(format!(
-                "the id comes from {}, which the header does not have; it has {}",
+                "the id comes from {}, which the header does not have; it has {}{}",
                 missing.join(", "),
-                self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ")
+                self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", "),
+                self.other_delimiter()
             )));
         }
         if let Some(group) = &settings.group

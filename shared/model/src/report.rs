@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The schema of reports that this build writes.
+/// The schema of reports that this build writes. To be raised with every word that [`RunState`], [`Trigger`] or
+/// [`crate::ReasonClass`] gains: an older release must not take a report with that word for damaged.
 pub const REPORT_SCHEMA: u32 = 1;
 /// Samples kept of one kind of refusal.
 pub const SAMPLES_PER_REASON: usize = 5;
@@ -413,6 +414,27 @@ mod tests {
         report.seconds.insert("read".into(), 1.5);
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
+    }
+
+    /// A report with a word that a release does not know is damaged to that release, unless the schema says that it is
+    /// of a newer one: who adds a word here raises [`REPORT_SCHEMA`] with it.
+    #[test]
+    fn a_new_word_needs_a_new_schema() {
+        fn words<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> String {
+            // The error lists the words that there are.
+            let told = serde_json::from_str::<T>("\"?\"").unwrap_err().to_string();
+            let listed = told.split_once("expected ").unwrap().1;
+            let listed = listed.split_once(" at line").map_or(listed, |(words, _)| words);
+            listed.replace("one of ", "").replace(" or ", ", ").replace('`', "")
+        }
+        let words = [words::<RunState>(), words::<Trigger>(), words::<crate::ReasonClass>()];
+        let of_schema_1 = [
+            "queued, running, committed, done, held, superseded, dead",
+            "schedule, operator",
+            "configuration, source-unavailable, source-refused, not-a-feed, limit-exceeded, \
+             address-refused, storage, deadline, panicked, worker-lost, unreadable",
+        ];
+        assert_eq!((REPORT_SCHEMA, words), (1, of_schema_1.map(str::to_owned)));
     }
 
     #[test]

@@ -99,6 +99,11 @@ impl DeadLetter {
         job.map_or_else(|| format!("message-{message_id}"), Job::id)
     }
 
+    /// The queue that a letter's job was on, as far as its key tells: for one that cannot be read.
+    pub fn queue_by_key(key: &ObjectKey) -> &'static str {
+        if key.name().starts_with("image-") { "image" } else { "crawl" }
+    }
+
     /// The pipe whose job it is; none where the body is no job.
     pub fn pipe(&self) -> Option<&PipeName> {
         match self.job.as_ref()? {
@@ -150,6 +155,21 @@ impl DeadLetters {
 
     /// Keeps a dead letter. A job that dies again waits again, and keeps the history of its earlier letter.
     pub async fn keep(&self, letter: &DeadLetter) -> Result<(), ReportError> {
+        self.keep_where(letter, |_| true).await
+    }
+
+    /// As [`DeadLetters::keep`], for who knows only that the job is dead: a letter of the job that is there already
+    /// stays as it is, unless it says that the job was sent anew.
+    pub async fn keep_if_missing(&self, letter: &DeadLetter) -> Result<(), ReportError> {
+        self.keep_where(letter, |earlier| earlier.state == LetterState::Replayed).await
+    }
+
+    /// Keeps a dead letter unless there is one already that it does not follow.
+    async fn keep_where(
+        &self,
+        letter: &DeadLetter,
+        follows: impl Fn(&DeadLetter) -> bool + Send,
+    ) -> Result<(), ReportError> {
         let key = keys::dead_letter(&letter.id);
         for _ in 0..MAX_ROUNDS {
             let (merged, expected) = match self.objects.get(&key).await? {
@@ -157,6 +177,9 @@ impl DeadLetters {
                 Some(object) => {
                     // One that cannot be read has no history to keep.
                     let earlier = from_json::<DeadLetter>(&key, &object.bytes).ok();
+                    if earlier.as_ref().is_some_and(|earlier| !follows(earlier)) {
+                        return Ok(());
+                    }
                     let merged = earlier.map_or_else(|| letter.clone(), |e| letter.after(&e));
                     (merged, Expected::Version(object.version))
                 }
@@ -215,12 +238,16 @@ impl DeadLetters {
         Ok((letters, unreadable))
     }
 
-    /// How many letters wait for a decision, by the queue that their job was on.
+    /// How many letters wait for a decision, by the queue that their job was on. Nobody knows of one that cannot be
+    /// read whether it was decided on: it counts, and its queue is told by its key.
     pub async fn waiting(&self) -> Result<BTreeMap<String, u64>, ReportError> {
-        let (letters, _) = self.all().await?;
+        let (letters, unreadable) = self.all().await?;
         let mut waiting = BTreeMap::new();
         for letter in letters.into_iter().filter(|l| l.state == LetterState::Waiting) {
             *waiting.entry(letter.queue).or_default() += 1;
+        }
+        for key in unreadable {
+            *waiting.entry(DeadLetter::queue_by_key(&key).to_owned()).or_default() += 1;
         }
         Ok(waiting)
     }
@@ -309,6 +336,9 @@ mod tests {
         assert_eq!(found[0].state, LetterState::Waiting);
         assert_eq!(found[0].message_id, None);
         assert_eq!((found.len(), unreadable), (1, vec![damaged, keys::dead_letter("message-1")]));
+        letters.objects.put(&keys::dead_letter("image-acme-8-1"), "{".into()).await.unwrap();
+        let waiting = [("crawl".to_owned(), 3), ("image".to_owned(), 1)];
+        assert_eq!(letters.waiting().await.unwrap(), BTreeMap::from(waiting));
         assert!(letters.load("../reports/x").await.unwrap().is_none());
     }
 }

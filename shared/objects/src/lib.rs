@@ -79,7 +79,9 @@ pub trait Objects: Send + Sync + 'static {
     /// it. Blocking: for use on a thread of its own.
     fn upload(&self, key: &ObjectKey) -> Result<Box<dyn Upload>, ObjectError>;
 
-    /// Opens a large object for reading from its start; none where there is no such object. Blocking.
+    /// Opens a large object for reading from its start; none where there is no such object. Blocking. A read that
+    /// fails as [`InvalidData`](std::io::ErrorKind::InvalidData) says that the object is damaged; a store that fails
+    /// says neither that nor [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof).
     fn open(&self, key: &ObjectKey) -> Result<Option<Box<dyn Read + Send>>, ObjectError>;
 
     /// An address under which people can read the object with a browser or `curl`, without credentials, for

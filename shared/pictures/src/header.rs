@@ -9,7 +9,7 @@ use crate::webp_header;
 
 /// The longest edge in pixels.
 pub const MAX_EDGE: u32 = 30_000;
-/// The most memory that one picture may take, in bytes, by [`Shape::working_bytes`].
+/// The most memory that one picture may take, in bytes, by [`Header::working_bytes`].
 pub const MAX_WORKING_BYTES: u64 = 512 << 20;
 
 /// What a picture's header says.

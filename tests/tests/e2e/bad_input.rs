@@ -93,6 +93,9 @@ fn check(fleet: &Fleet, case: &Case, before: &[Product]) -> Vec<String> {
         wrong.push(format!("{name} was tried more than once"));
     }
     let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap_or_default();
+    if peak_bytes == 0 {
+        wrong.push(format!("{name} does not say how much memory it held"));
+    }
     if peak_bytes >= MEMORY_BYTES {
         wrong.push(format!("{name} held {peak_bytes} bytes of memory"));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Long enough for a worker to start and do a run, on a machine that is busy with other tests.
 const SOON: Duration = Duration::from_secs(45);
@@ -282,6 +282,16 @@ fn letters_are_chosen_by_class_pipe_and_age() {
 }
 
 #[test]
+fn decisions_keep_the_pace_that_was_asked_for() {
+    let scene = Scene::broken();
+    scene.dies("shop");
+    scene.dies("page");
+    let begun = Instant::now();
+    scene.dlq(&["drop", "--all-waiting", "--rate", "0.4"]).ok().says(&["2 dropped"]);
+    assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn an_export_is_json_a_line() {
     let scene = Scene::broken();
     let mut ids = vec![scene.dies("shop").0, scene.dies("page").0];
@@ -322,7 +332,8 @@ fn mistakes_are_answered_with_what_to_do() {
     scene.dlq(&["show", "../reports/shop/17"]).failed().says(&["no dead letter"]);
     let class = scene.dlq(&["list", "--class", "404"]).says(&["source-refused", "not-a-feed"]);
     assert_eq!(class.code, Some(2));
-    let age = scene.dlq(&["list", "--older-than", "2 hours"]).says(&["such as 2h"]);
+    let told = ["ms, s, m, h or d, such as 2h"];
+    let age = scene.dlq(&["list", "--older-than", "2 hours"]).says(&told);
     assert_eq!(age.code, Some(2));
 }
 
@@ -334,5 +345,6 @@ fn a_damaged_letter_hides_no_other() {
     scene.fleet.write("var/objects/dead/crawl-shop-1.json", "{");
     let told = ["crawl-shop-1.json", id.as_str()];
     scene.dlq(&["list", "--each"]).failed().says(&told);
+    assert_eq!(scene.crawl_queue("dead"), 2);
     scene.dlq(&["drop", "--all-waiting"]).failed().says(&["crawl-shop-1.json", "1 dropped"]);
 }

@@ -6,6 +6,7 @@
 //! these tests wait for.
 
 mod chaos;
+mod damage;
 mod deaths;
 mod isolation;
 mod leases;

@@ -245,6 +245,28 @@ fn products_wait_until_they_have_been_absent_for_long_enough() {
     assert_eq!(numbers(&fleet, "shop"), (0..8).collect::<Vec<_>>());
 }
 
+/// Promise 12: a list of absent products that was damaged removes nothing too early, and stops no night: they are
+/// counted anew.
+#[test]
+fn a_damaged_list_of_absent_products_tells_nothing() {
+    let fleet = shop("absent_nights = 3\nmax_removed = \"100%\"");
+    night(&fleet, 0..10);
+    let mut last = night(&fleet, 0..8);
+    let altered: fn(&str) -> String = |text| text.replace("\"nights\":1", "\"nights\":9");
+    for damage in [altered, |text| text[..20].to_owned()] {
+        let list = last["lists"]["absent"].as_str().expect("the report names its list");
+        let list = format!("var/objects/{list}");
+        let text = std::fs::read_to_string(fleet.path(&list)).expect("the list is there");
+        assert_ne!(damage(&text), text);
+        fleet.write(&list, damage(&text));
+        last = night(&fleet, 0..8);
+        assert_eq!(last["state"], "done", "{last:#}");
+        assert_counts(&last, &[("absent", 2), ("removed", 0), ("live", 10)]);
+    }
+    assert_counts(&night(&fleet, 0..8), &[("absent", 2), ("removed", 0)]);
+    assert_counts(&night(&fleet, 0..8), &[("absent", 0), ("removed", 2), ("live", 8)]);
+}
+
 /// Promise 12: a night whose feed was cut short does not count against anybody.
 #[test]
 fn an_incomplete_night_does_not_count() {

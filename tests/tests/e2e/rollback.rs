@@ -1,5 +1,8 @@
 //! Rolling a pipe back, and pausing it: what comes back, what is left alone, and what is refused.
 
+use crate::faults::support::{
+    self, failing_worker, issue, left, report, settled, stop, wait_until_stopped,
+};
 use feedfleet_tests::{Fleet, Product, Reply, Server, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,6 +24,10 @@ struct Partner {
 
 impl Partner {
     fn new() -> Self {
+        Self::of(Fleet::new())
+    }
+
+    fn of(fleet: Fleet) -> Self {
         let present = Arc::new(Mutex::new((0, String::new())));
         let served = Arc::clone(&present);
         let server = Server::start(move |_, headers| {
@@ -30,7 +37,6 @@ impl Partner {
             let reply = if known { Reply::status(304) } else { Reply::ok(feed) };
             reply.header("ETag", etag)
         });
-        let fleet = Fleet::new();
         for pipe in ["shop", "other"] {
             fleet.pipe(
                 pipe,
@@ -216,6 +222,57 @@ fn approving_after_a_rollback_is_refused() {
         fleet.run(&approve).failed().says(&["nothing was removed", "was rolled back"]);
     }
     assert_eq!(fleet.products("shop"), first_night);
+}
+
+/// Promise 12: so, too, where the run did nothing but hold, and the rollback finds nothing to do.
+#[test]
+fn approving_after_a_rollback_that_found_nothing_to_do_is_refused() {
+    let partner = Partner::new();
+    let fleet = &partner.fleet;
+    let first = partner.night(0, 10, 5)["run"].to_string();
+    let first_night = fleet.products("shop");
+    let held = partner.night(0, 4, 5);
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_eq!(held["counts"]["changed"], 0, "{held:#}");
+    let done = fleet.run(&["runs", "rollback", "shop", &first]).ok();
+    done.says(&["0 rows put back, 0 taken out, 10 untouched", "table version"]);
+    let held = held["run"].to_string();
+    let approve = ["runs", "approve", "shop", held.as_str()];
+    fleet.run(&approve).failed().says(&["nothing was removed", "was rolled back"]);
+    assert_eq!(fleet.products("shop"), first_night);
+}
+
+/// Promise 4: a worker sleeps before its commit until its run is dead and the pipe was rolled back, though there was
+/// nothing to put back. When it goes on, the rows stay as the rollback said; a replay of the run goes in.
+#[test]
+fn what_a_rollback_counted_on_stays_so_when_a_sleeper_wakes() {
+    let partner = Partner::of(support::fleet("visibility = \"10s\"\nmax_receives = 1", "max = 2"));
+    let fleet = &partner.fleet;
+    let first = partner.night(0, 10, 5)["run"].to_string();
+    let first_night = fleet.products("shop");
+
+    partner.publish(0, 10, 6);
+    let run = issue(fleet, "shop");
+    let mut sleeper = failing_worker(fleet, "crawl.before-commit=stop");
+    wait_until_stopped(&sleeper);
+    let mut other = fleet.spawn(&["worker"]);
+    assert_eq!(settled(fleet, "shop", run)["state"], "dead");
+    let done = fleet.run(&["runs", "rollback", "shop", &first]).ok();
+    done.says(&["0 rows put back, 0 taken out, 10 untouched", "table version"]);
+
+    sleeper.signal_group("CONT");
+    // It has no more than this to do: its child gives the run up, and it stops.
+    stop(&mut sleeper);
+    assert_eq!(fleet.products("shop"), first_night);
+    assert_eq!(report(fleet, "shop", run)["state"], "dead");
+    assert_eq!(left(fleet, "crawl"), 0);
+
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    fleet.run(&["dlq", "replay", "--all-waiting"]).ok();
+    let replayed = settled(fleet, "shop", run);
+    assert_eq!(replayed["state"], "done", "{replayed:#}");
+    assert!(fleet.products("shop").iter().all(|product| product.price == Some(60_000)));
+    stop(&mut other);
 }
 
 #[test]

@@ -196,6 +196,16 @@ fn an_id_that_the_file_does_not_have_is_answered_with_the_columns_it_has() {
 }
 
 #[test]
+fn a_file_with_another_delimiter_is_answered_with_the_setting() {
+    let fleet = shop_with(PIPE);
+    fleet.write("products.csv", CSV.replace(',', ";"));
+    let told = "for cells between ';': delimiter = \";\" under [source]";
+    fleet.run(&["pipes", "preview", "shop"]).failed().says(&["sku;name;price;colour", told]);
+    fleet.pipe("shop", &but("format = \"csv\"", "format = \"csv\"\ndelimiter = \";\""));
+    assert_counts(&fleet.run_pipe("shop"), &[("new", 3), ("live", 3)]);
+}
+
+#[test]
 fn another_column_that_the_file_does_not_have_is_told() {
     let fleet = shop_with(&but("field = \"price\"", "field = \"cost\""));
     fleet.run(&["pipes", "preview", "shop"]).ok().says(&["cost"]);

@@ -1,11 +1,11 @@
 //! The child's side: one job from standard input, its outcome to standard output.
 
-use super::wire::{OutcomeLine, tell_memory_refusals};
+use super::wire::{EndLine, tell_memory_refusals};
 use crate::backoff;
 use crate::deps::Deps;
 use crate::jobs;
 use feedfleet_model::{Job, Outcome, Reason, ReasonClass};
-use feedfleet_telemetry::budget;
+use feedfleet_telemetry::{budget, memory};
 use std::io::{self, BufRead, Write};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,9 @@ pub async fn serve_job(deps: Result<Deps, String>, stop: CancellationToken) -> i
             }
         }
     };
-    let mut line = serde_json::to_string(&OutcomeLine::from(outcome))?;
+    let peak_memory_bytes = memory::peak_resident_bytes();
+    let end = EndLine { outcome: outcome.into(), peak_memory_bytes };
+    let mut line = serde_json::to_string(&end)?;
     line.push('\n');
     let mut output = io::stdout().lock();
     output.write_all(line.as_bytes())?;

@@ -1,6 +1,6 @@
 //! The worker's side of a job in a process of its own.
 
-use super::wire::{OutcomeLine, is_memory_refusal};
+use super::wire::{EndLine, is_memory_refusal};
 use super::{Program, ending, gone, kill};
 use crate::backoff;
 use feedfleet_config::Workers;
@@ -17,6 +17,21 @@ const PATIENCE: Patience =
     Patience { interrupted: Duration::from_secs(60), lost: Duration::from_secs(10) };
 /// What a child says is short.
 const ANSWER_BYTES: u64 = 1 << 20;
+
+/// How a job ended, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    /// The most resident bytes of the process that did it; none where that is not known.
+    pub(crate) peak_memory_bytes: Option<u64>,
+}
+
+impl From<Outcome> for Finished {
+    /// Of a job that did not say what it took.
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, peak_memory_bytes: None }
+    }
+}
 
 /// When a child must stop.
 #[derive(Clone, Copy)]
@@ -64,9 +79,9 @@ pub(crate) async fn run_apart(
     workers: &Workers,
     job: &Job,
     stop: Stop<'_>,
-) -> Outcome {
-    match supervise(program, job, stop, PATIENCE).await {
-        Ended::Outcome(outcome) => outcome,
+) -> Finished {
+    let outcome = match supervise(program, job, stop, PATIENCE).await {
+        Ended::Finished(finished) => return finished,
         Ended::Killed => Outcome::Interrupted,
         Ended::Died { status, refused_memory } => {
             let reason = if refused_memory { past_memory(workers) } else { died(status) };
@@ -77,7 +92,8 @@ pub(crate) async fn run_apart(
             let reason = Reason::new(ReasonClass::WorkerLost, text);
             Outcome::RetryAfter(backoff::after_failures(1), reason)
         }
-    }
+    };
+    outcome.into()
 }
 
 fn died(status: Option<ExitStatus>) -> Reason {
@@ -99,7 +115,7 @@ fn past_memory(workers: &Workers) -> Reason {
 /// How a child ended.
 enum Ended {
     /// It said how its job ended.
-    Outcome(Outcome),
+    Finished(Finished),
     /// It was told to stop, and did not in time.
     Killed,
     /// By itself, without a word; `status` is none where it had to be helped.
@@ -137,9 +153,9 @@ async fn supervise(program: &Program, job: &Job, stop: Stop<'_>, patience: Patie
         }
     };
     let status = gone(child).await;
-    match answer.outcome {
+    match answer.finished {
         // What it did is done, however it left.
-        Some(outcome) => Ended::Outcome(outcome),
+        Some(finished) => Ended::Finished(finished),
         None => Ended::Died { status, refused_memory: answer.refused_memory },
     }
 }
@@ -147,7 +163,7 @@ async fn supervise(program: &Program, job: &Job, stop: Stop<'_>, patience: Patie
 /// What a child said.
 #[derive(Default)]
 struct Answer {
-    outcome: Option<Outcome>,
+    finished: Option<Finished>,
     refused_memory: bool,
 }
 
@@ -168,9 +184,10 @@ async fn listen(output: ChildStdout) -> Answer {
             answer.refused_memory = true;
             continue;
         }
-        match serde_json::from_str::<OutcomeLine>(&line) {
-            Ok(outcome) => {
-                answer.outcome = Some(outcome.into());
+        match serde_json::from_str::<EndLine>(&line) {
+            Ok(EndLine { outcome, peak_memory_bytes }) => {
+                let peak_memory_bytes = (peak_memory_bytes > 0).then_some(peak_memory_bytes);
+                answer.finished = Some(Finished { outcome: outcome.into(), peak_memory_bytes });
                 return answer;
             }
             Err(e) => tracing::warn!(error = %e, "a child said what is no outcome"),
@@ -193,6 +210,10 @@ mod tests {
     }
 
     async fn outcome_of(text: &str) -> Outcome {
+        finish(text).await.outcome
+    }
+
+    async fn finish(text: &str) -> Finished {
         let (lost, interrupt) = (CancellationToken::new(), CancellationToken::new());
         let stop = Stop { lost: &lost, interrupt: &interrupt };
         run_apart(&script(text), &workers(), &job(), stop).await
@@ -211,6 +232,17 @@ mod tests {
         assert_eq!(outcome_of(done).await, Outcome::Done);
         // What it did is done, however it leaves.
         assert_eq!(outcome_of(r#"echo '{"outcome":"done"}'; kill -9 $$"#).await, Outcome::Done);
+    }
+
+    #[tokio::test]
+    async fn what_a_job_took_comes_out_however_it_ended() {
+        let failed = r#"echo '{"outcome":"dead","reason":{"class":"not-a-feed","message":"a page"},"peak_memory_bytes":4096}'"#;
+        let finished = finish(failed).await;
+        assert_eq!(finished.peak_memory_bytes, Some(4096));
+        assert!(matches!(finished.outcome, Outcome::Dead(_)), "{finished:?}");
+        for silent in [r#"echo '{"outcome":"done"}'"#, "kill -9 $$"] {
+            assert_eq!(finish(silent).await.peak_memory_bytes, None, "{silent}");
+        }
     }
 
     #[tokio::test]
@@ -245,7 +277,7 @@ mod tests {
         // Reads to the end of its input, which comes with the interruption and not before.
         let program = script(r#"cat >/dev/null; echo '{"outcome":"interrupted"}'"#);
         let ended = run_apart(&program, &workers(), &job(), stop).await;
-        assert_eq!(ended, Outcome::Interrupted);
+        assert_eq!(ended.outcome, Outcome::Interrupted);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ mod crawl;
 mod wire;
 
 pub use child::serve_job;
-pub(crate) use crawl::{Stop, run_apart};
+pub(crate) use crawl::{Finished, Stop, run_apart};
 pub(crate) use wire::is_memory_refusal;
 pub use wire::tell_memory_refusals;
 

@@ -29,6 +29,16 @@ pub(crate) fn is_memory_refusal(line: &str) -> bool {
     line.trim_end() == MEMORY_REFUSED.trim_end()
 }
 
+/// How a child's job ended, and what it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct EndLine {
+    #[serde(flatten)]
+    pub(super) outcome: OutcomeLine,
+    /// The most resident bytes of the child; 0 where it does not say.
+    #[serde(default)]
+    pub(super) peak_memory_bytes: u64,
+}
+
 /// An [`Outcome`] on its way from a child to its worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
@@ -84,13 +94,14 @@ mod tests {
             Outcome::Interrupted,
             Outcome::Dead(reason()),
         ] {
-            let line = serde_json::to_string(&OutcomeLine::from(outcome.clone())).unwrap();
+            let end = EndLine { outcome: outcome.clone().into(), peak_memory_bytes: 7 << 20 };
+            let line = serde_json::to_string(&end).unwrap();
             assert!(!line.contains('\n'), "{line}");
             assert!(!is_memory_refusal(&line));
-            let read: OutcomeLine = serde_json::from_str(&line).unwrap();
-            assert_eq!(Outcome::from(read), outcome);
+            let read: EndLine = serde_json::from_str(&line).unwrap();
+            assert_eq!((Outcome::from(read.outcome), read.peak_memory_bytes), (outcome, 7 << 20));
         }
         assert!(is_memory_refusal(MEMORY_REFUSED));
-        assert!(serde_json::from_str::<OutcomeLine>(MEMORY_REFUSED).is_err());
+        assert!(serde_json::from_str::<EndLine>(MEMORY_REFUSED).is_err());
     }
 }

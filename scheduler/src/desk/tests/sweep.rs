@@ -1,7 +1,13 @@
 //! What the scheduler does by itself.
 
 use super::*;
-use feedfleet_model::keys;
+
+async fn waiting_crawls(office: &Office) -> u64 {
+    let deps = &office.desk.deps;
+    let queues = [("crawl", deps.crawl.as_ref()), ("image", deps.image.as_ref())];
+    let waiting = waiting(&office.desk.letters, queues).await.unwrap();
+    waiting.get("crawl").copied().unwrap_or_default()
+}
 
 #[tokio::test]
 async fn the_sweep_marks_runs_that_ended_by_another_message() {
@@ -11,8 +17,11 @@ async fn the_sweep_marks_runs_that_ended_by_another_message() {
     for run in [7, 8] {
         office.keep(crawl_letter("acme", run)).await;
     }
+    let damaged = keys::dead_letter("image-acme-8-1");
+    office.desk.deps.objects.put(&damaged, "{".into()).await.unwrap();
     let waiting = office.desk.settle_pointless(&Letters::default()).await.unwrap();
-    assert_eq!(waiting, BTreeMap::from([("crawl".to_owned(), 1)]));
+    let still = [("crawl".to_owned(), 1), ("image".to_owned(), 1)];
+    assert_eq!(waiting, BTreeMap::from(still), "one cannot be read");
     let letter = office.letter("crawl-acme-7").await;
     assert_eq!(letter.state, LetterState::Superseded);
     assert_eq!(letter.history[0].by, "scheduler");
@@ -21,14 +30,35 @@ async fn the_sweep_marks_runs_that_ended_by_another_message() {
     assert_eq!(office.state(&dead).await, RunState::Dead);
 }
 
+/// A run that its report does not know in the table is there, and was not superseded by the one that came after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_in_the_table_is_not_superseded() {
+    let world = World::new();
+    let desk = Desk::new(&world.deps);
+    world.add_rows(1, &["a"]);
+    world.add_rows(3, &["b"]);
+    let ends = [(1, RunState::Dead, Some(1)), (2, RunState::Superseded, None)];
+    for (number, state, version) in ends {
+        world.report(number, RunState::Dead, |_| {}).await;
+        desk.letters.keep(&crawl_letter("acme", number)).await.unwrap();
+        desk.settle_pointless(&Letters::default()).await.unwrap();
+        let report = desk.reports.load(&run_key(number)).await.unwrap().unwrap();
+        assert_eq!((report.state, report.table_version), (state, version), "run {number}");
+        let letter = desk.letters.load(&format!("crawl-acme-{number}")).await.unwrap().unwrap();
+        assert_eq!(letter.state, LetterState::Superseded, "run {number}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_queue_gave_up_gets_a_letter_and_leaves_the_queue() {
     let mut office = Office::open();
-    let queue = office.desk.crawl.clone();
+    let queue = office.desk.deps.crawl.clone();
     let body = crawl_letter("acme", 7).body;
     office.run(7, RunState::Dead).await;
     office.bury(queue.as_ref(), &body).await;
+    assert_eq!(waiting_crawls(&office).await, 1, "though it has no letter yet");
     office.desk.take_over("crawl", queue.as_ref(), 10).await.unwrap();
+    assert_eq!(waiting_crawls(&office).await, 1);
     let letter = office.letter("crawl-acme-7").await;
     assert_eq!(letter.reason.class, ReasonClass::WorkerLost);
     assert!(letter.reason.message.contains("a test"), "{:?}", letter.reason);
@@ -36,6 +66,7 @@ async fn what_the_queue_gave_up_gets_a_letter_and_leaves_the_queue() {
 
     // A second message of the same job has its letter already.
     office.bury(queue.as_ref(), &body).await;
+    assert_eq!(waiting_crawls(&office).await, 1, "it is one job");
     office.desk.take_over("crawl", queue.as_ref(), 10).await.unwrap();
     assert_eq!(queue.counts().await.unwrap().dead, 0);
     assert_eq!(office.letter("crawl-acme-7").await, letter);
@@ -49,9 +80,11 @@ async fn what_the_queue_gave_up_gets_a_letter_and_leaves_the_queue() {
         note: None,
     };
     assert!(office.desk.letters.decide(&letter, &decision).await.unwrap());
+    assert_eq!(waiting_crawls(&office).await, 0);
 
     // The queue gives up what a replay sent: the letter waits again.
     office.bury(queue.as_ref(), &body).await;
+    assert_eq!(waiting_crawls(&office).await, 1);
     office.desk.take_over("crawl", queue.as_ref(), 10).await.unwrap();
     let again = office.letter("crawl-acme-7").await;
     assert_eq!((again.state, again.history.len()), (LetterState::Waiting, 1));
@@ -62,7 +95,7 @@ async fn what_the_queue_gave_up_gets_a_letter_and_leaves_the_queue() {
 #[tokio::test]
 async fn what_was_decided_leaves_the_queue_and_stays_decided() {
     let office = Office::open();
-    let queue = office.desk.crawl.clone();
+    let queue = office.desk.deps.crawl.clone();
     let message = office.bury(queue.as_ref(), &crawl_letter("acme", 7).body).await;
     let mut letter = crawl_letter("acme", 7);
     letter.message_id = Some(message.id.as_str().to_owned());
@@ -84,13 +117,13 @@ async fn what_was_decided_leaves_the_queue_and_stays_decided() {
 #[tokio::test]
 async fn every_dead_message_gets_a_letter() {
     let office = Office::open();
-    let queue = office.desk.crawl.clone();
+    let queue = office.desk.deps.crawl.clone();
     for run in 1..=7 {
         office.bury(queue.as_ref(), &crawl_letter("acme", run).body).await;
     }
     for run in [1, 2, 3] {
         let damaged = keys::dead_letter(&format!("crawl-acme-{run}"));
-        office.desk.objects.put(&damaged, "{".into()).await.unwrap();
+        office.desk.deps.objects.put(&damaged, "{".into()).await.unwrap();
     }
     office.desk.take_over("crawl", queue.as_ref(), 2).await.unwrap();
     for run in 4..=7 {

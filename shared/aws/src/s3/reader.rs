@@ -71,7 +71,7 @@ impl S3Reader {
             let (key, at, of) = (&self.key, self.position, self.length);
             if breaks > BREAKS {
                 let text = format!("'{key}', at byte {at} of {of}: {broken}");
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
+                return Err(io::Error::new(ErrorKind::ConnectionAborted, text));
             }
             tracing::debug!(%key, at, of, error = %broken, "a broken transfer is resumed");
             self.body = Some(self.resume().await?);
@@ -82,7 +82,7 @@ impl S3Reader {
         self.position += piece.len() as u64;
         if self.position > self.length {
             let text = format!("'{}' is longer than the {} bytes promised", self.key, self.length);
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+            return Err(io::Error::other(text));
         }
         Ok(piece)
     }
@@ -98,7 +98,7 @@ impl S3Reader {
         let left = length(GET, found.content_length()).map_err(io::Error::other)?;
         if left != self.length - self.position {
             let text = format!("'{}' was resumed at another place than was asked for", self.key);
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+            return Err(io::Error::other(text));
         }
         Ok(found.body)
     }

@@ -13,10 +13,10 @@ pub struct OverBudget {
     pub budget_bytes: usize,
 }
 
-/// No number of shares makes the diff fit its budget: that much is new, changed or gone.
+/// No number of shares makes the diff fit its budget: that much is changed or gone.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "so many products are new, changed or absent that remembering which takes more than half of the {budget_bytes} \
+    "so many products are changed or absent that remembering which takes more than half of the {budget_bytes} \
      bytes that the index of a pipe may take"
 )]
 pub struct TooMuch {
@@ -54,6 +54,9 @@ pub(super) const LEAST_BYTES: usize = 2 * 1024 * BYTES_PER_ROW;
 /// A changed row needs this beside its entry: what it was, in a hash table that may be half empty.
 const BYTES_PER_CHANGE: usize = 2 * size_of::<(u32, Was)>();
 
+/// Links that are made room for at once, at least.
+const FEWEST_LINKS: usize = 1024;
+
 impl Diff {
     /// Says no if the diff holds more than it may. To be asked before something is added, and after a share's index
     /// was loaded.
@@ -62,22 +65,49 @@ impl Diff {
     /// other half larger, so that doubling their number comes to an end.
     pub(super) fn check_budget(&self) -> Result<(), PushError> {
         let budget_bytes = self.budget_bytes;
-        let links_bytes = self.new_links.capacity() * size_of::<u64>();
-        let lasting_bytes = self.places_bytes + links_bytes;
-        if lasting_bytes > budget_bytes / 2 {
+        if self.places_bytes > budget_bytes / 2 {
             return Err(TooMuch { budget_bytes }.into());
         }
+        let lasting_bytes = self.places_bytes + self.new_links.capacity() * size_of::<u64>();
         let index_bytes =
             self.index.entries.len() * BYTES_PER_ROW + self.changed.len() * BYTES_PER_CHANGE;
-        if index_bytes > budget_bytes - lasting_bytes {
+        if index_bytes > budget_bytes.saturating_sub(lasting_bytes) {
             return Err(OverBudget { budget_bytes }.into());
         }
         Ok(())
     }
 
-    /// Measures the places of rows that are gone or were not mentioned in the passes so far.
+    /// Keeps the link of a new row, if there is room. Without it one product less may be known again under another
+    /// id; a run need not fail for that.
+    pub(super) fn note_link(&mut self, link: u64) {
+        let (kept, most) = (self.new_links.len(), self.most_links());
+        if kept >= most {
+            return;
+        }
+        if kept == self.new_links.capacity() {
+            // Twice as many, but no more than there may be.
+            self.new_links.reserve_exact(kept.max(FEWEST_LINKS).min(most - kept));
+        }
+        self.new_links.push(link);
+    }
+
+    /// Links that there is room for: what the places leave of the half for what lasts.
+    fn most_links(&self) -> usize {
+        let room_bytes = (self.budget_bytes / 2).saturating_sub(self.places_bytes);
+        self.max_links.min(room_bytes / size_of::<u64>())
+    }
+
+    /// Measures the places of rows that are gone or were not mentioned in the passes so far. Links make room for
+    /// them.
     pub(super) fn measure_places(&mut self) {
-        let dead = self.dead.iter().map(Vec::capacity).sum::<usize>() * size_of::<u64>();
+        self.dead.iter_mut().for_each(Vec::shrink_to_fit);
+        self.unmentioned.shrink_to_fit();
+        let dead = self.dead.iter().map(Vec::capacity).sum::<usize>() * size_of::<u32>();
         self.places_bytes = dead + self.unmentioned.memory_bytes();
+        let most = self.most_links();
+        if self.new_links.capacity() > most {
+            self.new_links.truncate(most);
+            self.new_links.shrink_to(most);
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Diff {
 
     /// How many of the rows that are due have the link of a row that came after them, in this run or in one
     /// before: products that are still there, under other ids. After the last pass, with the snapshot that
-    /// the diff began with.
+    /// the diff began with. At least so many: there may have been no room for all links of this run.
     pub fn renamed(&self, snapshot: Option<&Snapshot>) -> Result<u64, CatalogError> {
         let Some(snapshot) = snapshot else { return Ok(0) };
         // The index has gone: what it could take is free, and the links are gone through in parts of that.
@@ -98,7 +98,7 @@ impl Diff {
             Absent::Remove => {
                 self.tally.removed += self.absent();
                 for (dead, due) in self.dead.iter_mut().zip(&self.unmentioned.due) {
-                    dead.extend(due.iter().map(|missing| u64::from(missing.row)));
+                    dead.extend(due.iter().map(|missing| missing.row));
                 }
             }
             Absent::Hold => self.tally.held += self.absent(),
@@ -116,7 +116,7 @@ impl Diff {
             if file.dead_rows() + rows.len() as u64 >= file.rows {
                 drops.insert(file.path.clone());
             } else {
-                dead.insert(file.path.clone(), rows);
+                dead.insert(file.path.clone(), rows.into_iter().map(u64::from).collect());
             }
         }
         let tally = self.tally;

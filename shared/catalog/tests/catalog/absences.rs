@@ -138,18 +138,18 @@ fn products_under_new_ids_are_known_by_their_links() {
 }
 
 /// Promise 15: what is remembered of absent products and of new links is within the budget, too: where it takes less
-/// than half, the index makes do with smaller shares; past that, the run says so instead of going on for ever.
+/// than half, the index makes do with smaller shares. Links that find no room are not kept; where absent products find
+/// none, the run says so instead of going on for ever.
 #[test]
 fn absences_and_new_links_count_against_the_budget() {
-    let (_folder, catalog) = catalog();
-    let all: Vec<(u32, u32)> = (0..10_000).map(|n| (n, n)).collect();
-    commit(&catalog, read(&catalog, 1, &all, 1, &Known::new()).0, Absent::Remove);
-    let snapshot = catalog.products().snapshot().unwrap();
-
-    // Everything is another product: 10,000 links, and as many places of rows.
-    let others: Vec<Row> = (100_000..110_000).map(|n| row(n, n)).collect();
-    let outcome = |budget_bytes: usize| {
-        let mut shares = shares_needed(all.len() as u64, budget_bytes);
+    // Everything is another product, on the old one's page: so many links, and as many places of rows.
+    let outcome = |products: u32, budget_bytes: usize| {
+        let (_folder, catalog) = catalog();
+        let all: Vec<(u32, u32)> = (0..products).map(|n| (n, n)).collect();
+        commit(&catalog, read(&catalog, 1, &all, 1, &Known::new()).0, Absent::Remove);
+        let snapshot = catalog.products().snapshot().unwrap();
+        let others: Vec<Row> = (0..products).map(|n| row(100_000 + n, n)).collect();
+        let mut shares = shares_needed(u64::from(products), budget_bytes);
         'begin: loop {
             let key = key("acme", 2);
             let table = catalog.products();
@@ -169,12 +169,15 @@ fn absences_and_new_links_count_against_the_budget() {
             }
         }
     };
-    assert_eq!(outcome(4 << 20).unwrap(), (1, 0));
+    assert_eq!(outcome(10_000, 4 << 20).unwrap(), (1, 10_000));
     // The index alone would fit in four shares.
-    let budget_bytes = 3 << 18;
-    assert!(all.len() * 2 / 4 * BYTES_PER_ROW < budget_bytes);
-    assert_eq!(outcome(budget_bytes).unwrap(), (8, 0));
-    let refused = outcome(1 << 18).unwrap_err();
+    let budget_bytes = 680_000;
+    assert!(10_000 * 2 / 4 * BYTES_PER_ROW < budget_bytes);
+    assert_eq!(outcome(10_000, budget_bytes).unwrap(), (8, 10_000));
+    // Not all links find room, and still more than half of the products are known again.
+    let (_, renamed) = outcome(10_000, 256_000).unwrap();
+    assert!((5_001..10_000).contains(&renamed), "{renamed}");
+    let refused = outcome(20_000, 256_000).unwrap_err();
     assert!(matches!(refused, PushError::TooMuch(_)), "{refused}");
 }
 

@@ -3,7 +3,9 @@
 use crate::support::{Night, Product, catalog, key, pipe, prepare, run, stored};
 use feedfleet_catalog::compact::{CompactionLimits, compact};
 use feedfleet_catalog::diff::Absent;
-use feedfleet_catalog::{CommitOutcome, RunCommit, feed_app_id};
+use feedfleet_catalog::restore::restore;
+use feedfleet_catalog::{CommitOutcome, RunCommit, feed_app_id, rollback_app_id};
+use feedfleet_model::RunId;
 use std::collections::BTreeMap;
 
 fn products(price: i64, n: usize) -> Vec<Product> {
@@ -88,6 +90,34 @@ fn two_first_commits_of_one_pipe_do_not_mix() {
     run(&catalog, &night("acme", 2, &newer));
     let rows = stored(&catalog, "acme");
     assert!(rows.len() == 12 && rows.values().all(|p| p.price == 2));
+}
+
+/// A rollback counts on what it found, also where there was nothing to do: a run that was worked out before it, by a
+/// worker that slept, does not go in. Worked out anew, it does.
+#[test]
+fn a_run_that_was_rolled_back_before_it_committed_is_void() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    run(&catalog, &night("acme", 1, &products(1, 10)));
+    let rollback = || {
+        let snapshot = table.snapshot().unwrap().unwrap();
+        snapshot.fence(&rollback_app_id(&pipe("acme"))).unwrap()
+    };
+    for again in 0..2 {
+        let seen = rollback();
+        let (late, _) = prepare(&catalog, &night("acme", 7, &products(2, 10)));
+        let done = restore(table, &pipe("acme"), RunId(1)).unwrap();
+        assert!(done.plan.is_empty(), "{:?}", done.plan);
+        assert!(rollback() > seen, "rollback {again} left no trace");
+        assert_eq!(table.commit_run(&late, seen).unwrap(), CommitOutcome::Moved);
+    }
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 1));
+
+    let (anew, _) = prepare(&catalog, &night("acme", 7, &products(2, 10)));
+    let outcome = table.commit_run(&anew, rollback()).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+    assert_eq!(table.commit_run(&anew, None).unwrap(), CommitOutcome::AlreadyIn);
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
 }
 
 #[test]

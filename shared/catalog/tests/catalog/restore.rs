@@ -4,9 +4,9 @@
 use crate::support::{
     Night, Product, Stored, catalog, compact_all, key, pipe, run, stored, stored_in,
 };
-use feedfleet_catalog::Catalog;
 use feedfleet_catalog::diff::Absent;
 use feedfleet_catalog::restore::{RestoreError, plan_restore, restore, version_of};
+use feedfleet_catalog::{Catalog, Snapshot, rollback_app_id};
 use feedfleet_model::RunId;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -71,7 +71,8 @@ proptest! {
             prop_assert_eq!(&stored(&catalog, "other"), &other);
 
             let again = restore(table, &pipe("acme"), run_id).unwrap();
-            prop_assert_eq!(again.version, None, "there is nothing left to do");
+            prop_assert!(again.plan.is_empty(), "there is nothing left to do");
+            prop_assert_eq!(&stored(&catalog, "acme"), &after[place]);
         }
         night(&catalog, "acme", 999, &products(7, 5));
         prop_assert_eq!(stored(&catalog, "acme").len(), 5, "the next night goes through");
@@ -94,14 +95,23 @@ fn only_what_differs_is_written() {
 }
 
 #[test]
-fn the_newest_run_is_gone_back_to_by_doing_nothing() {
+fn the_newest_run_is_gone_back_to_by_its_fence_alone() {
     let (_folder, catalog) = catalog();
     night(&catalog, "acme", 1, &products(1, 10));
     compact_all(&catalog, "acme");
-    let before = version(&catalog);
+    let before = catalog.products().snapshot().unwrap().unwrap();
+    let rows = stored(&catalog, "acme");
     let done = restore(catalog.products(), &pipe("acme"), RunId(1)).unwrap();
-    assert_eq!((done.version, done.plan.stays), (None, 10));
-    assert_eq!(version(&catalog), before);
+    assert!(done.plan.is_empty() && done.plan.stays == 10, "{:?}", done.plan);
+    let after = catalog.products().snapshot().unwrap().unwrap();
+    assert_eq!((done.version, after.version()), (before.version() + 1, before.version() + 1));
+    assert_eq!(stored(&catalog, "acme"), rows);
+    let files = |snapshot: &Snapshot| {
+        let files = snapshot.files(Some(&pipe("acme"))).unwrap();
+        files.into_iter().map(|file| file.path).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&after), files(&before), "not a file is written anew");
+    assert!(after.fence(&rollback_app_id(&pipe("acme"))).unwrap() > Some(1));
 }
 
 #[test]

@@ -100,6 +100,18 @@ fn a_rollback_in_between_ends_it() {
     assert!(matches!(done, Retirement::Done { removed: 6, .. }), "the next run counts again");
 }
 
+/// Promise 12: the held run changed nothing itself, so that its rollback finds nothing to do; it counts all the same.
+#[test]
+fn a_rollback_that_finds_nothing_to_do_ends_it_too() {
+    let (_folder, catalog, ids) = held();
+    let table = catalog.products();
+    let done = restore(table, &pipe("acme"), RunId(1)).unwrap();
+    assert!(done.plan.is_empty(), "{:?}", done.plan);
+    let refused = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    assert_eq!(refused, Retirement::RolledBack);
+    assert_eq!(stored(&catalog, "acme").len(), 10);
+}
+
 #[test]
 fn an_approval_after_its_run_can_itself_be_rolled_back() {
     let (_folder, catalog, ids) = held();

@@ -130,7 +130,7 @@ impl Chaos {
         let mut all_ended = true;
         for pipe in &mut self.pipes {
             let ended = pipe.advance(&self.fleet, &self.partner, is_troubled, &mut self.tally);
-            all_ended &= ended;
+            all_ended &= ended && pipe.has_its_reports(&self.fleet);
         }
         let Some(status) = self.status() else { return false };
         let sum = |field: &str| number(&status, "crawl", field) + number(&status, "image", field);
@@ -167,7 +167,7 @@ impl Chaos {
             self.last_kill = SystemTime::now();
         }
         for pid in dead {
-            if let Some(what) = self.damage.after_death(&self.fleet, &self.pipes, pid) {
+            if let Some(what) = self.damage.after_death(&self.fleet, &mut self.pipes, pid) {
                 self.tally.add(&format!("damaged: {what}"));
             }
         }

@@ -170,6 +170,24 @@ fn a_run_that_is_in_the_table_does_not_die() {
     stop(&mut second);
 }
 
+/// Promise 6: so, too, where the job's own process dies after the commit, in the last attempt that it had, and its
+/// worker lives.
+#[test]
+fn a_run_whose_job_dies_after_its_commit_does_not_die() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "max = 1");
+    let mut worker = failing_worker(&scene.fleet, "crawl.committed=abort");
+    let report = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    let attempts = attempts(&report);
+    assert_eq!(attempts.len(), 2, "{report:#}");
+    assert_eq!(attempts[0]["end"]["reason"]["class"], "worker-lost", "{report:#}");
+    assert_eq!(attempts[1]["end"]["outcome"], "done", "{report:#}");
+    assert!(report["table_version"].is_u64(), "{report:#}");
+    scene.assert_done();
+    assert_eq!(number(&status(&scene.fleet), "crawl", "dead"), 0);
+    stop(&mut worker);
+}
+
 /// Promise 5: a message that is delivered four times changes table and queue once.
 #[test]
 fn redelivered_three_times() {

@@ -2,7 +2,7 @@
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{
-    SOON, attempts, commits, fleet, has_ended, number, object, settled, status, stop,
+    SOON, attempts, commits, fleet, has_ended, issue, number, object, settled, status, stop,
 };
 use feedfleet_tests::{Fleet, Running, eventually};
 use std::fs;
@@ -49,6 +49,35 @@ fn killed_workers_are_replaced_and_a_stopped_fleet_leaves_none() {
     stop(&mut up);
     assert!(new.iter().all(|pid| has_ended(*pid)), "{new:?} outlived their fleet");
     assert!(status(&fleet)["scheduler"].is_null(), "a fleet that stopped tells so");
+}
+
+/// Promise 9: a worker that is idle and not needed any more is stopped, and goes in good order.
+#[test]
+fn an_idle_fleet_stops_its_worker() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "min = 0\nmax = 1"));
+    let nights = Nights::new(22, 10);
+    shop.publish("acme", &nights);
+    shop.write_pipe(&fleet, "acme", false);
+    let mut command = fleet.command(&["up"]);
+    command.env("FEEDFLEET_LOG", "info");
+    let mut up = fleet.start(command);
+    let run = issue(&fleet, "acme");
+    let report = settled(&fleet, "acme", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    let told = report["attempts"][0]["worker"].as_str().expect("an attempt names its worker");
+    let worker = told.rsplit('/').next().and_then(|pid| pid.parse().ok());
+    let worker: u32 = worker.unwrap_or_else(|| panic!("no process in {told}"));
+    eventually(SOON, "the fleet to have no worker", || {
+        let status = status(&fleet);
+        let workers = status["scheduler"]["workers"].as_array()?;
+        (workers.is_empty() && status["scheduler"]["desired"] == 0).then_some(())
+    });
+    assert!(has_ended(worker), "{worker} is still there");
+    let log = up.stderr();
+    // The worker says that it stopped, and so does the fleet, with its status.
+    assert!(log.contains("status=exit status: 0"), "{log}");
+    assert!(!log.contains("worker died"), "{log}");
+    stop(&mut up);
 }
 
 /// When the fleet itself is killed, its workers stop by themselves within seconds.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The promise is 100 s, for jobs that take long to stop. These do not.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
+/// Within it the worker has left both queues alone, and receives nothing from then on.
+const NO_NEW_WORK_AFTER: Duration = Duration::from_secs(1);
 
 /// How each attempt at a run ended.
 fn outcomes(report: &Value) -> Vec<&Value> {
@@ -50,8 +52,8 @@ fn write_pipe(fleet: &Fleet, server: &Server, pipe: &str, images: bool) {
 }
 
 /// Promise 9: told to stop with crawls and image jobs in hand and more of both waiting, a worker receives nothing
-/// more, though it has hands free and goes on for seconds. What it had is back on the queue at once, what it could
-/// finish is done, and the next worker does the rest.
+/// more from one second on, though it has hands free and goes on for seconds; and what it received before that is
+/// begun by nobody. What it had is back on the queue, what it could finish is done, and the next worker does the rest.
 #[test]
 fn told_to_stop_with_its_hands_full() {
     let slots = "max = 1\ncrawl_slots = 2\nimage_slots = 2";
@@ -74,7 +76,9 @@ fn told_to_stop_with_its_hands_full() {
         let status = status(&fleet);
         (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
     };
-    let mut worker = failing_worker(&fleet, "crawl.before-commit=sleep:8000");
+    let mut command = fleet.command(&["worker", "--failpoint", "crawl.before-commit=sleep:8000"]);
+    command.env("FEEDFLEET_LOG", "info");
+    let mut worker = fleet.start(command);
     eventually(SOON, "two image jobs in hand", || (in_hand() == (0, 2)).then_some(()));
     let slow = issue(&fleet, "slow");
     eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
@@ -87,18 +91,21 @@ fn told_to_stop_with_its_hands_full() {
 
     worker.signal("TERM");
     let told = Instant::now();
-    eventually(SOON, "what can be handed back", || {
-        let (crawls, images) = in_hand();
-        (crawls <= 1 && images == 0).then_some(())
+    eventually(NO_NEW_WORK_AFTER, "both queues to be left alone", || {
+        (worker.stderr().matches("receives no more").count() == 2).then_some(())
     });
-    let free = Instant::now();
     let sent = issue(&fleet, "sent");
+    let (watched, mut last, mut has_free_hands) = (Instant::now(), in_hand(), false);
     while worker.is_running() {
-        let (crawls, images) = in_hand();
-        assert!(crawls <= 1 && images == 0, "{crawls} crawls and {images} image jobs in hand");
+        let now = in_hand();
+        assert!(now.0 <= last.0 && now.1 <= last.1, "{last:?} in hand, and then {now:?}");
+        last = now;
+        // The crawl that cannot be handed back, and nothing else.
+        has_free_hands |= now == (1, 0);
         assert!(told.elapsed() < GONE_WITHIN, "{}", worker.stderr());
     }
-    assert!(free.elapsed() > Duration::from_secs(1), "it was not watched for long enough");
+    assert!(has_free_hands, "it was gone before it could have taken anything");
+    assert!(watched.elapsed() > Duration::from_secs(1), "it was not watched for long enough");
     let ended = worker.wait(GONE_WITHIN);
     assert!(ended.success(), "{ended}: {}", worker.stderr());
 

@@ -18,7 +18,7 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
-use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id};
+use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id, rollback_app_id};
 use feedfleet_config::{Location, Pipe};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
@@ -60,6 +60,26 @@ pub async fn run(deps: &Deps, job: &CrawlJob, cancel: &CancellationToken) -> Out
     }
 }
 
+/// Makes the report of a run that is in the table say so. The worker that committed it may have died before it did,
+/// and what the report says may be another's. What is in the table cannot fail any more.
+pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Failure> {
+    let (products, run) = (deps.catalog.products().clone(), key.clone());
+    let commit = blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0));
+    let commit = commit.await??;
+    let reports = deps.reports();
+    let noted = reports.update(key, |report| {
+        if report.state.is_final() {
+            return;
+        }
+        if let Some(commit) = &commit {
+            facts::settle(report, commit);
+        }
+        report.state = RunState::Committed;
+    });
+    noted.await?;
+    Ok(())
+}
+
 struct Crawl<'a> {
     deps: &'a Deps,
     key: RunKey,
@@ -86,7 +106,7 @@ impl Crawl<'_> {
             };
             match fence {
                 Some(run) if run == self.key.run.0 => {
-                    self.note_committed().await?;
+                    note_committed(self.deps, &self.key).await?;
                     return self.follow_up(&pipe, None).await;
                 }
                 Some(run) if run > self.key.run.0 => return Ok(Outcome::Superseded),
@@ -101,7 +121,7 @@ impl Crawl<'_> {
                 }
                 // By another worker, which may have seen another source: its validators are not known.
                 (CommitOutcome::AlreadyIn, _) => {
-                    self.note_committed().await?;
+                    note_committed(self.deps, &self.key).await?;
                     return self.follow_up(&pipe, None).await;
                 }
                 (CommitOutcome::Superseded { .. }, _) => return Ok(Outcome::Superseded),
@@ -112,25 +132,6 @@ impl Crawl<'_> {
                 }
             }
         }
-    }
-
-    /// The worker that committed the run may have died before it said so, and what the report says may be another's.
-    /// What is in the table cannot fail any more.
-    async fn note_committed(&self) -> Result<(), Failure> {
-        let (products, key) = (self.deps.catalog.products().clone(), self.key.clone());
-        let commit = blocking(move || products.commit_of(&feed_app_id(&key.pipe), key.run.0));
-        let commit = commit.await??;
-        self.update(|report| {
-            if report.state.is_final() {
-                return;
-            }
-            if let Some(commit) = &commit {
-                facts::settle(report, commit);
-            }
-            report.state = RunState::Committed;
-        })
-        .await?;
-        Ok(())
     }
 
     async fn snapshot(&self) -> Result<Option<Snapshot>, Failure> {
@@ -147,9 +148,12 @@ impl Crawl<'_> {
         let begun = Instant::now();
         let mapping = pipe.mapping_fingerprint();
         let report = self.report().await?;
-        let committed = match &snapshot {
-            Some(snapshot) => snapshot.fence(&feed_app_id(&self.key.pipe))?,
-            None => None,
+        let (committed, rollback) = match &snapshot {
+            Some(snapshot) => (
+                snapshot.fence(&feed_app_id(&self.key.pipe))?,
+                snapshot.fence(&rollback_app_id(&self.key.pipe))?,
+            ),
+            None => (None, None),
         };
         let validators = self.validators(pipe, &mapping, &report, committed).await?;
         let reports = self.deps.reports();
@@ -182,7 +186,7 @@ impl Crawl<'_> {
                 };
                 let loaded = Loaded::not_modified(pipe, &self.key, base);
                 let validators = validators.map(|v| Validators { run: self.key.run.0, ..v });
-                return Ok(Some(Prepared { loaded, validators }));
+                return Ok(Some(Prepared { loaded, validators, rollback }));
             }
             Opened::Body(incoming) => *incoming,
         };
@@ -214,7 +218,7 @@ impl Crawl<'_> {
         match loaded {
             Err(failure) if failure.is_interrupted() => Ok(None),
             Err(failure) => Err(failure),
-            Ok(loaded) => Ok(Some(Prepared { loaded, validators: Some(next) })),
+            Ok(loaded) => Ok(Some(Prepared { loaded, validators: Some(next), rollback })),
         }
     }
 
@@ -254,7 +258,7 @@ impl Crawl<'_> {
         &mut self,
         prepared: Prepared,
     ) -> Result<(CommitOutcome, Option<Validators>), Failure> {
-        let Prepared { loaded: Loaded { mut change, facts }, validators } = prepared;
+        let Prepared { loaded: Loaded { mut change, facts }, validators, rollback } = prepared;
         let begun = Instant::now();
         // An unchanged source must be looked at again while an operator has something to decide, and while
         // nights without a product are counted.
@@ -264,7 +268,7 @@ impl Crawl<'_> {
         failpoint::hit("crawl.before-commit");
         let products = self.deps.catalog.products().clone();
         change.metrics = facts::figures(&facts);
-        let outcome = blocking(move || products.commit(&change)).await??;
+        let outcome = blocking(move || products.commit_run(&change, rollback)).await??;
         failpoint::hit("crawl.committed");
         self.lap("commit", begun);
         if let CommitOutcome::Committed { version, vector_bytes } = outcome {
@@ -289,8 +293,9 @@ impl Crawl<'_> {
     }
 
     /// Writes into the report what is about to be committed. A worker that slept past its lease must not undo what
-    /// another has done: where the run is in the table, the report stays as it is. A run that has ended commits
-    /// nothing any more: an operator, or a rollback, may count on that; whoever gets its message next deletes it.
+    /// another has done: where the run is in the table, the report stays as it is. A run that has ended goes no
+    /// further, and whoever gets its message next deletes it. One that ends between this and the commit is the table's
+    /// concern: where its pipe was rolled back meanwhile, the commit is void, and the run comes by here again.
     async fn announce(&self, facts: &LoadFacts) -> Result<(), Failure> {
         if self.cancel.is_cancelled() {
             return Err(Failure::interrupted());
@@ -403,6 +408,8 @@ fn source_hash(pipe: &Pipe) -> String {
 struct Prepared {
     loaded: Loaded,
     validators: Option<Validators>,
+    /// The pipe's last rollback, as the table had it when the run was worked out.
+    rollback: Option<i64>,
 }
 
 /// Runs blocking work off the runtime's threads. A panic in it is a panic here.

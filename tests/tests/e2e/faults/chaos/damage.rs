@@ -27,10 +27,10 @@ impl Damage {
     pub(super) fn after_death(
         &mut self,
         fleet: &Fleet,
-        pipes: &[Pipe],
+        pipes: &mut [Pipe],
         worker: u32,
     ) -> Option<&'static str> {
-        let (kind, measure) = (self.random.below(12), self.random.below(1000));
+        let (kind, measure) = (self.random.below(16), self.random.below(1000));
         self.count += 1;
         let count = self.count;
         match kind {
@@ -52,7 +52,7 @@ impl Damage {
                 Some("facts of a snapshot torn")
             }
             6 => {
-                let pipe = &pipes[measure as usize % pipes.len()].name;
+                let pipe = &pipe_of(pipes, measure).name;
                 tear(&fleet.path(&format!("var/objects/validators/{pipe}.json")));
                 Some("validators torn")
             }
@@ -64,9 +64,22 @@ impl Damage {
                 tear(&fleet.path(&format!("var/objects/.tmp/{PLANTED}{count}")));
                 Some("temporary file left")
             }
+            9 | 10 => {
+                tear(&pipe_of(pipes, measure).lose_report(fleet)?);
+                Some("report torn")
+            }
+            11..=13 => {
+                tear(&pipe_of(pipes, measure).lose_list(fleet)?);
+                Some("list of absent products torn")
+            }
             _ => None,
         }
     }
+}
+
+fn pipe_of(pipes: &mut [Pipe], measure: u64) -> &mut Pipe {
+    let place = measure as usize % pipes.len();
+    &mut pipes[place]
 }
 
 /// Tears what says which scheduler does upkeep.

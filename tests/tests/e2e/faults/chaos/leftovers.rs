@@ -38,8 +38,17 @@ pub(super) fn check(aftermath: &mut Aftermath) {
                 name.strip_suffix(".json").is_some_and(|run| night(&pipes, pipe, run).is_some())
             }
             ["raw", pipe, run, _] => night(&pipes, pipe, run).is_some(),
-            // An attempt that was cut short may have left its list to one that was not.
-            ["held", pipe, run] => night(&pipes, pipe, run).is_some_and(|n| n.cut.is_some()),
+            ["damaged", "reports", pipe, name] => name.split_once('-').is_some_and(|(run, _)| {
+                night(&pipes, pipe, run).is_some_and(|night| night.has_lost_report)
+            }),
+            // An attempt that was cut short may have left its lists to one that was not.
+            ["held", pipe, name] => name.split_once('-').is_some_and(|(run, _)| {
+                night(&pipes, pipe, run).is_some_and(|night| night.cut.is_some())
+            }),
+            ["absent", pipe, name] => name.split_once('-').is_some_and(|(run, _)| {
+                pipes.get(*pipe).is_some_and(|known| known.pipe.is_patient)
+                    && night(&pipes, pipe, run).is_some()
+            }),
             ["images", pipe, ..] => {
                 let hash = keys::picture_hash(&key);
                 pipes.get(*pipe).zip(hash).is_some_and(|(known, h)| known.pictures.contains(&h))

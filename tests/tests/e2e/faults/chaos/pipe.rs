@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Products of the first night.
 const PRODUCTS: u64 = 40;
@@ -23,6 +24,12 @@ pub(super) struct Night {
     pub(super) body: Vec<u8>,
     /// Where the partner cuts the first transfer of it short, if it does.
     pub(super) cut: Option<usize>,
+    /// The run's report, as it was when the run had ended.
+    pub(super) report: Value,
+    /// Whether the report was torn afterwards.
+    pub(super) has_lost_report: bool,
+    /// Whether the list of absent products that the run left was torn: the next run may count anew.
+    pub(super) has_lost_list: bool,
 }
 
 /// A pipe.
@@ -33,6 +40,8 @@ pub(super) struct Pipe {
     pub(super) mirrors: bool,
     /// Whether its feed is packed with gzip.
     is_packed: bool,
+    /// Whether its products go only when they have been absent for two complete nights in a row.
+    pub(super) is_patient: bool,
     nights: Nights,
     random: Random,
     nights_to_go: u64,
@@ -59,6 +68,7 @@ impl Pipe {
             name: format!("pipe-{number}"),
             mirrors: number.is_multiple_of(2),
             is_packed: number % 4 >= 2,
+            is_patient: number % 3 == 1,
             nights,
             random,
             nights_to_go,
@@ -68,11 +78,12 @@ impl Pipe {
             ended: Vec::new(),
         };
         let (url, path, mirrors) = (partner.base_url(), pipe.path(), pipe.mirrors);
+        let nights = if pipe.is_patient { 2 } else { 1 };
         fleet.pipe(
             &pipe.name,
             &format!(
                 "[source]\nurl = \"{url}{path}\"\nformat = \"google-xml\"\n\
-                 [guard]\nmax_removed = \"100%\"\n\
+                 [guard]\nmax_removed = \"100%\"\nabsent_nights = {nights}\n\
                  [images]\nmirror = {mirrors}\n\
                  renditions = [{{ name = \"thumb\", max = 10, format = \"png\" }}]\n"
             ),
@@ -97,7 +108,7 @@ impl Pipe {
         if let Some(night) = &self.running {
             let report = report(fleet, &self.name, night.run);
             let (has_ended, tries) = (is_final(&report), attempts(&report).len());
-            self.report = Some(report);
+            self.report = Some(report.clone());
             if !has_ended {
                 // Each further failure doubles the wait.
                 if tries > 1 {
@@ -105,7 +116,7 @@ impl Pipe {
                 }
                 return false;
             }
-            self.ended.extend(self.running.take());
+            self.ended.extend(self.running.take().map(|night| Night { report, ..night }));
             self.report = None;
         }
         if self.waiting.is_none() {
@@ -135,7 +146,15 @@ impl Pipe {
             Some(Fault::Cut(bytes)) => Some(bytes),
             _ => None,
         };
-        Night { run: 0, items: self.nights.items().clone(), body, cut }
+        Night {
+            run: 0,
+            items: self.nights.items().clone(),
+            body,
+            cut,
+            report: Value::Null,
+            has_lost_report: false,
+            has_lost_list: false,
+        }
     }
 
     /// Puts a run on the queue; none: not yet.
@@ -157,6 +176,31 @@ impl Pipe {
         entries.filter_map(|entry| run(&entry.file_name().to_string_lossy())).max()
     }
 
+    /// The report of the last run that has ended, which is lost from now on. None while somebody would want to know
+    /// how that run ended.
+    pub(super) fn lose_report(&mut self, fleet: &Fleet) -> Option<PathBuf> {
+        let is_over = self.nights_to_go == 0 && self.waiting.is_none();
+        let night = self.ended.last_mut().filter(|_| is_over || self.running.is_some())?;
+        night.has_lost_report = true;
+        Some(report_path(fleet, &self.name, night.run))
+    }
+
+    /// The list of absent products that the last run has left, which is lost from now on.
+    pub(super) fn lose_list(&mut self, fleet: &Fleet) -> Option<PathBuf> {
+        let night = self.ended.last_mut()?;
+        let list = fleet.path("var/objects").join(night.report["lists"]["absent"].as_str()?);
+        night.has_lost_list = true;
+        Some(list)
+    }
+
+    /// Whether each report that was lost is there again, and final.
+    pub(super) fn has_its_reports(&self, fleet: &Fleet) -> bool {
+        self.ended.iter().filter(|night| night.has_lost_report).all(|night| {
+            let bytes = fs::read(report_path(fleet, &self.name, night.run)).unwrap_or_default();
+            serde_json::from_slice(&bytes).is_ok_and(|report: Value| is_final(&report))
+        })
+    }
+
     /// Whether this worker is in the first attempt at the pipe's run, by what was known at the last look.
     pub(super) fn has_first_attempt_of(&self, worker: u32) -> bool {
         self.report
@@ -170,6 +214,10 @@ impl Pipe {
         let report = report(fleet, &self.name, night.run);
         (report["state"] == "running" && is_in_hand_of(&report, worker)).then_some(night.run)
     }
+}
+
+fn report_path(fleet: &Fleet, pipe: &str, run: i64) -> PathBuf {
+    fleet.path(&format!("var/objects/reports/{pipe}/{run:012}.json"))
 }
 
 /// Whether the last attempt is this worker's, and has no end.

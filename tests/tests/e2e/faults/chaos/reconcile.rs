@@ -29,9 +29,10 @@ pub(super) fn reconcile(aftermath: &mut Aftermath) {
     let images = images.expect("some pictures have been folded");
     let mut expected = Expected::new();
     for pipe in pipes.iter() {
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut may_count_anew) = (Ledger::of(pipe), false);
         for night in &pipe.ended {
-            check_run(fleet, pipe, night, &mut ledger, tally);
+            check_run(fleet, pipe, night, &mut ledger, may_count_anew, tally);
+            may_count_anew = night.has_lost_report || night.has_lost_list;
             expected.insert((format!("{}/feed", pipe.name), night.run), ledger.rows());
         }
         let reports = fs::read_dir(fleet.path("var/objects/reports").join(&pipe.name));
@@ -61,15 +62,28 @@ pub(super) fn reconcile(aftermath: &mut Aftermath) {
 }
 
 /// The run has ended, as it had to, with all of its source in the archive.
-fn check_run(fleet: &Fleet, pipe: &Pipe, night: &Night, ledger: &mut Ledger, tally: &mut Tally) {
-    let report = report(fleet, &pipe.name, night.run);
+fn check_run(
+    fleet: &Fleet,
+    pipe: &Pipe,
+    night: &Night,
+    ledger: &mut Ledger,
+    may_count_anew: bool,
+    tally: &mut Tally,
+) {
+    let now = report(fleet, &pipe.name, night.run);
+    let report = if night.has_lost_report {
+        check_report_instead(&now, &night.report, tally);
+        &night.report
+    } else {
+        &now
+    };
     let source = &report["source"];
     let may_be: &[&str] = if source["complete"] == true {
-        ledger.load(night);
+        ledger.load(night, may_count_anew);
         &["done"]
     } else {
         let cut = night.cut.unwrap_or_else(|| panic!("nobody cut it short: {report:#}"));
-        match ledger.load_part(night, cut) {
+        match ledger.load_part(night, cut, may_count_anew) {
             0 => &["done"],
             // Half of it may have come: then it stays as it was, and is not held.
             1 => &["done", "held"],
@@ -94,11 +108,27 @@ fn check_run(fleet: &Fleet, pipe: &Pipe, night: &Night, ledger: &mut Ledger, tal
     if !source["resumed_at_bytes"].is_null() {
         tally.add("runs: resumed");
     }
-    for attempt in attempts(&report) {
+    for attempt in attempts(report) {
         tally.add("attempts");
         let outcome = attempt["end"]["outcome"].as_str().unwrap_or("lost");
         tally.add(&format!("attempts: {outcome}"));
     }
+}
+
+/// A report in the place of one that was torn says what the commit says; or that the run is over, where a newer one was
+/// in the table by the time that it was found.
+fn check_report_instead(report: &Value, lost: &Value, tally: &mut Tally) {
+    if report["state"] == "superseded" {
+        tally.add("runs: report torn, and overtaken");
+        return;
+    }
+    assert_eq!(report["state"], lost["state"], "{report:#}\nin the place of {lost:#}");
+    assert_eq!(report["lists"], lost["lists"], "{report:#}\nin the place of {lost:#}");
+    for name in ["seen", "new", "changed", "unchanged", "removed", "held", "absent", "live"] {
+        let (count, before) = (&report["counts"][name], &lost["counts"][name]);
+        assert_eq!(count, before, "{name}: {report:#}\nin the place of {lost:#}");
+    }
+    tally.add("runs: report torn, and mended");
 }
 
 /// The bytes of a run's raw snapshot, which must be whole.
