@@ -191,7 +191,7 @@ def parse(arguments):
     command(wait, "wait", "wait until the scheduler works")
     command(doctor, "doctor", "run `feedfleet doctor` from this machine", config, program)
     command(listing, "list", "list releases and configurations")
-    command(destroy, "destroy", "take the fleet down", how)
+    command(destroy, "destroy", "let its instances go, and take the fleet down", how)
     return parser.parse_args(arguments)
 
 

@@ -10,6 +10,11 @@ from aws import Failure, Refused
 
 WAIT_SECS = 1200
 POLL_SECS = 15
+# A worker has the hook's 150 s to hand back what it has, and its machine takes a minute or two to end.
+RETIRE_SECS = 900
+RETIRE_POLL_SECS = 5
+# What Auto Scaling takes with one request.
+PROTECTION_BATCH = 50
 # What S3 deletes with one request.
 DELETE_BATCH = 1000
 
@@ -125,7 +130,10 @@ def refresh(aws, fleet):
             "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", f"{fleet.name}-workers",
             "--preferences", json.dumps(preferences),
         )
-        print("workers of another release are being replaced")
+        print(
+            "workers of another release are being replaced. AWS waits an hour for those that are busy, and then gives\n"
+            "the replacement up: what is left by then goes when the fleet shrinks, or with the next `apply`"
+        )
     except Refused as refused:
         print(f"workers of another release stay until the fleet shrinks: {refused}")
 
@@ -171,6 +179,8 @@ def scheduler_state(aws, fleet):
 
 def destroy(aws, fleet, with_data):
     """Takes the fleet down; with its data only where that is asked for."""
+    if find(aws, fleet.stack) is not None:
+        retire(aws, fleet)
     delete(aws, fleet.stack)
     if not with_data:
         print("the buckets stay, with all data; `destroy --with-data` deletes them too")
@@ -178,6 +188,52 @@ def destroy(aws, fleet, with_data):
     for bucket in (fleet.data_bucket, fleet.releases_bucket):
         empty(aws, bucket)
     delete(aws, fleet.storage_stack)
+
+
+def retire(aws, fleet):
+    """Lets every instance go, and waits until they have gone. CloudFormation would set a group's sizes to 0 and wait
+    for its scale-in, which spares workers that protect themselves; and those go on for as long as there is work."""
+    names = [f"{fleet.name}-scheduler", f"{fleet.name}-workers"]
+    until = time.monotonic() + RETIRE_SECS
+    while True:
+        groups = aws.ask("autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", *names)
+        # The scheduler first: it is the one that asks for workers.
+        groups = sorted(groups["AutoScalingGroups"], key=lambda one: names.index(one["AutoScalingGroupName"]))
+        for group in groups:
+            let_go(aws, group)
+        left = [one["InstanceId"] for group in groups for one in group["Instances"]]
+        if aws.dry_run or not left:
+            return
+        if time.monotonic() > until:
+            raise Failure(
+                f"after {RETIRE_SECS // 60} minutes there are still {', '.join(left)}, which are paid for; "
+                "`destroy` goes on from here"
+            )
+        print(f"instances that hand back their work and end: {len(left)}; waiting")
+        time.sleep(RETIRE_POLL_SECS)
+
+
+def let_go(aws, group):
+    """One step: no instance is wanted, and none is protected. Each look takes it again, for a worker that has just been
+    given a job protects itself anew."""
+    named = ("--auto-scaling-group-name", group["AutoScalingGroupName"])
+    sizes = ("--min-size", "0", "--max-size", "0", "--desired-capacity", "0")
+    aws.do("autoscaling", "update-auto-scaling-group", *named, *sizes)
+    protected = [
+        one["InstanceId"]
+        for one in group["Instances"]
+        if one.get("ProtectedFromScaleIn") and one["LifecycleState"] == "InService"
+    ]
+    for start in range(0, len(protected), PROTECTION_BATCH):
+        batch = protected[start : start + PROTECTION_BATCH]
+        try:
+            aws.do(
+                "autoscaling", "set-instance-protection", *named,
+                "--no-protected-from-scale-in", "--instance-ids", *batch,
+            )
+        except Refused as refused:
+            # An instance that ends meanwhile is refused, and the others of the batch with it; the next look sees.
+            print(f"still protected: {refused}")
 
 
 def delete(aws, stack):

@@ -16,8 +16,18 @@ DATA = f"{NAME}-data-000000000000-{REGION}"
 RELEASES = f"{NAME}-releases-000000000000-{REGION}"
 # Amazon's own parameters are not there.
 IMAGES = ["--set", "ArmImage=/images/arm", "--set", "X86Image=/images/x86"]
-# Stands for systemctl on an instance.
-SYSTEMCTL = '#!/bin/sh\necho "$*" >>"$(dirname "$0")/../told"\n'
+# Stand for programs of an instance: each notes what it was told, and does as files beside it say.
+SYSTEMCTL = """#!/bin/sh
+cd "$(dirname "$0")/.."
+case "$1" in
+is-active) test ! -e stopped ;;
+show) cat "property-$3" ;;
+*) echo "$*" >>told; test ! -e "fails-$1" ;;
+esac
+"""
+NOTES = '#!/bin/sh\necho "$(basename "$0") $*" >>"$FEEDFLEET_ROOT/told"\n'
+# The real one, unless it is to fail.
+LN = '#!/bin/sh\ntest ! -e "$(dirname "$0")/../fails-ln" || exit 1\nexec /bin/ln "$@"\n'
 
 
 def main():
@@ -31,9 +41,10 @@ def main():
         first = check_configure(faults, place)
         deploy("apply", "--release", release, *IMAGES)
         check_stack(faults, release)
+        check_boot(faults, place, release)
         check_instance(faults, place, first)
         check_destroy(faults)
-    return faults.end("packaged, configured, applied and destroyed; an instance takes its configuration over")
+    return faults.end("packaged, configured, applied and destroyed; an instance starts, and takes configurations over")
 
 
 def check_refusals(faults, place):
@@ -107,17 +118,58 @@ def check_stack(faults, release):
     faults.same("groups", {one["AutoScalingGroupName"] for one in groups}, {f"{NAME}-workers", f"{NAME}-scheduler"})
 
 
+def check_boot(faults, place, release):
+    """What an instance makes of itself, by how its role does in the first seconds."""
+    for role, what, stopped, properties, signal, ends in (
+        ("scheduler", "runs", False, {"NRestarts": "0"}, "0", True),
+        ("worker", "is told to go", True, {"ActiveState": "inactive", "Result": "success"}, None, True),
+        ("worker", "fails", True, {"ActiveState": "activating", "Result": "exit-code"}, None, False),
+        ("scheduler", "ends", True, {"ActiveState": "inactive", "Result": "success"}, "1", False),
+    ):
+        name = f"{role} that {what}"
+        root = instance(place / f"boot {name}")
+        for path in ("usr/local/bin", "usr/local/sbin", "etc/systemd/system", "etc/logrotate.d", "opt/aws/bin"):
+            (root / path).mkdir(parents=True)
+        stand_for(root, NOTES, "bin/useradd", "bin/sleep", "opt/aws/bin/cfn-signal")
+        stand_for(root, "#!/bin/sh\nexit 1\n", "bin/dnf")
+        (root / "etc/feedfleet-instance").unlink()
+        (root / "stopped").touch()
+        if not stopped:
+            # It runs from the moment in which it is enabled.
+            stand_for(root, SYSTEMCTL.replace("*)", 'enable) rm -f stopped; echo "$*" >>told ;;\n*)'), "bin/systemctl")
+        for key, value in properties.items():
+            (root / f"property-{key}").write_text(value + "\n")
+        (root / "release").mkdir()
+        (root / "release/SHA256SUMS").write_bytes((place / "release/SHA256SUMS").read_bytes())
+        said = run(
+            "bash", str(INFRA / "instance/boot"), cwd=root / "release", fails=not ends,
+            env=environment(root) | {
+                "ROLE": role, "NAME": NAME, "BUCKET": RELEASES, "REGION": REGION, "RELEASE": release, "STACK": "stack",
+                "RESOURCE": "Schedulers" if role == "scheduler" else "",
+            },
+        )
+        noted = told(root)
+        for line in (f"enable --now feedfleet-{role}.service", "enable --now feedfleet-configure.timer"):
+            if line not in noted:
+                faults.append(f"a {name} was not told: {line}\n{said}")
+        signals = [line.split()[2] for line in noted if line.startswith("cfn-signal")]
+        faults.same(f"a {name} tells the stack", signals, [] if signal is None else [signal])
+        stays = what == "runs"
+        faults.same(f"a {name} is switched off", "poweroff" in noted, not stays)
+        faults.same(f"a {name} lingers for its console", "sleep 300" in noted, not ends)
+        settings = (root / "etc/feedfleet-instance").read_text().split()
+        faults.same(f"a {name} spreads restarts", f"SPREAD={300 if role == 'worker' else 0}" in settings, True)
+        faults.same(f"a {name} is owed a restart", (root / "run/feedfleet-restart").exists(), False)
+        if not (root / "etc/feedfleet/fleet.toml").exists():
+            faults.append(f"a {name} has no configuration")
+
+
 def check_instance(faults, place, first):
     """What runs on an instance each minute, with a root of its own: the whole of a configuration at once, secrets that
     survive their quotes, and a restart only where one is needed."""
-    root, config = place / "root", place / "config"
-    for folder in ("etc", "run", "bin", "var/lib"):
-        (root / folder).mkdir(parents=True)
-    (root / "bin/systemctl").write_text(SYSTEMCTL)
-    (root / "bin/systemctl").chmod(0o755)
-    (root / "etc/feedfleet-instance").write_text(
-        f"NAME={NAME}\nBUCKET={RELEASES}\nREGION={REGION}\nUNIT=feedfleet-worker.service\n"
-    )
+    root, config = instance(place / "root"), place / "config"
+    settings = (root / "etc/feedfleet-instance").read_text()
+    (root / "stopped").touch()
     secret = 'a"b\\c$d`e f'
     ssm = client("ssm")
     ssm.put_parameter(Name=f"/feedfleet/{NAME}/ACME_KEY", Value=secret, Type="SecureString")
@@ -133,7 +185,8 @@ def check_instance(faults, place, first):
     faults.same("a secret", run("bash", "-c", shell), secret)
     if "no-variable" in variables.read_text():
         faults.append("a parameter that is no variable's name arrived")
-    faults.same("told at first", told(root), ["try-restart feedfleet-worker.service"])
+    faults.same("told at first, when nothing runs", told(root), [])
+    (root / "stopped").unlink()
     configured(root)
     faults.same("told when nothing is new", told(root), [])
 
@@ -159,6 +212,10 @@ def check_instance(faults, place, first):
     faults.same("back", (root / "etc/feedfleet").resolve().name, first)
     faults.same("told of the way back", told(root), ["try-restart feedfleet-worker.service"])
 
+    check_owed_restarts(faults, root, config, settings)
+    deploy("configure", "--back", first)
+    configured(root)
+    told(root)
     # A configuration that is not what its name says, and a name that is none, leave the last one.
     client("s3").put_object(Bucket=RELEASES, Key=f"configurations/{'ab' * 32}.tar.gz", Body=b"something else")
     for name in ("ab" * 32, "../../etc"):
@@ -168,12 +225,70 @@ def check_instance(faults, place, first):
         faults.same(f"told after {name}", told(root), [])
 
 
+def check_owed_restarts(faults, root, config, settings):
+    """A restart that a change calls for comes, whatever happens in between; and in its own time."""
+    restart, ssm, owed = ["try-restart feedfleet-worker.service"], client("ssm"), root / "run/feedfleet-restart"
+    deploy("configure", str(config))
+    configured(root)
+    told(root)
+
+    def change(secret):
+        ssm.put_parameter(Name=f"/feedfleet/{NAME}/ACME_KEY", Value=secret, Type="SecureString", Overwrite=True)
+
+    # Cut off after the secrets were taken over: the next look finds no difference that calls for a restart.
+    change("third")
+    (config / "pipes/third.toml").write_text('schedule = "0 4 * * *"\n')
+    deploy("configure", str(config))
+    (root / "fails-ln").touch()
+    configured(root, fails=True)
+    faults.same("told by a look that is cut off", told(root), [])
+    (root / "fails-ln").unlink()
+    configured(root)
+    faults.same("told by the next look", told(root), restart)
+
+    change("fourth")
+    (root / "fails-try-restart").touch()
+    configured(root, fails=True)
+    faults.same("told when it cannot restart", told(root), restart)
+    (root / "fails-try-restart").unlink()
+    configured(root)
+    faults.same("told again", told(root), restart)
+    configured(root)
+    faults.same("told when it has restarted", told(root), [])
+
+    # Spread over hours, so that its time does not come while this runs.
+    (root / "etc/feedfleet-instance").write_text(settings + "SPREAD=32000\n")
+    times = []
+    for change_of in ("one", "another"):
+        with (config / "fleet.toml").open("a") as file:
+            file.write(f"# {change_of}\n")
+        deploy("configure", str(config))
+        configured(root)
+        faults.same(f"told of {change_of} change before its time", told(root), [])
+        times.append(owed.read_text())
+    faults.same("its time after another change", times[1], times[0])
+    owed.write_text("1\n")
+    configured(root)
+    faults.same("told when its time has come", told(root), restart)
+    faults.same("owed after that", owed.exists(), False)
+    change("fifth")
+    configured(root)
+    faults.same("told of a secret, which a new pipe may need", told(root), restart)
+    (root / "etc/feedfleet-instance").write_text(settings)
+
+
 def check_destroy(faults):
     told = deploy("destroy", input="no\n", fails=True)
     if "nothing was deleted" not in told:
         faults.append(f"destroy without a yes: {told!r}")
     client("s3").put_object(Bucket=DATA, Key="objects/reports/acme/1.json", Body=b"{}")
-    deploy("destroy", "--yes")
+    told = deploy("--dry-run", "destroy")
+    if "would run: aws autoscaling update-auto-scaling-group" not in told:
+        faults.append(f"a dry run of destroy says {told!r}")
+    client("autoscaling").set_desired_capacity(AutoScalingGroupName=f"{NAME}-workers", DesiredCapacity=2)
+    told = deploy("destroy", "--yes")
+    if "instances that hand back their work and end: 2" not in told:
+        faults.append(f"destroy did not wait for the workers: {told!r}")
     left = {one["StackName"] for one in client("cloudformation").describe_stacks()["Stacks"]}
     faults.same("stacks left", left, {f"{NAME}-storage"})
     found = client("s3").list_objects_v2(Bucket=DATA)["KeyCount"]
@@ -215,9 +330,30 @@ def told(root):
     return lines
 
 
+def instance(root):
+    """The root of an instance, as far as its scripts see it."""
+    for folder in ("etc", "run", "bin", "var/lib"):
+        (root / folder).mkdir(parents=True)
+    stand_for(root, SYSTEMCTL, "bin/systemctl")
+    stand_for(root, LN, "bin/ln")
+    (root / "etc/feedfleet-instance").write_text(
+        f"NAME={NAME}\nBUCKET={RELEASES}\nREGION={REGION}\nUNIT=feedfleet-worker.service\n"
+    )
+    return root
+
+
+def stand_for(root, script, *programs):
+    for program in programs:
+        (root / program).write_text(script)
+        (root / program).chmod(0o755)
+
+
+def environment(root):
+    return {"FEEDFLEET_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+
+
 def configured(root, fails=False):
-    path = f"{root / 'bin'}:{os.environ['PATH']}"
-    run("bash", str(INFRA / "instance/configure"), env={"FEEDFLEET_ROOT": str(root), "PATH": path}, fails=fails)
+    run("bash", str(INFRA / "instance/configure"), env=environment(root), fails=fails)
 
 
 def deploy(*arguments, fails=False, input=None):

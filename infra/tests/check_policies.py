@@ -1,6 +1,7 @@
 """Whether each role may make the calls that it makes, and nothing else: the source, calls.toml and access.yaml say
 the same. Needs no network."""
 
+import fnmatch
 import json
 import re
 import sys
@@ -30,7 +31,7 @@ PARAMETERS = {
 def main():
     """Prints what differs; 1 if anything does."""
     table = tomllib.loads((INFRA / "calls.toml").read_text())["call"]
-    faults = [*against_source(table), *against_template(table), *of_trust()]
+    faults = [*against_source(table), *against_template(table), *of_trust(), *of_the_log()]
     # A comparison that cannot fail shows nothing.
     for lost in ("sqs.receive_message", "autoscaling.set_desired_capacity"):
         rest = [call for call in table if call["call"] != lost]
@@ -119,6 +120,20 @@ def of_trust():
         if trust != {"Effect": "Allow", "Principal": expected, "Action": "sts:AssumeRole"}:
             faults.append(f"{role} trusts {trust}")
     return faults
+
+
+def of_the_log():
+    """What is deleted could be written again, which the bucket's policy does not refuse: so nobody but the scheduler,
+    whose upkeep trims it, deletes an entry of the table's log."""
+    entry = "arn:aws:s3:::data/catalog/products/_delta_log/00000000000000000007.json"
+    may = {
+        role
+        for role in ROLES
+        for statement in statements(role)
+        if "s3:DeleteObject" in as_list(statement["Action"])
+        and any(fnmatch.fnmatchcase(entry, resource) for resource in as_list(statement["Resource"]))
+    }
+    return [] if may == {"scheduler"} else [f"{', '.join(sorted(may)) or 'nobody'} may delete a commit"]
 
 
 def statements(role):

@@ -5,6 +5,8 @@ import json
 import os
 import sys
 
+from botocore.exceptions import ClientError
+
 import expected
 from stand_in import NAME, RELEASE, Faults, client, create, delete, template, update, user_data
 from templates import INFRA, REGION
@@ -40,7 +42,10 @@ def main():
     # attributes of resources that stay.)
     update(NAME, "main.yaml", parameters | {"InterfaceEndpoints": "true"})
     services = {one["ServiceName"].split(".")[-1] for one in client("ec2").describe_vpc_endpoints()["VpcEndpoints"]}
-    faults.same("endpoints", services, {"s3", "sqs", "autoscaling", "monitoring", "logs"})
+    faults.same("endpoints", services, {"s3", "sqs", "autoscaling", "monitoring", "logs", "ssm"})
+    refused = refused_update(parameters | {"PublicAddresses": "false"})
+    if "NAT gateway" not in refused:
+        faults.append(f"instances without addresses in a network without a gateway: {refused!r}")
     delete(NAME)
     left = {what: sorted(set(there) - set(before[what])) for what, there in inventory().items()}
     faults.same("left by the stack", {what: there for what, there in left.items() if there}, {
@@ -50,6 +55,15 @@ def main():
     delete(f"{NAME}-storage")
     faults.same("buckets left", inventory()["buckets"], before["buckets"])
     return faults.end("created, as the code expects it, changed and deleted whole")
+
+
+def refused_update(parameters):
+    """What CloudFormation says against an update; nothing where it takes it."""
+    try:
+        update(NAME, "main.yaml", parameters)
+    except ClientError as error:
+        return str(error)
+    return ""
 
 
 def parameters_of_main(buckets):

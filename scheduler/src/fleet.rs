@@ -81,13 +81,6 @@ pub(crate) struct Look {
     pub(crate) view: Option<FleetView>,
 }
 
-impl Look {
-    /// Whether there is anything on the queue of crawls.
-    pub(crate) fn has_crawls(&self) -> bool {
-        self.crawl.visible > 0 || self.crawl.in_flight > 0
-    }
-}
-
 /// One tick. None: the queues could not be looked at, and the fleet stays as it is.
 pub(crate) async fn tick(deps: &Deps, fleet: Option<&mut (dyn Fleet + 'static)>) -> Option<Look> {
     let mut look = match look_at_queues(deps).await {

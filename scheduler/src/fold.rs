@@ -2,15 +2,22 @@
 //! folding one twice changes nothing.
 
 use crate::deps::Deps;
+use crate::store::StoreUse;
 use feedfleet_catalog::images;
 use feedfleet_model::PipeName;
 use feedfleet_model::image::{ImageEntry, ImageReceipt, ImageStatus};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::from_json;
+use feedfleet_objects::{Object, ObjectError, Objects};
+use futures::stream::{self, StreamExt};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Receipts in one folding: what is in memory at once stays small.
-const MAX_RECEIPTS: usize = 2000;
+/// Receipts in one step: what is in memory at once stays small. A pipe's are neighbours, so a step makes few commits.
+pub(crate) const MAX_RECEIPTS: usize = 2000;
+
+/// Why a step failed.
+type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can be folded of one pipe.
 #[derive(Default)]
@@ -21,41 +28,125 @@ struct Pending {
 
 /// Folds the receipts that there are.
 pub async fn fold_receipts(deps: &Deps) {
-    let result: Result<(), Box<dyn std::error::Error + Send + Sync>> = async {
-        let prefix = format!("{}/", keys::RECEIPTS);
-        let listed = deps.objects.list(&prefix, None, MAX_RECEIPTS).await?;
-        let mut pending: BTreeMap<PipeName, Pending> = BTreeMap::new();
-        for entry in listed {
-            let Some(object) = deps.objects.get(&entry.key).await? else { continue };
-            let receipt: ImageReceipt = match from_json(&entry.key, &object.bytes) {
-                Ok(receipt) => receipt,
-                Err(e) => {
-                    deps.complain(&e.to_string());
-                    continue;
-                }
-            };
-            // All pictures of one job are of one pipe.
-            let Some(pipe) = receipt.entries.first().map(|e| e.pipe.clone()) else { continue };
-            let pending = pending.entry(pipe).or_default();
-            pending.entries.extend(receipt.entries);
-            pending.receipts.push(entry.key);
-        }
-        for (pipe, Pending { entries, receipts }) in pending {
-            let table = deps.catalog.images().clone();
-            let results: Vec<ImageStatus> = entries.iter().map(|entry| entry.status).collect();
-            let fold = move || images::fold(&table, &pipe, &entries);
-            tokio::task::spawn_blocking(fold).await??;
-            for receipt in receipts {
-                deps.objects.delete(&receipt).await?;
-            }
-            if let Some(meters) = &deps.meters {
-                meters.note_images(&results);
+    fold_in_steps(deps, MAX_RECEIPTS).await;
+}
+
+/// Goes through all receipts once, so many at a time. One that cannot be read is passed over.
+async fn fold_in_steps(deps: &Deps, step: usize) {
+    let mut after = None;
+    loop {
+        let folded = fold_step(deps, after.as_ref(), step).await;
+        match folded {
+            Ok(None) => return,
+            Ok(last) => after = last,
+            Err(e) => {
+                tracing::warn!(error = %e, "could not fold image receipts, will try again");
+                return;
             }
         }
-        Ok(())
     }
-    .await;
-    if let Err(e) = result {
-        tracing::warn!(error = %e, "could not fold image receipts, will try again");
+}
+
+/// Folds the next receipts after this key. The last one's key, where there may be more.
+async fn fold_step(
+    deps: &Deps,
+    after: Option<&ObjectKey>,
+    step: usize,
+) -> Result<Option<ObjectKey>, FoldError> {
+    let at_once = StoreUse::of(&deps.fleet.objects.place).at_once;
+    let listed = deps.objects.list(&format!("{}/", keys::RECEIPTS), after, step).await?;
+    let is_last = listed.len() < step;
+    let last = listed.last().filter(|_| !is_last).map(|entry| entry.key.clone());
+    let reads: Vec<_> =
+        listed.into_iter().map(|entry| read(deps.objects.clone(), entry.key)).collect();
+    let mut reads = stream::iter(reads).buffered(at_once);
+    let mut pending: BTreeMap<PipeName, Pending> = BTreeMap::new();
+    while let Some(read) = reads.next().await {
+        let (key, object) = read?;
+        let Some(object) = object else { continue };
+        let receipt: ImageReceipt = match from_json(&key, &object.bytes) {
+            Ok(receipt) => receipt,
+            Err(e) => {
+                deps.complain(&e.to_string());
+                continue;
+            }
+        };
+        // All pictures of one job are of one pipe.
+        let Some(pipe) = receipt.entries.first().map(|e| e.pipe.clone()) else { continue };
+        let pending = pending.entry(pipe).or_default();
+        pending.entries.extend(receipt.entries);
+        pending.receipts.push(key);
+    }
+    for (pipe, Pending { entries, receipts }) in pending {
+        let table = deps.catalog.images().clone();
+        let results: Vec<ImageStatus> = entries.iter().map(|entry| entry.status).collect();
+        let fold = move || images::fold(&table, &pipe, &entries);
+        tokio::task::spawn_blocking(fold).await??;
+        let deletes: Vec<_> =
+            receipts.into_iter().map(|key| delete(deps.objects.clone(), key)).collect();
+        let mut deletes = stream::iter(deletes).buffer_unordered(at_once);
+        while let Some(deleted) = deletes.next().await {
+            deleted?;
+        }
+        if let Some(meters) = &deps.meters {
+            meters.note_images(&results);
+        }
+    }
+    Ok(last)
+}
+
+async fn read(
+    objects: Arc<dyn Objects>,
+    key: ObjectKey,
+) -> Result<(ObjectKey, Option<Object>), ObjectError> {
+    let object = objects.get(&key).await?;
+    Ok((key, object))
+}
+
+async fn delete(objects: Arc<dyn Objects>, key: ObjectKey) -> Result<(), ObjectError> {
+    objects.delete(&key).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, entry};
+    use feedfleet_objects::reports::to_json;
+    use std::collections::BTreeSet;
+
+    /// However many there are, and whatever lies between them, all receipts are in the table after one folding, on a
+    /// folder and where many are asked for at once.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_receipts_are_folded_in_steps_and_what_cannot_be_read_stays() {
+        for is_bucket in [false, true] {
+            let mut world = World::new();
+            if is_bucket {
+                world.as_in_a_bucket();
+            }
+            let odd = [keys::receipt("image-0"), keys::receipt("image-2-odd")];
+            world.put(&odd).await;
+            let names = ["a", "b", "c", "d", "e"];
+            let mut receipts = Vec::new();
+            for (number, name) in names.into_iter().enumerate() {
+                let entries = vec![entry(name, 1, ImageStatus::Stored, world.now())];
+                let job = format!("image-{number}-1");
+                let key = keys::receipt(&job);
+                let receipt = to_json(&ImageReceipt { job, entries });
+                world.deps.objects.put(&key, receipt).await.unwrap();
+                receipts.push(key);
+            }
+            fold_in_steps(&world.deps, 2).await;
+            let expected: BTreeSet<String> = names
+                .iter()
+                .map(|name| entry(name, 1, ImageStatus::Stored, world.now()).key)
+                .collect();
+            assert_eq!(world.entries(), expected);
+            for key in receipts {
+                assert!(!world.is_there(&key).await, "{key}");
+            }
+            for key in odd {
+                assert!(world.is_there(&key).await, "{key}");
+            }
+        }
     }
 }

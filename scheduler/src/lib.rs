@@ -16,6 +16,7 @@ mod fold;
 pub mod issue;
 mod metrics;
 mod missing;
+mod newest;
 mod owner;
 pub mod pause;
 mod pictures;
@@ -25,6 +26,7 @@ pub mod scaling;
 mod seen;
 mod share;
 pub mod simulate;
+mod store;
 #[cfg(test)]
 mod testing;
 mod upkeep;
@@ -35,40 +37,30 @@ pub use fold::fold_receipts;
 pub use metrics::Meters;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use feedfleet_config::{Config, FleetBackend};
+use feedfleet_config::Config;
 use feedfleet_fleet::Fleet;
-use fleet::Look;
 use std::time::Duration;
+use store::StoreUse;
 use tokio_util::sync::CancellationToken;
 
 /// Between looks at the dead letters.
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
-/// Between looks for runs that lost their message.
-const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
-/// The same where all reports are listed from a store that is paid for by the request; and while no run is under way
-/// there.
-const CLUSTER_RESCUE_INTERVAL: Duration = Duration::from_secs(60);
-const QUIET_RESCUE_INTERVAL: Duration = Duration::from_secs(600);
-/// Between foldings of image receipts.
-const FOLD_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the workers' last receipts may take at the end; what is left waits for the next scheduler.
+const LAST_FOLDING: Duration = Duration::from_secs(30);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
 pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: CancellationToken) {
     let has_fleet = fleet.is_some();
-    let folding = every(FOLD_INTERVAL, &shutdown, || fold::fold_receipts(&deps));
+    let store = StoreUse::of(&deps.fleet.objects.place);
+    let folding = every(store.fold_interval, &shutdown, || fold::fold_receipts(&deps));
     let upkeep = upkeep::keep(&deps, &shutdown);
     let letters = desk::Letters::default();
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps, &letters));
-    let (rescue_interval, watch) = match deps.fleet.fleet {
-        FleetBackend::Processes => (RESCUE_INTERVAL, rescue::Watch::default()),
-        FleetBackend::AutoScaling { .. } => {
-            let watch = rescue::Watch::with_quiet_interval(QUIET_RESCUE_INTERVAL);
-            (CLUSTER_RESCUE_INTERVAL, watch)
-        }
-    };
-    let rescue = every(rescue_interval, &shutdown, || rescue::resend_lost_runs(&deps, &watch));
+    let watch = rescue::Watch::of(&deps.fleet);
+    let lost = || rescue::resend_lost_runs(&deps, &watch);
+    let rescue = every(store.rescue_interval, &shutdown, lost);
     let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
-    let issuing = issue_due_runs(&deps, &shutdown);
+    let issuing = issue_due_runs(&deps, &watch, &shutdown);
     // On its own: however long the others take, the fleet follows the work.
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
@@ -77,8 +69,8 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
                 continue;
             }
             let look = fleet::tick(&deps, fleet.as_deref_mut()).await;
-            if look.as_ref().is_some_and(Look::has_crawls) {
-                watch.stir();
+            if let Some(look) = &look {
+                watch.note_crawls(&look.crawl, deps.clock.now());
             }
             if let Some(meters) = &deps.meters {
                 meters.note_tick(deps.clock.now(), look);
@@ -92,18 +84,25 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
     tokio::join!(ticking, issuing, rescue, folding, upkeep, desk, figures);
     if has_fleet {
         // The workers' last receipts.
-        fold::fold_receipts(&deps).await;
+        if tokio::time::timeout(LAST_FOLDING, fold::fold_receipts(&deps)).await.is_err() {
+            tracing::info!("image receipts are left for the next scheduler");
+        }
     }
 }
 
 /// Issues what pipes' schedules ask for, at every tick.
-async fn issue_due_runs(deps: &Deps, shutdown: &CancellationToken) {
+async fn issue_due_runs(deps: &Deps, watch: &rescue::Watch, shutdown: &CancellationToken) {
     let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
     let mut issued = due::Issued::default();
     while deps.issue_due_runs && ticker.next(shutdown).await {
         let Some(config) = load_config(deps) else { continue };
         tokio::select! {
-            () = due::send_due_runs(deps, &config, &mut issued) => {}
+            tried = due::send_due_runs(deps, &config, &mut issued) => {
+                // Whatever came of it: a run that was created and not sent is looked for.
+                if tried {
+                    watch.stir();
+                }
+            }
             () = shutdown.cancelled() => return,
         }
     }

@@ -145,6 +145,7 @@ fn levels(look: &Look) -> Vec<(Level, f64)> {
 struct Seen {
     state: RunState,
     scheduled_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
     attempts: usize,
     has_rows: bool,
 }
@@ -185,6 +186,7 @@ impl Seen {
         Self {
             state: report.state,
             scheduled_at: report.scheduled_at(),
+            sent_at: report.sent_at,
             attempts: attempts.iter().enumerate().take_while(is_old).count(),
             has_rows: report.finished_at.is_some_and(|at| at < began),
         }
@@ -233,6 +235,7 @@ impl Ledger {
         let seen =
             self.runs.entry(report.key.clone()).or_insert_with(|| Seen::first(report, began));
         seen.state = report.state;
+        seen.sent_at = report.sent_at;
         let counters = &mut self.counters;
         while let Some(attempt) = report.attempts.get(seen.attempts) {
             let class = match &attempt.end {
@@ -270,6 +273,13 @@ impl Ledger {
         newest.values().filter(|state| **state == RunState::Held).count()
     }
 
+    /// How long ago the message of the oldest run that has not ended was sent, in seconds: it is on its queue until then.
+    fn oldest_crawl_secs(&self, now: DateTime<Utc>) -> Option<f64> {
+        let open = self.runs.values().filter(|seen| !seen.state.is_final());
+        let oldest = open.filter_map(|seen| seen.sent_at).min()?;
+        Some(crate::age(now, oldest).as_secs_f64())
+    }
+
     /// All figures of the moment. What the ticks saw is forgotten with that.
     fn data(
         &mut self,
@@ -285,6 +295,10 @@ impl Ledger {
             if levels.is_empty() {
                 levels = self.last.iter().map(|(level, value)| (*level, vec![*value])).collect();
             }
+        }
+        // Where the queue does not tell, the reports do.
+        if let Some(secs) = self.oldest_crawl_secs(now) {
+            levels.entry((names::OLDEST_AGE, Some(QUEUES[0]))).or_insert_with(|| vec![secs]);
         }
         for ((name, queue), values) in levels {
             let dimension = queue.map(|queue| (names::QUEUE, queue.to_owned()));

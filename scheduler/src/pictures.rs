@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, Table, images, pictures};
 use feedfleet_model::{PipeName, RunId, keys};
 use feedfleet_objects::{Listed, ObjectError};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,16 +29,6 @@ pub(crate) struct Removed {
     pub(crate) bytes: u64,
     /// Entries of the `images` table.
     pub(crate) entries: u64,
-}
-
-/// Pipes that have pictures.
-pub(crate) async fn pipes(deps: &Deps) -> Result<BTreeSet<PipeName>, DutyError> {
-    let table = deps.catalog.images().clone();
-    blocking(move || {
-        let Some(snapshot) = table.snapshot()? else { return Ok(BTreeSet::new()) };
-        Ok(snapshot.files(None)?.iter().filter_map(|f| f.pipe.parse().ok()).collect())
-    })
-    .await
 }
 
 /// Deletes the pipe's pictures that nothing shows and that are older than the rollback window. None: a run of

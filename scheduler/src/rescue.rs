@@ -6,12 +6,15 @@ use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use crate::seen::Seen;
+use crate::store::StoreUse;
 use chrono::{DateTime, Utc};
+use feedfleet_config::{Fleet, QueueBackend};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunKey, keys};
 use feedfleet_objects::ReportError;
+use feedfleet_queue::Counts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A run whose report does not say that its message was sent gets it after this long: whoever created the
@@ -22,6 +25,8 @@ const UNSENT_SILENCE: Duration = Duration::from_secs(10);
 const RUNS_LOOKED_AT: usize = 3;
 /// Without a sign of life for this long, a run's message is sent again even if the queue has others.
 const LONGEST_SILENCE: Duration = Duration::from_secs(6 * 3600);
+/// SQS's counts may lag by a minute: a queue is taken for empty that has been so in two looks, this long apart at least.
+const COUNTS_LAG: Duration = Duration::from_secs(60);
 
 /// What the search for lost runs remembers. All reports are listed for it, a thousand with each request: that is
 /// fewer requests than one for each pipe's newest, and still not for nothing.
@@ -31,27 +36,71 @@ pub(crate) struct Watch {
     finals: Seen<RunKey, ()>,
     /// While it is quiet, reports are listed once in so long.
     quiet_interval: Duration,
-    /// When the last listing was, if all runs in it had ended, and nothing has been on the queue of crawls since.
-    quiet_since: Mutex<Option<DateTime<Utc>>>,
+    /// How far the queue's counts may be behind.
+    counts_lag: Duration,
+    seen: Mutex<LastSeen>,
+}
+
+/// What was seen last.
+#[derive(Default)]
+struct LastSeen {
+    /// When the last listing was, if all runs in it had ended, and nothing has stirred since it began.
+    quiet_since: Option<DateTime<Utc>>,
+    /// How often something has stirred.
+    stirs: u64,
+    /// Since when nothing has been seen on the queue of crawls.
+    empty_since: Option<DateTime<Utc>>,
 }
 
 impl Watch {
-    /// For a store whose listings are paid for. By default they are not, and quiet changes nothing.
-    pub(crate) fn with_quiet_interval(quiet_interval: Duration) -> Self {
-        Self { quiet_interval, ..Self::default() }
+    /// By default looks cost nothing and counts are exact.
+    pub(crate) fn of(fleet: &Fleet) -> Self {
+        let counts_lag = match fleet.queue.backend {
+            QueueBackend::Sqlite { .. } => Duration::ZERO,
+            QueueBackend::Sqs { .. } => COUNTS_LAG,
+        };
+        let quiet_interval = StoreUse::of(&fleet.objects.place).quiet_rescue_interval;
+        Self { quiet_interval, counts_lag, ..Self::default() }
     }
 
-    /// Something is on the queue of crawls: it is not quiet.
+    fn lock(&self) -> MutexGuard<'_, LastSeen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be a new run: it is not quiet.
     pub(crate) fn stir(&self) {
-        self.set_quiet(None);
+        let mut seen = self.lock();
+        seen.quiet_since = None;
+        seen.stirs += 1;
     }
 
-    fn set_quiet(&self, since: Option<DateTime<Utc>>) {
-        *self.quiet_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    /// This was seen on the queue of crawls. True: it has been empty for so long that it surely is.
+    pub(crate) fn note_crawls(&self, counts: &Counts, now: DateTime<Utc>) -> bool {
+        if counts.visible > 0 || counts.in_flight > 0 {
+            self.lock().empty_since = None;
+            self.stir();
+            return false;
+        }
+        let mut seen = self.lock();
+        // A time from the future was noted by a clock that was wrong.
+        let since = seen.empty_since.filter(|since| *since <= now).unwrap_or(now);
+        seen.empty_since = Some(since);
+        age(now, since) >= self.counts_lag
+    }
+
+    fn stirs(&self) -> u64 {
+        self.lock().stirs
+    }
+
+    /// A listing ends that began after so many stirs: whatever has stirred since may not be in it.
+    fn note_listing(&self, stirs: u64, all_ended: bool, now: DateTime<Utc>) {
+        let mut seen = self.lock();
+        let is_quiet = all_ended && seen.stirs == stirs;
+        seen.quiet_since = is_quiet.then_some(now);
     }
 
     fn is_quiet(&self, now: DateTime<Utc>) -> bool {
-        let since = *self.quiet_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.lock().quiet_since.filter(|since| *since <= now);
         since.is_some_and(|since| age(now, since) < self.quiet_interval)
     }
 }
@@ -67,6 +116,7 @@ pub(crate) async fn resend_lost_runs(deps: &Deps, watch: &Watch) {
 }
 
 async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
+    let stirs = watch.stirs();
     let mut newest: BTreeMap<PipeName, VecDeque<(RunKey, SystemTime)>> = BTreeMap::new();
     let listed = deps.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await;
     for entry in listed.map_err(ReportError::from)? {
@@ -83,15 +133,15 @@ async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
     if let Some(meters) = &deps.meters {
         meters.keep_runs(&looked_at);
     }
-    let mut is_quiet = true;
+    let mut all_ended = true;
     // The oldest first: so they go to their queue.
     for (run, written) in newest.into_values().flatten() {
         if watch.finals.get(&run, written, deps.clock.now()).is_none() {
-            is_quiet = false;
+            all_ended = false;
             resend_if_lost(deps, &run, written, watch).await?;
         }
     }
-    watch.set_quiet(is_quiet.then(|| deps.clock.now()));
+    watch.note_listing(stirs, all_ended, deps.clock.now());
     Ok(())
 }
 
@@ -125,7 +175,7 @@ async fn resend_if_lost(
         false
     } else {
         let counts = deps.crawl.counts().await?;
-        let queue_is_empty = counts.visible == 0 && counts.in_flight == 0;
+        let queue_is_empty = watch.note_crawls(&counts, deps.clock.now());
         queue_is_empty || silent > LONGEST_SILENCE
     };
     if is_lost {
@@ -186,7 +236,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn while_it_is_quiet_reports_are_listed_rarely() {
         let world = World::new();
-        let watch = Watch::with_quiet_interval(Duration::from_secs(600));
+        let watch = Watch { quiet_interval: Duration::from_secs(600), ..Watch::default() };
         resend_lost_runs(&world.deps, &watch).await;
         world.report(1, RunState::Queued, |_| ()).await;
         world.pass(TimeDelta::seconds(11));
@@ -208,6 +258,49 @@ mod tests {
         assert!(watch.is_quiet(world.now()));
         world.pass(TimeDelta::seconds(600));
         assert!(!watch.is_quiet(world.now()));
+    }
+
+    /// A run may have been created after the listing that sees all of them ended.
+    #[test]
+    fn what_stirs_during_a_listing_is_no_quiet() {
+        let watch = Watch { quiet_interval: Duration::from_secs(600), ..Watch::default() };
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let before = watch.stirs();
+        watch.stir();
+        watch.note_listing(before, true, now);
+        assert!(!watch.is_quiet(now));
+        watch.note_listing(watch.stirs(), false, now);
+        assert!(!watch.is_quiet(now), "one has not ended");
+        watch.note_listing(watch.stirs(), true, now);
+        assert!(watch.is_quiet(now));
+        assert!(!watch.is_quiet(now - TimeDelta::hours(1)), "the clock was wrong");
+        watch.note_crawls(&Counts { in_flight: 1, ..Counts::default() }, now);
+        assert!(!watch.is_quiet(now));
+    }
+
+    /// Where counts lag, one look that finds the queue empty says nothing: what was just sent is not counted yet.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_queue_whose_counts_lag_is_empty_after_two_looks() {
+        let world = World::new();
+        let watch = Watch { counts_lag: COUNTS_LAG, ..Watch::default() };
+        let now = world.now();
+        world.report(1, RunState::Running, |report| report.sent_at = Some(now)).await;
+        for (secs, sent) in [(3600, None), (59, None), (1, sending(1))] {
+            world.pass(TimeDelta::seconds(secs));
+            resend_lost_runs(&world.deps, &watch).await;
+            assert_eq!(take(&world).await, sent, "{secs}");
+        }
+
+        // Something between two looks begins the wait anew.
+        let busy = Counts { visible: 1, ..Counts::default() };
+        assert!(!watch.note_crawls(&busy, world.now()));
+        assert!(!watch.note_crawls(&Counts::default(), world.now()));
+        world.pass(TimeDelta::seconds(-30));
+        assert!(!watch.note_crawls(&Counts::default(), world.now()));
+        world.pass(TimeDelta::seconds(59));
+        assert!(!watch.note_crawls(&Counts::default(), world.now()));
+        world.pass(TimeDelta::seconds(1));
+        assert!(watch.note_crawls(&Counts::default(), world.now()));
     }
 
     /// While the queue has messages one of them may be the run's: it is sent again only after hours.

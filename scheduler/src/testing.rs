@@ -8,7 +8,7 @@ use feedfleet_catalog::writer::PartWriter;
 use feedfleet_catalog::{
     Catalog, Change, CommitOutcome, Fence, Snapshot, feed_app_id, images, read,
 };
-use feedfleet_config::Fleet;
+use feedfleet_config::{Fleet, Place};
 use feedfleet_model::clock::ManualClock;
 use feedfleet_model::image::{ImageEntry, ImageStatus};
 use feedfleet_model::keys::{self, ObjectKey};
@@ -99,6 +99,12 @@ impl World {
             fleet: Arc::new(fleet),
         };
         Self { deps, clock, folder }
+    }
+
+    /// Has the duties take the objects' folder for a bucket.
+    pub(crate) fn as_in_a_bucket(&mut self) {
+        let place = Place::S3 { bucket: "bucket".into(), prefix: String::new() };
+        Arc::make_mut(&mut self.deps.fleet).objects.place = place;
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

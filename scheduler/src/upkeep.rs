@@ -3,33 +3,35 @@
 //! Every duty looks at what is and does what is missing, in steps that may be cut short anywhere. A duty that
 //! fails is tried again at its next turn.
 
+mod keeper;
+
 use crate::Ticker;
 use crate::deps::Deps;
+use crate::newest::Newest;
 use crate::owner::{Done, Owner};
 use crate::{expiry, load_config, missing, pictures};
 use chrono::{DateTime, TimeDelta, Utc};
-use feedfleet_catalog::compact::{CompactionLimits, compact};
 use feedfleet_catalog::vacuum::{VacuumLimits, vacuum};
 use feedfleet_catalog::{CatalogError, Table};
 use feedfleet_model::PipeName;
 use feedfleet_objects::{ObjectError, ReportError};
 use feedfleet_queue::QueueError;
-use std::collections::BTreeSet;
+use keeper::Keeper;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Between turns; compaction and checkpoints are looked at in each.
+/// Between turns.
 const TURN: Duration = Duration::from_secs(60);
 /// Between signs of life while a turn lasts.
 const RENEWAL: Duration = Duration::from_secs(60);
-/// Between vacuums, and between looks for what has expired.
+/// Between looks for what has expired, and between vacuums.
 const HOURLY: TimeDelta = TimeDelta::hours(1);
 /// Between looks for missing pictures.
 const MISSING_INTERVAL: TimeDelta = TimeDelta::minutes(10);
 /// Between looks for pictures that nothing shows, for each pipe.
 const PICTURES_INTERVAL: TimeDelta = TimeDelta::days(1);
-/// Log entries after which a checkpoint is worth its writing.
-const COMMITS_PER_CHECKPOINT: u64 = 20;
 
 /// Why a duty could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -53,78 +55,159 @@ pub(crate) enum DutyError {
 
 /// Does upkeep until `shutdown`, whenever no other scheduler does. Work in hand is then left where it is.
 pub(crate) async fn keep(deps: &Deps, shutdown: &CancellationToken) {
-    let owner = Owner::new(deps.objects.clone(), deps.clock.now());
-    let mut ticker = Ticker::new(TURN);
-    while ticker.next(shutdown).await {
-        tokio::select! {
-            () = turn(deps, &owner) => {}
-            () = shutdown.cancelled() => break,
+    let mut upkeep = Upkeep::new(deps);
+    let owner = upkeep.owner.clone();
+    let mut products = Keeper::new(upkeep.tables.products.clone());
+    let mut images = Keeper::new(upkeep.tables.images.clone());
+    let mut owned = upkeep.owned.subscribe();
+    // On their own: however long the other duties take, a busy night has its checkpoints.
+    let tables = async {
+        let mut ticker = Ticker::new(TURN);
+        while ticker.next(shutdown).await && owned.wait_for(|owned| *owned).await.is_ok() {
+            tokio::join!(products.keep(), images.keep());
         }
+    };
+    let others = async {
+        let mut ticker = Ticker::new(TURN);
+        while ticker.next(shutdown).await {
+            upkeep.turn().await;
+        }
+    };
+    let both = async { tokio::join!(tables, others) };
+    tokio::select! {
+        ((), ()) = both => {}
+        () = shutdown.cancelled() => {}
     }
     if let Err(e) = owner.release(deps.clock.now()).await {
         tracing::warn!(error = %e, "could not release upkeep, another scheduler takes it over in minutes");
     }
 }
 
-/// One turn, if upkeep is this scheduler's.
-pub(crate) async fn turn(deps: &Deps, owner: &Owner) {
-    let done = match owner.hold(deps.clock.now()).await {
-        Ok(Some(done)) => done,
-        Ok(None) => return,
-        Err(e) => {
-            tracing::warn!(error = %e, "could not find out who does upkeep, will try again");
-            return;
+/// The tables as upkeep last saw them.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    pub(crate) products: Newest,
+    pub(crate) images: Newest,
+}
+
+impl Tables {
+    pub(crate) fn new(deps: &Deps) -> Self {
+        Self {
+            products: Newest::new(deps.catalog.products().clone()),
+            images: Newest::new(deps.catalog.images().clone()),
         }
-    };
-    let work = do_what_is_due(deps, owner, &done);
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            () = &mut work => return,
-            () = tokio::time::sleep(RENEWAL) => {
-                // Lost or not: the work goes on, for it is safe beside another owner's.
-                if let Err(e) = owner.hold(deps.clock.now()).await {
-                    tracing::warn!(error = %e, "could not renew the ownership of upkeep");
+    }
+}
+
+/// The duties other than compaction and checkpoints, and what they remember: nothing that they need, and much that they
+/// need not ask for again.
+pub(crate) struct Upkeep<'a> {
+    deps: &'a Deps,
+    owner: Arc<Owner>,
+    /// Whether upkeep was this scheduler's when it was last asked.
+    owned: watch::Sender<bool>,
+    tables: Tables,
+    missing: missing::Memory,
+}
+
+impl<'a> Upkeep<'a> {
+    pub(crate) fn new(deps: &'a Deps) -> Self {
+        Self {
+            deps,
+            owner: Arc::new(Owner::new(deps.objects.clone(), deps.clock.now())),
+            owned: watch::Sender::new(false),
+            tables: Tables::new(deps),
+            missing: missing::Memory::default(),
+        }
+    }
+
+    /// One turn, if upkeep is this scheduler's.
+    pub(crate) async fn turn(&mut self) {
+        let deps = self.deps;
+        let owner = self.owner.clone();
+        let owned = self.owned.clone();
+        let done = match owner.hold(deps.clock.now()).await {
+            Ok(done) => {
+                owned.send_replace(done.is_some());
+                done
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "could not find out who does upkeep, will try again");
+                return;
+            }
+        };
+        let Some(done) = done else { return };
+        let work = self.do_what_is_due(&done);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = &mut work => return,
+                () = tokio::time::sleep(RENEWAL) => {
+                    // Lost or not: the work goes on, for it is safe beside another owner's.
+                    match owner.hold(deps.clock.now()).await {
+                        Ok(done) => {
+                            owned.send_replace(done.is_some());
+                        }
+                        Err(e) => {
+                            tracing::warn!(error = %e, "could not renew the ownership of upkeep");
+                        }
+                    }
                 }
+            }
+        }
+    }
+
+    /// Vacuum comes before the pictures: what its files named may go next.
+    async fn do_what_is_due(&mut self, done: &Done) {
+        let (deps, owner) = (self.deps, &*self.owner);
+        let due = |duty: &str, interval| is_due(done, duty, interval, deps.clock.now());
+        if due("vacuum", vacuum_interval(deps)) {
+            let now = deps.clock.now();
+            vacuum_tables(deps, now).await;
+            note(owner, "vacuum", now).await;
+        }
+        if due("expiry", HOURLY) {
+            let now = deps.clock.now();
+            expiry::expire(deps, now).await;
+            note(owner, "expiry", now).await;
+        }
+        let begins = due("missing", MISSING_INTERVAL);
+        if (begins || self.missing.is_waiting())
+            && let Some(config) = load_config(deps)
+        {
+            let now = deps.clock.now();
+            missing::request_missing(deps, &config, &self.tables, &mut self.missing, now).await;
+            if begins {
+                note(owner, "missing", now).await;
+            }
+        }
+        for pipe in self.pipes_with_pictures().await {
+            let duty = format!("pictures/{pipe}");
+            if due(&duty, PICTURES_INTERVAL) {
+                let now = deps.clock.now();
+                if expire_pictures(deps, &pipe, now).await {
+                    note(owner, &duty, now).await;
+                }
+            }
+        }
+    }
+
+    async fn pipes_with_pictures(&self) -> Vec<PipeName> {
+        let images = self.tables.images.clone();
+        match blocking(move || images.look()).await {
+            Ok(Some(state)) => state.files.keys().cloned().collect(),
+            Ok(None) => Vec::new(),
+            Err(e) => {
+                tracing::warn!(error = %e, "could not list the pipes with pictures, will try again");
+                Vec::new()
             }
         }
     }
 }
 
-/// Vacuum comes before the pictures: what its files named may go next.
-async fn do_what_is_due(deps: &Deps, owner: &Owner, done: &Done) {
-    let due = |duty: &str, interval| is_due(done, duty, interval, deps.clock.now());
-    compact_and_checkpoint(deps).await;
-    if due("vacuum", HOURLY) {
-        let now = deps.clock.now();
-        vacuum_tables(deps, now).await;
-        note(owner, "vacuum", now).await;
-    }
-    if due("expiry", HOURLY) {
-        let now = deps.clock.now();
-        expiry::expire(deps, now).await;
-        note(owner, "expiry", now).await;
-    }
-    if due("missing", MISSING_INTERVAL)
-        && let Some(config) = load_config(deps)
-    {
-        let now = deps.clock.now();
-        missing::request_missing(deps, &config, now).await;
-        note(owner, "missing", now).await;
-    }
-    let pipes = pictures::pipes(deps).await.unwrap_or_else(|e| {
-        tracing::warn!(error = %e, "could not list the pipes with pictures, will try again");
-        BTreeSet::new()
-    });
-    for pipe in pipes {
-        let duty = format!("pictures/{pipe}");
-        if due(&duty, PICTURES_INTERVAL) {
-            let now = deps.clock.now();
-            if expire_pictures(deps, &pipe, now).await {
-                note(owner, &duty, now).await;
-            }
-        }
-    }
+/// A vacuum reads every entry of the window. In a store that is worth its requests once a day.
+fn vacuum_interval(deps: &Deps) -> TimeDelta {
+    if deps.catalog.products().folder().is_some() { HOURLY } else { TimeDelta::days(1) }
 }
 
 /// Whether the duty's time has come. A note from the future was made by a clock that was wrong.
@@ -172,43 +255,6 @@ async fn vacuum_tables(deps: &Deps, now: DateTime<Utc>) {
             Err(e) => tracing::warn!(table = name, error = %e, "could not vacuum, will try again"),
         }
     }
-}
-
-async fn compact_and_checkpoint(deps: &Deps) {
-    for table in tables(deps) {
-        let name = table.spec().name;
-        if let Err(e) = blocking(move || keep_table(&table)).await {
-            tracing::warn!(table = name, error = %e, "upkeep failed, will try again");
-        }
-    }
-}
-
-fn keep_table(table: &Table) -> Result<(), CatalogError> {
-    let Some(snapshot) = table.snapshot()? else { return Ok(()) };
-    if snapshot.commits_since_checkpoint() >= COMMITS_PER_CHECKPOINT {
-        snapshot.checkpoint()?;
-        tracing::info!(
-            table = table.spec().name,
-            version = snapshot.version(),
-            "checkpoint written"
-        );
-    }
-    let pipes: BTreeSet<PipeName> =
-        snapshot.files(None)?.iter().filter_map(|f| f.pipe.parse().ok()).collect();
-    for pipe in pipes {
-        match compact(table, &snapshot, &pipe, CompactionLimits::default()) {
-            Ok(None) => {}
-            Ok(Some(done)) => tracing::info!(
-                table = table.spec().name, %pipe, files_before = done.files_before,
-                files_after = done.files_after, dead_rows = done.dead_rows, "pipe compacted"
-            ),
-            // The other pipes need not wait for this one.
-            Err(e) => {
-                tracing::warn!(table = table.spec().name, %pipe, error = %e, "could not compact");
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Runs work on a table off the runtime's threads.

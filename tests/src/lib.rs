@@ -5,11 +5,13 @@ pub mod aws;
 mod fleet;
 mod gate;
 mod products;
+mod readers;
 mod server;
 
 pub use fleet::{Fleet, Output, Running, feedfleet, free_port};
 pub use gate::Gate;
 pub use products::{Product, products};
+pub use readers::Readers;
 pub use server::{Reply, Server};
 
 use std::path::{Path, PathBuf};

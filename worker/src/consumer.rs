@@ -5,6 +5,7 @@ use crate::executor;
 use crate::instance::Machine;
 use crate::lease::Heart;
 use crate::status::StatusBoard;
+use feedfleet_config::QueueBackend;
 use feedfleet_queue::{Queue, Receive};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long one receive waits for a message.
+/// How long one receive waits for a message, on a queue that costs nothing to ask.
 const POLL_WAIT: Duration = Duration::from_secs(2);
+/// The same, where each receive is paid for. A worker that stops while it has nothing in hand is there for so long.
+const PAID_POLL_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a receive that failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +39,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) -> std::io::Result<()>
         crawl.consume(&deps, &heart, &board, &shutdown),
         image.consume(&deps, &heart, &board, &shutdown),
     );
+    tokio::join!(crawl.queue.close(), image.queue.close());
     beacon.await.ok();
     if let Some(machine) = machine {
         machine.leave().await;
@@ -62,6 +66,10 @@ impl Line {
     ) {
         let slots = Arc::new(Semaphore::new(self.slots));
         let mut jobs = JoinSet::new();
+        let wait = match deps.fleet.queue.backend {
+            QueueBackend::Sqlite { .. } => POLL_WAIT,
+            QueueBackend::Sqs { .. } => PAID_POLL_WAIT,
+        };
         while self.slots > 0 && !shutdown.is_cancelled() {
             let permit = tokio::select! {
                 permit = slots.clone().acquire_owned() => permit,
@@ -74,10 +82,10 @@ impl Line {
                     () = shutdown.cancelled() => break,
                 }
             }
-            let request =
-                Receive { max: 1, visibility: deps.fleet.leases.visibility, wait: POLL_WAIT };
+            let request = Receive { max: 1, visibility: deps.fleet.leases.visibility, wait };
             let received = tokio::select! {
                 received = self.queue.receive(request) => received,
+                () = self.held() => continue,
                 () = shutdown.cancelled() => break,
             };
             match received {
@@ -106,5 +114,16 @@ impl Line {
         }
         tracing::info!(worker = %deps.worker, in_hand = jobs.len(), "receives no more");
         while jobs.join_next().await.is_some() {}
+    }
+
+    /// Returns when no new job is to be begun; never, where none is held.
+    async fn held(&self) {
+        let Some(mut hold) = self.hold.clone() else { return std::future::pending().await };
+        let is_held = hold.wait_for(|held| *held).await.is_ok();
+        let is_watched = hold.has_changed().is_ok();
+        if !(is_held && is_watched) {
+            // Nobody will ever let go of it.
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A job that this release does not know waits this long for a worker that does.
 const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(60);
-/// Receives that an image job may have beyond the limit: interruptions cost a receive too.
+/// Receives that an image job may have beyond the limit: interruptions cost a receive too. The queue itself gives a
+/// message up ten receives later.
 const RECEIVE_SLACK: u32 = 10;
 /// What is left of a run that is in the table is little, and need not wait.
 const GO_ON_DELAY: Duration = Duration::from_secs(1);
@@ -98,7 +99,11 @@ async fn attempt(
     }
     match job {
         Job::Crawl(crawl) => end_crawl(deps, crawl, finished).await,
-        Job::Image(_) => end_image(deps, message, finished.outcome),
+        Job::Image(_) => {
+            let max_receives = deps.fleet.leases.max_receives;
+            let may_be_taken = deps.instance.is_some();
+            end_image(max_receives, may_be_taken, message.receive_count, finished.outcome)
+        }
     }
 }
 
@@ -153,11 +158,17 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Beg
     let now = deps.clock.now();
     reports
         .update(&key, |report| {
-            report.attempts.push(Attempt {
-                worker: deps.worker.clone(),
-                started_at: now,
-                end: None,
-            });
+            // It is there already where a write was done, its reply lost, and somebody else wrote since. Noted twice,
+            // one of the two would have no end, and count as a failure.
+            let is_noted =
+                |a: &Attempt| a.worker == deps.worker && a.started_at == now && a.end.is_none();
+            if !report.attempts.iter().any(is_noted) {
+                report.attempts.push(Attempt {
+                    worker: deps.worker.clone(),
+                    started_at: now,
+                    end: None,
+                });
+            }
             if report.state == RunState::Queued {
                 report.state = RunState::Running;
             }
@@ -302,7 +313,7 @@ async fn finish_dead(deps: &Deps, key: &RunKey, reason: Reason) -> Result<Outcom
 }
 
 fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, BeginError> {
-    let limit = deps.fleet.leases.max_receives + RECEIVE_SLACK;
+    let limit = deps.fleet.leases.max_receives.saturating_add(RECEIVE_SLACK);
     if message.receive_count <= limit {
         return Ok(None);
     }
@@ -313,11 +324,11 @@ fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, Begin
     Ok(Some(Outcome::Dead(Reason::new(ReasonClass::WorkerLost, text))))
 }
 
-fn end_image(deps: &Deps, message: &Received, outcome: Outcome) -> Outcome {
+/// `may_be_taken`: workers' machines come and go, and each interruption has cost the job a receive without a failure.
+fn end_image(max_receives: u32, may_be_taken: bool, receives: u32, outcome: Outcome) -> Outcome {
+    let slack = if may_be_taken { RECEIVE_SLACK } else { 0 };
     match outcome {
-        Outcome::RetryAfter(_, reason)
-            if message.receive_count >= deps.fleet.leases.max_receives =>
-        {
+        Outcome::RetryAfter(_, reason) if receives >= max_receives.saturating_add(slack) => {
             Outcome::Dead(reason)
         }
         outcome => outcome,
@@ -419,5 +430,22 @@ fn log(message: &Received, outcome: &Outcome) {
         Outcome::Dead(reason) => {
             tracing::error!(%group, receive, outcome = word, %reason, "job is dead");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_image_job_does_not_die_of_its_first_failure() {
+        let failed =
+            || Outcome::RetryAfter(Duration::ZERO, Reason::new(ReasonClass::Storage, "no answer"));
+        let dies = |may_be_taken, receives| {
+            matches!(end_image(5, may_be_taken, receives, failed()), Outcome::Dead(_))
+        };
+        assert!(!dies(false, 4) && dies(false, 5), "here every receive before was a failure");
+        assert!(!dies(true, 5) && !dies(true, 14) && dies(true, 15));
+        assert_eq!(end_image(5, true, 15, Outcome::Interrupted), Outcome::Interrupted);
     }
 }

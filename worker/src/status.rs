@@ -3,6 +3,7 @@
 
 use crate::deps::Deps;
 use chrono::{DateTime, Utc};
+use feedfleet_config::Place;
 use feedfleet_model::keys;
 use feedfleet_objects::reports::to_json;
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How often a worker tells that it is alive.
+/// How often a worker tells that it is alive, where that costs nothing.
 pub const BEACON: Duration = Duration::from_secs(5);
+/// How often it does where each word is paid for.
+pub const PAID_BEACON: Duration = Duration::from_secs(20);
+/// Changes within so much of each other are one word.
+const LINGER: Duration = Duration::from_millis(500);
+/// The same, where each word is paid for.
+const PAID_LINGER: Duration = Duration::from_secs(2);
+/// A worker that has missed so many words is taken for gone.
+const MISSED: u32 = 3;
 
 /// What a worker last told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +38,44 @@ pub struct WorkerStatus {
     pub busy: Vec<String>,
     /// Its resident memory in bytes, that of its children included.
     pub memory_bytes: u64,
+    /// It tells the next time after so many seconds at the latest.
+    #[serde(default = "beacon_secs")]
+    pub beacon_secs: u64,
+}
+
+/// What a status says that was written before it said so.
+fn beacon_secs() -> u64 {
+    BEACON.as_secs()
+}
+
+impl WorkerStatus {
+    /// Whether the worker may be taken to be alive: it has told of itself lately, for its own pace.
+    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        let limit = Duration::from_secs(self.beacon_secs).saturating_mul(MISSED);
+        // A clock behind the worker's is no sign of age.
+        self.at > now || (now - self.at).to_std().is_ok_and(|age| age <= limit)
+    }
+}
+
+/// When a worker tells of itself.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// So often at least.
+    beacon: Duration,
+    /// So long after a change, with what changes in between.
+    linger: Duration,
+    /// Of changes, only those from busy to idle and back. With many image jobs there are several others a second.
+    only_flips: bool,
+}
+
+impl Pace {
+    /// For statuses that are kept there.
+    fn at(place: &Place) -> Self {
+        match place {
+            Place::Folder(_) => Self { beacon: BEACON, linger: LINGER, only_flips: false },
+            Place::S3 { .. } => Self { beacon: PAID_BEACON, linger: PAID_LINGER, only_flips: true },
+        }
+    }
 }
 
 /// Where a worker writes down what it does.
@@ -92,6 +139,7 @@ impl StatusBoard {
     /// Publishes the board now and then until `shutdown`, then takes it away.
     pub async fn publish(self: Arc<Self>, deps: Deps, shutdown: CancellationToken) {
         let key = keys::worker_status(&self.worker);
+        let pace = Pace::at(&deps.fleet.objects.place);
         while !shutdown.is_cancelled() {
             let status = WorkerStatus {
                 worker: self.worker.clone(),
@@ -100,19 +148,32 @@ impl StatusBoard {
                 at: deps.clock.now(),
                 busy: self.lock().clone(),
                 memory_bytes: feedfleet_telemetry::memory::resident_bytes_with_children(),
+                beacon_secs: pace.beacon.as_secs(),
             };
+            let told_busy = !status.busy.is_empty();
             if let Err(e) = deps.objects.put(&key, to_json(&status)).await {
                 tracing::warn!(error = %e, "could not publish the worker's status");
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(BEACON) => {}
-                () = self.changed.notified() => tokio::time::sleep(Duration::from_millis(500)).await,
+                () = tokio::time::sleep(pace.beacon) => {}
+                () = self.news(pace, told_busy) => {}
             }
         }
         if let Err(e) = deps.objects.delete(&key).await {
             tracing::warn!(error = %e, "could not take the worker's status away");
         }
+    }
+
+    /// Waits for something to tell, and for what comes with it. `told_busy`: what was told last.
+    async fn news(&self, pace: Pace, told_busy: bool) {
+        if pace.only_flips {
+            // No error: the sender is here.
+            self.is_busy().wait_for(|is_busy| *is_busy != told_busy).await.ok();
+        } else {
+            self.changed.notified().await;
+        }
+        tokio::time::sleep(pace.linger).await;
     }
 }
 
@@ -123,5 +184,60 @@ impl Drop for Busy {
                 busy.swap_remove(at);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// What does not come within this time does not come.
+    const SHORT: Duration = Duration::from_millis(20);
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn pace(place: &Place) -> Pace {
+        Pace { linger: Duration::ZERO, ..Pace::at(place) }
+    }
+
+    #[tokio::test]
+    async fn where_words_are_paid_for_only_busy_and_idle_are_told_at_once() {
+        let board = Arc::new(StatusBoard::of("w".to_owned(), Utc::now()));
+        let paid = pace(&Place::S3 { bucket: "b".to_owned(), prefix: String::new() });
+        assert!(timeout(SHORT, board.news(paid, false)).await.is_err(), "nothing has changed");
+        let one = board.busy("a");
+        timeout(SOON, board.news(paid, false)).await.expect("it is busy now");
+        let other = board.busy("b");
+        drop(one);
+        assert!(timeout(SHORT, board.news(paid, true)).await.is_err(), "it is as busy as before");
+        drop(other);
+        timeout(SOON, board.news(paid, true)).await.expect("it is idle now");
+    }
+
+    #[tokio::test]
+    async fn where_words_are_free_each_change_is_told() {
+        let board = Arc::new(StatusBoard::of("w".to_owned(), Utc::now()));
+        let free = pace(&Place::Folder("var/objects".into()));
+        let _one = board.busy("a");
+        timeout(SOON, board.news(free, false)).await.expect("a job has begun");
+        assert!(timeout(SHORT, board.news(free, true)).await.is_err(), "that was all");
+        let _other = board.busy("b");
+        timeout(SOON, board.news(free, true)).await.expect("another one has");
+    }
+
+    #[test]
+    fn a_worker_is_taken_for_gone_by_its_own_pace() {
+        let at = Utc::now();
+        let after = |secs| at + chrono::Duration::seconds(secs);
+        // Of a release that told no pace.
+        let told = serde_json::json!({
+            "worker": "w", "pid": 7, "started_at": at, "at": at, "busy": [], "memory_bytes": 0
+        });
+        let status: WorkerStatus = serde_json::from_value(told).unwrap();
+        assert_eq!(status.beacon_secs, 5);
+        assert!(status.is_fresh(after(15)) && !status.is_fresh(after(16)));
+        assert!(status.is_fresh(after(-60)), "clocks differ");
+        let paid = WorkerStatus { beacon_secs: 20, ..status };
+        assert!(paid.is_fresh(after(60)) && !paid.is_fresh(after(61)));
     }
 }

@@ -97,7 +97,7 @@ pub async fn processes(
     for entry in objects.list(&format!("{}/", keys::WORKERS), None, 10_000).await? {
         if let Some(object) = objects.get(&entry.key).await?
             && let Ok(status) = from_json::<WorkerStatus>(&entry.key, &object.bytes)
-            && fresh(status.at, BEACON * 3)
+            && status.is_fresh(now)
         {
             workers.push(status);
         }

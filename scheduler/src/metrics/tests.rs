@@ -188,6 +188,37 @@ async fn held_and_late_runs_are_told_until_they_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_queue_does_not_tell_the_oldest_crawl_is_that_of_the_oldest_run() {
+    let (world, sink, meters) = metered();
+    let sent = |minutes| Some(world.now() - TimeDelta::minutes(minutes));
+    for (number, state, minutes) in
+        [(1, RunState::Done, 90), (2, RunState::Running, 30), (3, RunState::Queued, 10)]
+    {
+        let mut report = report(&world, number, state);
+        report.sent_at = sent(minutes);
+        meters.note_run(&report);
+    }
+    meters.note_run(&report(&world, 4, RunState::Queued));
+    publish(&world.deps).await;
+    let told = sink.last();
+    assert_eq!(told["OldestAge/crawl"], 1800.0);
+    assert!(!told.contains_key("OldestAge/image"), "no report tells of it");
+
+    // One that does tell is taken at its word.
+    let crawl = Counts { oldest_age: Some(Duration::from_secs(7)), ..Counts::default() };
+    meters.note_tick(world.now(), Some(Look { crawl, ..Look::default() }));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()["OldestAge/crawl"], 7.0);
+
+    for number in [2, 3, 4] {
+        meters.note_run(&report(&world, number, RunState::Done));
+    }
+    meters.note_tick(world.now(), Some(Look::default()));
+    publish(&world.deps).await;
+    assert!(!sink.last().contains_key("OldestAge/crawl"), "nothing is under way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_late_when_the_next_is_due() {
     let (world, sink, meters) = metered();
     let pipe = "schedule = \"0 * * * *\"\n\

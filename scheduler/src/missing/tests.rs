@@ -7,11 +7,36 @@ use chrono::TimeDelta;
 use feedfleet_model::image::ImageStatus;
 use feedfleet_model::report::RunState;
 use feedfleet_model::{ImageItem, Reason, ReasonClass};
-use feedfleet_objects::DeadLetter;
+use feedfleet_objects::DeadLetters;
 
+/// Looks of one scheduler, which remembers.
+struct Looks {
+    tables: Tables,
+    memory: Memory,
+}
+
+impl Looks {
+    fn new(world: &World) -> Self {
+        Self { tables: Tables::new(&world.deps), memory: Memory::default() }
+    }
+
+    /// Looks; how many pipes were read.
+    async fn look(&mut self, world: &World) -> usize {
+        let config = load_config(&world.deps).unwrap();
+        let (tables, memory) = (&self.tables, &mut self.memory);
+        try_request(&world.deps, &config, tables, memory, world.now()).await.unwrap()
+    }
+
+    /// Looks ten minutes later.
+    async fn look_later(&mut self, world: &World) -> usize {
+        world.pass(TimeDelta::minutes(10));
+        self.look(world).await
+    }
+}
+
+/// A look of a scheduler that has just begun.
 async fn look(world: &World) {
-    let config = load_config(&world.deps).unwrap();
-    request_missing(&world.deps, &config, world.now()).await;
+    Looks::new(world).look(world).await;
 }
 
 /// What is asked for, by the jobs that are on the queue; they are taken from it.
@@ -77,7 +102,75 @@ async fn pictures_of_a_run_under_way_are_left_to_it() {
     let (world, run) = world().await;
     world.add_rows(run + 60, &["c"]);
     world.report(run + 60, RunState::Committed, |_| ()).await;
-    look(&world).await;
+    let mut looks = Looks::new(&world);
+    assert_eq!(looks.look(&world).await, 1);
+    assert_eq!(asked(&world).await, [link("a"), link("b")]);
+
+    let stored = |name| entry(name, run, ImageStatus::Stored, world.now());
+    world.fold(&[stored("a"), stored("b")]);
+    assert_eq!(looks.look_later(&world).await, 1);
+    assert!(asked(&world).await.is_empty());
+    // That no more was missing then says nothing of when the run has ended.
+    let ended = |report: &mut feedfleet_model::RunReport| report.state = RunState::Done;
+    world.deps.reports().update(&crate::testing::run(run + 60), ended).await.unwrap();
+    assert_eq!(looks.look_later(&world).await, 1);
+    assert_eq!(asked(&world).await, [link("c")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_is_read_again_when_something_of_it_has_changed() {
+    let (world, run) = world().await;
+    let stored = |name| entry(name, run, ImageStatus::Stored, world.now());
+    world.fold(&[stored("a"), stored("b")]);
+    let mut looks = Looks::new(&world);
+    assert_eq!(looks.look(&world).await, 1);
+    assert_eq!(looks.look_later(&world).await, 0);
+
+    world.add_rows(run + 60, &["c"]);
+    world.report(run + 60, RunState::Done, |_| ()).await;
+    for time in ["first", "second"] {
+        assert_eq!(looks.look_later(&world).await, 1);
+        assert_eq!(asked(&world).await, [link("c")], "the {time} job may have been lost too");
+    }
+    world.fold(&[stored("c")]);
+    assert_eq!((looks.look_later(&world).await, looks.look_later(&world).await), (1, 0));
+
+    let pass = |minutes| world.pass(TimeDelta::minutes(minutes));
+    world.fold(&[entry("c", run, ImageStatus::Failed, world.now())]);
+    assert_eq!((looks.look(&world).await, looks.look(&world).await), (1, 0));
+    pass(59);
+    assert_eq!(looks.look(&world).await, 0, "it is not due yet");
+    pass(60);
+    assert_eq!(looks.look(&world).await, 1);
+    assert_eq!(asked(&world).await, [link("c")]);
+}
+
+/// SQS tells late what is on a queue: that it is empty counts when it said so a minute after the runs were final.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_whose_numbers_lag_is_asked_again_after_a_minute() {
+    let (mut world, _) = world().await;
+    let url = String::new;
+    let (crawl_dead_url, image_dead_url) = (url(), url());
+    Arc::make_mut(&mut world.deps.fleet).queue.backend =
+        QueueBackend::Sqs { crawl_url: url(), image_url: url(), crawl_dead_url, image_dead_url };
+    let mut looks = Looks::new(&world);
+    let pass = |seconds| world.pass(TimeDelta::seconds(seconds));
+    assert_eq!(looks.look(&world).await, 0);
+    assert!(looks.memory.is_waiting());
+    pass(59);
+    assert_eq!(looks.look(&world).await, 0);
+    assert!(looks.memory.is_waiting());
+
+    let receipt = keys::receipt("late");
+    world.put(std::slice::from_ref(&receipt)).await;
+    pass(1);
+    assert_eq!(looks.look(&world).await, 0);
+    assert!(!looks.memory.is_waiting(), "there was work after all");
+
+    world.deps.objects.delete(&receipt).await.unwrap();
+    looks.look(&world).await;
+    pass(60);
+    assert_eq!(looks.look(&world).await, 1);
     assert_eq!(asked(&world).await, [link("a"), link("b")]);
 }
 
@@ -121,6 +214,14 @@ async fn pictures_in_a_dead_letter_wait_for_the_operator() {
         history: Vec::new(),
     };
     DeadLetters::new(world.deps.objects.clone()).keep(&letter).await.unwrap();
-    look(&world).await;
+    let mut looks = Looks::new(&world);
+    assert_eq!(looks.look(&world).await, 1);
     assert_eq!(asked(&world).await, [link("a")]);
+    world.fold(&[entry("a", run, ImageStatus::Stored, world.now())]);
+    assert_eq!((looks.look_later(&world).await, looks.look_later(&world).await), (1, 0));
+    assert!(asked(&world).await.is_empty());
+
+    world.deps.objects.delete(&keys::dead_letter(&letter.id)).await.unwrap();
+    assert_eq!(looks.look_later(&world).await, 1);
+    assert_eq!(asked(&world).await, [link("b")], "nobody will decide on it any more");
 }

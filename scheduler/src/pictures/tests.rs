@@ -1,13 +1,13 @@
 //! Pictures expire with the last row that showed them, and not a moment earlier.
 
 use super::*;
-use crate::owner::Owner;
 use crate::testing::{World, acme, entry, link};
-use crate::upkeep::turn;
+use crate::upkeep::Upkeep;
 use chrono::TimeDelta;
 use feedfleet_model::image::ImageStatus;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::report::RunState;
+use std::collections::BTreeSet;
 
 /// The objects of a picture: original, rendition, facts.
 fn objects(name: &str) -> [ObjectKey; 3] {
@@ -51,17 +51,17 @@ async fn a_picture_goes_when_the_window_has_passed() {
     let (world, shows_b) = world().await;
     world.drop_rows(3, &shows_b);
     world.report(3, RunState::Done, |_| ()).await;
-    let owner = Owner::new(world.deps.objects.clone(), world.now());
-    turn(&world.deps, &owner).await;
+    let mut upkeep = Upkeep::new(&world.deps);
+    upkeep.turn().await;
     assert_eq!(present(&world).await, "abc", "all are young");
 
     world.pass(TimeDelta::days(13));
-    turn(&world.deps, &owner).await;
+    upkeep.turn().await;
     assert_eq!(present(&world).await, "abc", "within the window");
     assert!(world.table_path(&shows_b).is_file());
 
     world.pass(TimeDelta::days(2));
-    turn(&world.deps, &owner).await;
+    upkeep.turn().await;
     assert!(!world.table_path(&shows_b).is_file(), "vacuum went first");
     assert_eq!(present(&world).await, "a");
     let kept = keys::image_key(&acme(), &link("a")).to_string();
@@ -87,13 +87,13 @@ async fn while_a_run_is_under_way_nothing_goes_and_soon_after_it_does() {
     let (world, _) = world().await;
     world.report(3, RunState::Running, |_| ()).await;
     world.pass(TimeDelta::days(100));
-    let owner = Owner::new(world.deps.objects.clone(), world.now());
-    turn(&world.deps, &owner).await;
+    let mut upkeep = Upkeep::new(&world.deps);
+    upkeep.turn().await;
     assert_eq!(present(&world).await, "abc");
     let ended = |report: &mut feedfleet_model::RunReport| report.state = RunState::Done;
     world.deps.reports().update(&crate::testing::run(3), ended).await.unwrap();
     world.pass(TimeDelta::minutes(1));
-    turn(&world.deps, &owner).await;
+    upkeep.turn().await;
     assert_eq!(present(&world).await, "ab", "the next turn, not the next day");
 }
 

@@ -7,6 +7,7 @@ use super::prices::{Item, Prices, total};
 use super::requests::Requests;
 use super::settings::Settings;
 use serde::Serialize;
+use std::time::Duration;
 
 /// An instance is paid for by the second, and for a minute at least.
 const LEAST_BILLED_MS: u64 = 60_000;
@@ -55,7 +56,8 @@ impl Bill {
         let quiet_days = (MONTH_DAYS - night.nights_a_month).max(0.0);
         let fewest = idle_day_usd(course, settings, prices);
         month.push(Item::new("days without a night", fewest * quiet_days));
-        let asked = Requests::of_scheduler_a_day(settings);
+        let crawling = Duration::from_millis(course.crawling_ms);
+        let asked = Requests::of_scheduler_a_day(settings, course.pipes, crawling);
         let asked_usd = sqs_usd(&asked, prices) + s3_usd(&asked, prices);
         month.push(Item::new("the scheduler's requests", asked_usd * MONTH_DAYS));
         month.extend(prices.month.iter().chain(&night.month).cloned());

@@ -1,7 +1,7 @@
 //! What became of a night, as the engine leaves it.
 
 use super::instances::Instance;
-use super::requests::Requests;
+use super::requests::{Pipes, Requests};
 
 /// What became of the night. Times are in milliseconds after the day's beginning.
 pub(super) struct Course {
@@ -13,6 +13,12 @@ pub(super) struct Course {
     pub runs_done: Vec<Option<u64>>,
     /// When the last picture was done.
     pub images_done: Option<u64>,
+    /// When the table knew of the last picture.
+    pub images_folded: Option<u64>,
+    /// Pipes of the night.
+    pub pipes: Pipes,
+    /// How long runs were under way.
+    pub crawling_ms: u64,
     /// Every instance there was.
     pub instances: Vec<Instance>,
     /// Most instances at once that were there to stay.

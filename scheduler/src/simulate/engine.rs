@@ -3,16 +3,17 @@
 
 use super::course::{Course, Moment, Tally};
 use super::crawl::{Attempt, Kept};
+use super::folding::Folding;
 use super::image_job::ImageJob;
 use super::instances::{Instances, Line};
 use super::night::{DAY, PipeLoad};
 use super::prices::Prices;
 use super::queues::{CrawlQueue, ImageQueue, Pictures};
 use super::random::{Draw, Random};
-use super::requests::Requests;
+use super::requests::{Pipes, Requests};
 use super::settings::Settings;
 use crate::fleet::paces;
-use crate::scaling::{Bounds, desired_workers};
+use crate::scaling::{Bounds, QueueLoad, desired_workers};
 use feedfleet_fleet::Pacing;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -100,6 +101,10 @@ struct Engine<'a> {
     runs_done: Vec<Option<u64>>,
     runs_open: usize,
     images_done: Option<u64>,
+    folding: Folding,
+    /// How long there were crawls, and how long there was anything to do.
+    crawling_ms: u64,
+    working_ms: u64,
     peak: usize,
     tally: Tally,
     requests: Requests,
@@ -133,6 +138,9 @@ impl<'a> Engine<'a> {
             runs_done: vec![None; pipes.len()],
             runs_open: pipes.len(),
             images_done: None,
+            folding: Folding::default(),
+            crawling_ms: 0,
+            working_ms: 0,
             peak: 0,
             tally: Tally::default(),
             requests: Requests::default(),
@@ -225,11 +233,15 @@ impl<'a> Engine<'a> {
                 self.runs_open -= 1;
                 let messages = self.images.send(pipe, load.image_host, load.images);
                 self.requests.images_sent(messages);
+                if load.images > 0 {
+                    self.requests.looked_for_missing();
+                }
             }
             Task::Image(pictures) => {
                 self.images.delete(&pictures);
                 self.tally.images += pictures.count;
                 self.images_done = Some(self.now);
+                self.folding.receipt(pictures.pipe);
                 let renditions = self.settings.speed.renditions;
                 self.requests.images_stored(pictures.count - pictures.known, renditions);
             }
@@ -302,6 +314,10 @@ impl<'a> Engine<'a> {
             return true;
         }
         let tick_ms = u64::try_from(self.settings.scheduler.tick.as_millis()).unwrap_or(u64::MAX);
+        let [is_crawling, has_images] = queues.map(|(load, _)| load != QueueLoad::default());
+        self.crawling_ms += if is_crawling { tick_ms } else { 0 };
+        self.working_ms += if is_crawling || has_images { tick_ms } else { 0 };
+        self.folding.tick(self.now, &mut self.requests);
         self.schedule(self.now.saturating_add(tick_ms.max(1)), Event::Tick);
         self.hand_out();
         false
@@ -358,12 +374,20 @@ impl<'a> Engine<'a> {
         let instances = self.instances.into_all();
         let polling_ms = instances.iter().map(|instance| instance.polling_ms).sum();
         let present_ms = instances.iter().map(|instance| instance.present_ms(end)).sum();
-        self.requests.workers(polling_ms, present_ms);
+        let flips = instances.iter().map(|instance| instance.flips).sum();
+        self.requests.workers(polling_ms, present_ms, flips);
+        self.requests.kept_up(self.working_ms);
+        let with_images = self.pipes.iter().filter(|pipe| pipe.images > 0).count() as u64;
+        let pipes = Pipes { all: self.pipes.len() as u64, with_images };
+        let images_folded = self.folding.close(self.now, &mut self.requests);
         Course {
             finished,
             ended: self.now,
             runs_done: self.runs_done,
             images_done: self.images_done,
+            images_folded,
+            pipes,
+            crawling_ms: self.crawling_ms,
             instances,
             peak: self.peak,
             tally: self.tally,

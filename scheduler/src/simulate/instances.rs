@@ -46,6 +46,8 @@ pub(super) struct Instance {
     pub jobs: Vec<usize>,
     /// How long its lines have asked for messages without finding one.
     pub polling_ms: u64,
+    /// How often it got busy or idle.
+    pub flips: u64,
     in_hand: [usize; 2],
     /// Its places among those with a free slot, and since when it is there.
     free: [Option<(usize, u64)>; 2],
@@ -116,6 +118,7 @@ impl Instances {
             phase: Phase::Starting,
             jobs: Vec::new(),
             polling_ms: 0,
+            flips: 0,
             in_hand: [0; 2],
             free: [None; 2],
             idle_since: None,
@@ -199,6 +202,7 @@ impl Instances {
     pub(super) fn begin(&mut self, number: usize, line: Line, job: usize, now: u64) {
         let slots = self.slots[line as usize];
         let instance = &mut self.all[number];
+        instance.flips += u64::from(instance.jobs.is_empty());
         instance.jobs.push(job);
         instance.idle_since = None;
         instance.in_hand[line as usize] += 1;
@@ -214,6 +218,7 @@ impl Instances {
         instance.in_hand[line as usize] -= 1;
         if instance.jobs.is_empty() {
             instance.idle_since = Some(now);
+            instance.flips += 1;
         }
         self.offer(number, line, now);
     }
@@ -293,6 +298,8 @@ mod tests {
         assert_eq!(instances.present(), 2);
         assert_eq!(instances.leave(0, 33_000), Some(vec![0]));
         assert_eq!(instances.leave(0, 33_000), None, "it is leaving already");
+        let flips: Vec<u64> = instances.all.iter().map(|instance| instance.flips).collect();
+        assert_eq!(flips, [1, 2, 0]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod crawl;
 mod engine;
 #[cfg(test)]
 mod fixture;
+mod folding;
 mod image_job;
 mod instances;
 mod night;

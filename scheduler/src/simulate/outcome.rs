@@ -53,6 +53,8 @@ pub struct Outcome {
     pub runs_done_secs: u64,
     /// When the last picture was done.
     pub images_done_secs: u64,
+    /// When the table `images` knew of the last picture.
+    pub images_folded_secs: u64,
     /// When the fleet was as small as it may be again.
     pub fleet_down_secs: u64,
     /// Seconds from a pipe's being due to its run's being done, half of the pipes.
@@ -136,6 +138,7 @@ impl Outcome {
             finished: course.finished,
             runs_done_secs: secs(runs_done),
             images_done_secs: secs(course.images_done.unwrap_or(runs_done)),
+            images_folded_secs: secs(course.images_folded.unwrap_or(runs_done)),
             fleet_down_secs: secs(course.ended),
             pipe_p50_secs: secs(percentile(&taken, 0.5)),
             pipe_p95_secs: secs(percentile(&taken, 0.95)),

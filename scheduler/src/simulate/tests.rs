@@ -3,6 +3,7 @@
 use super::course::Course;
 use super::engine;
 use super::night::PipeLoad;
+use super::requests::POLL_WAIT_MS;
 use super::settings::Settings;
 use super::{Night, Outcome, Work, fixture, simulate};
 use feedfleet_model::image_jobs::BATCH;
@@ -134,10 +135,23 @@ fn a_night_costs_what_can_be_worked_out_by_hand() {
     assert!((item("nights") - outcome.bill.night_usd * 30.0).abs() < 1e-9);
     let last = outcome.timeline.last().unwrap();
     assert!((last.usd - hours * 0.11).abs() < 1e-9);
-    // SQS: sent, received, deleted; and every two seconds each line asked that had a free slot: that of crawls 62 of
+    // SQS: sent, received, deleted; and with each wait each line asked that had a free slot: that of crawls 62 of
     // the 75 seconds until it was told to go, that of pictures all of them.
-    let asked = (135_000 - 60_000 - 13_000 + 135_000 - 60_000) / 2_000;
+    let asked = (135_000 - 60_000 - 13_000 + 135_000 - 60_000) / POLL_WAIT_MS;
     assert_eq!(outcome.requests.sqs, 3 + asked);
+}
+
+#[test]
+fn the_table_knows_of_the_last_picture_soon_after_it_is_done() {
+    let pipes = pipes(20, |n, pipe| {
+        pipe.due_ms = n as u64 * 10_000;
+        pipe.images = 2_000;
+    });
+    let course = course(&pipes, &fixture::settings());
+    let (done, folded) = (course.images_done.unwrap(), course.images_folded.unwrap());
+    // Before it the wait for the next folding, or the last one; then a second for each pipe.
+    assert!((done..done + 80_000).contains(&folded), "{folded} after {done}");
+    assert!(course.crawling_ms >= 200_000, "{}", course.crawling_ms);
 }
 
 #[test]

@@ -8,32 +8,48 @@ use thiserror::Error as ThisError;
 
 /// Codes by which services ask for patience, say that the fault is theirs, or that what came is not what was
 /// sent; or that the credentials have just run out, since the next request is signed with others. A code may
-/// come with the prefix of a service's older protocol, so the end of it is compared.
-const PASSING_CODES: [&str; 23] = [
+/// come with the prefix of a service's older protocol, so the end of it is compared. A request that is refused for the
+/// clock's sake passes because the SDK has learnt from the refusal how far the clock is off, and signs the next one
+/// by that.
+const PASSING_CODES: [&str; 33] = [
     "BadDigest",
     "BandwidthLimitExceeded",
     "ConditionalRequestConflict",
+    "EC2ThrottledException",
     "ExpiredToken",
+    "ExpiredTokenException",
     "IncompleteBody",
     "InternalError",
     "InternalFailure",
     "InternalServerError",
     "KmsThrottled",
+    "KmsThrottledException",
+    "LimitExceededException",
     "OperationAborted",
     "OverLimit",
     "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
+    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "RequestTimeTooSkewed",
     "RequestTimeout",
     "RequestTimeoutException",
+    "ResourceContention",
+    "ScalingActivityInProgress",
     "ServiceUnavailable",
     "SlowDown",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
+    "TooManyRequestsException",
     "XAmzContentChecksumMismatch",
 ];
+
+/// Codes of a signature that does not fit. It is the clock, where the service's words say so too, and else the keys.
+const SIGNATURE_CODES: [&str; 3] =
+    ["AuthFailure", "InvalidSignatureException", "SignatureDoesNotMatch"];
 
 /// A call to an AWS service that failed.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -65,7 +81,10 @@ impl AwsError {
             SdkError::TimeoutError(_)
             | SdkError::DispatchFailure(_)
             | SdkError::ResponseError(_) => (true, true),
-            _ => (server_fault || code.is_some_and(is_passing_code), server_fault),
+            _ => (
+                server_fault || code.is_some_and(|code| is_passing_code(code, message)),
+                server_fault,
+            ),
         };
         let what = match error {
             SdkError::ServiceError(_) => {
@@ -97,7 +116,7 @@ impl AwsError {
             status: None,
             code: Some(code.to_owned()),
             message: message.map(str::to_owned),
-            passing: !sender_fault || is_passing_code(code),
+            passing: !sender_fault || is_passing_code(code, message),
             may_have_happened: false,
         }
     }
@@ -156,8 +175,15 @@ impl AwsError {
     }
 }
 
-fn is_passing_code(code: &str) -> bool {
-    PASSING_CODES.iter().any(|passing| is_code(code, passing))
+fn is_passing_code(code: &str, message: Option<&str>) -> bool {
+    let is_one_of = |codes: &[&str]| codes.iter().any(|one| is_code(code, one));
+    is_one_of(&PASSING_CODES) || (is_one_of(&SIGNATURE_CODES) && is_of_another_time(message))
+}
+
+/// "Signature expired: 20260101T000000Z is now earlier than ...", or "Signature not yet current: ...".
+fn is_of_another_time(message: Option<&str>) -> bool {
+    let message = message.unwrap_or_default().to_lowercase();
+    message.contains("signature expired") || message.contains("signature not yet current")
 }
 
 fn is_code(own: &str, code: &str) -> bool {
@@ -227,6 +253,25 @@ mod tests {
         assert!(of("Anything", 503).is_passing());
         assert!(of("Anything", 500).may_have_happened());
         assert!(!of("NotThrottling", 400).is_passing(), "only behind a dot");
+        // The token of SQS, whose codes are the names of exceptions, and that of S3.
+        for code in ["com.amazonaws.sqs#ExpiredTokenException", "ExpiredToken"] {
+            assert!(of(code, 400).is_passing(), "{code}");
+        }
+        for code in ["ResourceContention", "TooManyRequestsException", "RequestTimeTooSkewed"] {
+            assert!(of(code, 400).is_passing(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_signature_of_another_time_passes_and_one_by_other_keys_does_not() {
+        let of = |code, message| AwsError::of_entry("Call", code, Some(message), true);
+        let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T005500Z";
+        let early = "Signature not yet current: 20260101T010000Z is still later than";
+        let wrong = "The request signature we calculated does not match the signature you provided";
+        assert!(of("InvalidSignatureException", late).is_passing());
+        assert!(of("SignatureDoesNotMatch", early).is_passing());
+        assert!(!of("SignatureDoesNotMatch", wrong).is_passing());
+        assert!(!of("AccessDenied", late).is_passing(), "the code is another");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::Draft;
+use crate::pause::random_pause;
 use crate::rollback_app_id;
 use crate::schema::PARTITION;
 use crate::snapshot::{DataFile, FileIdentity, Snapshot};
@@ -23,7 +24,7 @@ use delta_kernel_default_engine::parquet::DataFileMetadata;
 use feedfleet_model::PipeName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, BufWriter};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What one commit does to one pipe's part of a table.
 #[derive(Debug)]
@@ -77,8 +78,16 @@ pub enum CommitOutcome {
     Moved,
 }
 
-/// Conflicts with other pipes' commits are settled in milliseconds; this many in a row are a fault.
+/// On this machine conflicts with other pipes' commits are settled in milliseconds; this many in a row are a fault.
 const MAX_CONFLICTS: u32 = 200;
+/// In a store an attempt takes a good part of a second, and of those that meet one gets in: a hundred runs that end
+/// together need minutes, however they are spread.
+const STORE_PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// The longest pause after the first conflict in a store, and after any.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long what one attempt prepared serves the next; far shorter than vacuum's grace.
+const PREPARED_LASTS: Duration = Duration::from_secs(60 * 60);
 
 impl Table {
     /// Commits a change, or says why it must not be. On any error the caller reads the fence again before
@@ -107,7 +116,10 @@ impl Table {
         change: &Change,
         holds: impl Fn(&Snapshot) -> Result<bool, CatalogError>,
     ) -> Result<CommitOutcome, CatalogError> {
-        for round in 0..MAX_CONFLICTS {
+        let begun = Instant::now();
+        let mut prepared = None;
+        let mut conflicts = 0;
+        loop {
             let snapshot = self.ensure()?;
             match snapshot.fence(&change.fence.app_id)? {
                 Some(run) if run == change.fence.run => return Ok(CommitOutcome::AlreadyIn),
@@ -121,18 +133,22 @@ impl Table {
             {
                 return Ok(CommitOutcome::Moved);
             }
-            if let Some(outcome) = self.try_commit(&snapshot, change)? {
+            if let Some(outcome) = self.try_commit(&snapshot, change, &mut prepared)? {
                 return Ok(outcome);
             }
-            std::thread::sleep(conflict_pause(round));
+            conflicts += 1;
+            let is_local = self.folder().is_some();
+            let Some(pause) = pause_after(conflicts, begun.elapsed(), is_local) else {
+                return Err(CatalogError {
+                    action: "commit to table",
+                    subject: self.url().to_string(),
+                    source: Cause::Contended(format!(
+                        "{conflicts} other commits came first, one after another"
+                    )),
+                });
+            };
+            std::thread::sleep(pause);
         }
-        Err(CatalogError {
-            action: "commit to table",
-            subject: self.url().to_string(),
-            source: Cause::Contended(format!(
-                "{MAX_CONFLICTS} other commits came first, one after another"
-            )),
-        })
     }
 
     /// None when another commit took the version.
@@ -140,6 +156,7 @@ impl Table {
         &self,
         snapshot: &Snapshot,
         change: &Change,
+        kept: &mut Option<Prepared>,
     ) -> Result<Option<CommitOutcome>, CatalogError> {
         let subject = self.url().as_str();
         let operation = if change.data_change {
@@ -159,21 +176,35 @@ impl Table {
         let context = write_context(&transaction, &change.pipe)
             .context("begin a commit to table", subject)?;
 
+        let prepared = match kept.take().filter(Prepared::is_fresh) {
+            Some(prepared) => prepared,
+            None => self.prepare(snapshot, change, &context)?,
+        };
+        let prepared = kept.insert(prepared);
         for file in &change.adds {
-            self.find(file)?;
             transaction.add_files(add_metadata(self, file, &context)?);
         }
-        let vector_bytes = self.mark_dead(snapshot, change, &context, &mut transaction)?;
-        for batch in select(snapshot.scan_files(None)?, &change.drops)
-            .context("list the files of table", subject)?
-        {
-            transaction.remove_files(batch);
+        // Each listing of all files is a reading of the log. One with a predicate has columns that the transaction
+        // does not expect.
+        if !prepared.vectors.is_empty() {
+            let files = snapshot.scan_files(None)?.into_iter().map(Ok);
+            transaction
+                .update_deletion_vectors(prepared.vectors.clone(), files)
+                .context("mark rows dead in table", subject)?;
+        }
+        if !change.drops.is_empty() {
+            for batch in select(snapshot.scan_files(None)?, &change.drops)
+                .context("list the files of table", subject)?
+            {
+                transaction.remove_files(batch);
+            }
         }
 
         match transaction.commit(self.engine()).context("commit to table", subject)? {
             CommitResult::Committed(done) => {
                 let version = done.commit_version();
                 self.sync_commit(version)?;
+                let vector_bytes = prepared.vector_bytes;
                 Ok(Some(CommitOutcome::Committed { version, vector_bytes }))
             }
             CommitResult::Conflicted(_) => Ok(None),
@@ -194,42 +225,68 @@ impl Table {
         Err(io::Error::new(io::ErrorKind::NotFound, said)).with("find the new file", &place)
     }
 
-    /// Writes one file with all deletion vectors of the change; its size in bytes.
-    fn mark_dead(
+    /// Looks for the change's files, and writes one file with all its deletion vectors.
+    fn prepare(
         &self,
         snapshot: &Snapshot,
         change: &Change,
         context: &BoundWriteContext,
-        transaction: &mut Transaction,
-    ) -> Result<u64, CatalogError> {
-        if change.dead.is_empty() {
-            return Ok(0);
+    ) -> Result<Prepared, CatalogError> {
+        let at = SystemTime::now();
+        for file in &change.adds {
+            self.find(file)?;
         }
+        let mut vectors = HashMap::new();
+        let mut vector_bytes = 0;
+        if !change.dead.is_empty() {
+            vector_bytes = self.write_vectors(snapshot, change, context, &mut vectors)?;
+        }
+        Ok(Prepared { at, vectors, vector_bytes })
+    }
+
+    /// The size of the file in bytes.
+    fn write_vectors(
+        &self,
+        snapshot: &Snapshot,
+        change: &Change,
+        context: &BoundWriteContext,
+        vectors: &mut HashMap<String, DeletionVectorDescriptor>,
+    ) -> Result<u64, CatalogError> {
         let subject = self.url().as_str();
         let place = context.new_deletion_vector_path(String::new());
         let url = place.absolute_path().context("name a deletion vector of", subject)?;
         let target = self.place_of(Some(&url), url.as_str())?;
         let mut file = BufWriter::new(self.files().create(&target, Draft::Unlisted)?);
         let mut writer = StreamingDeletionVectorWriter::new(&mut file);
-        let mut descriptors: HashMap<String, DeletionVectorDescriptor> = HashMap::new();
         for old in &change.base {
             let Some(rows) = change.dead.get(&old.path) else { continue };
             let mut vector = KernelDeletionVector::new();
             vector.add_deleted_row_indexes(snapshot.dead_rows(old)?);
             vector.add_deleted_row_indexes(rows);
             let written = writer.write_deletion_vector(vector).with("write", &target)?;
-            descriptors.insert(old.path.clone(), written.to_descriptor(&place));
+            vectors.insert(old.path.clone(), written.to_descriptor(&place));
         }
         writer.finalize().with("write", &target)?;
         let file =
             file.into_inner().map_err(io::IntoInnerError::into_error).with("write", &target)?;
-        let bytes = file.finish()?;
-        // A listing with a predicate has columns that the transaction does not expect.
-        let files = snapshot.scan_files(None)?.into_iter().map(Ok);
-        transaction
-            .update_deletion_vectors(descriptors, files)
-            .context("mark rows dead in table", subject)?;
-        Ok(bytes)
+        file.finish()
+    }
+}
+
+/// What one attempt at a commit leaves to the next. It serves as long as the pipe is as the change found it, and each
+/// attempt begins with a look at that.
+struct Prepared {
+    /// When the change's files were seen in their places.
+    at: SystemTime,
+    /// The new deletion vectors, which are written, by the paths of their files.
+    vectors: HashMap<String, DeletionVectorDescriptor>,
+    /// Bytes that were written.
+    vector_bytes: u64,
+}
+
+impl Prepared {
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed().is_ok_and(|age| age < PREPARED_LASTS)
     }
 }
 
@@ -237,10 +294,18 @@ fn identities(files: &[DataFile]) -> BTreeSet<FileIdentity> {
     files.iter().map(DataFile::identity).collect()
 }
 
+/// The pause after so many conflicts in so long a time; none when it is enough.
+fn pause_after(conflicts: u32, so_long: Duration, is_local: bool) -> Option<Duration> {
+    if is_local {
+        return (conflicts < MAX_CONFLICTS).then(|| local_pause(conflicts));
+    }
+    (so_long < STORE_PATIENCE).then(|| random_pause(conflicts, FIRST_PAUSE, LONGEST_PAUSE))
+}
+
 /// Grows to about 50 ms, and differs between processes.
-fn conflict_pause(round: u32) -> Duration {
+fn local_pause(conflicts: u32) -> Duration {
     let jitter = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_nanos() % 8);
-    Duration::from_millis(u64::from((round * 2).min(40) + jitter))
+    Duration::from_millis(u64::from((conflicts * 2).min(40) + jitter))
 }
 
 fn write_context(
@@ -291,4 +356,18 @@ fn select(
         }
     }
     Ok(selected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_counted_on_this_machine_and_timed_in_a_store() {
+        let (soon, late) = (Duration::from_secs(60), Duration::from_secs(600));
+        assert!(pause_after(MAX_CONFLICTS - 1, late, true).is_some());
+        assert_eq!(pause_after(MAX_CONFLICTS, soon, true), None);
+        assert!(pause_after(10 * MAX_CONFLICTS, soon, false).is_some());
+        assert_eq!(pause_after(1, late, false), None);
+    }
 }

@@ -2,6 +2,7 @@
 //! is none, and what was written is not doubted because its answer was lost.
 
 use crate::files::Store;
+use crate::pause::random_pause;
 use bytes::Bytes;
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
 use delta_kernel::engine::to_json_bytes;
@@ -59,8 +60,10 @@ enum Placed {
 
 /// Rounds of writing and, if that was not confirmed, looking. In each the store itself repeats what fails in
 /// passing.
-const ROUNDS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const ROUNDS: u32 = 6;
+/// Between rounds: the longest pause after the first, and after any.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes the entry if there is none of this name.
 ///
@@ -78,7 +81,6 @@ async fn place(
     path: ObjectPath,
     entry: Bytes,
 ) -> Result<Placed, Error> {
-    let mut pause = FIRST_PAUSE;
     let mut round = 1;
     loop {
         let written = objects.put_opts(&path, entry.clone().into(), PutMode::Create.into()).await;
@@ -92,8 +94,7 @@ async fn place(
             _ if round >= ROUNDS || !may_pass(&failure) => return Err(failure),
             _ => {}
         }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
+        tokio::time::sleep(random_pause(round, FIRST_PAUSE, LONGEST_PAUSE)).await;
         round += 1;
     }
 }

@@ -1,6 +1,8 @@
 //! Why the catalog failed.
 
 use crate::files::FilePlace;
+use delta_kernel::KernelError;
+use parquet::errors::ParquetError;
 use std::path::Path;
 
 /// A failure of the catalog: what was tried, on what, and what the library or system said.
@@ -45,6 +47,21 @@ impl CatalogError {
     /// Whether the same work may succeed later.
     pub fn is_retryable(&self) -> bool {
         !matches!(self.source, Cause::Unusable(_))
+    }
+
+    /// Whether an object store refused or failed, as opposed to a log in which something is not, or not yet, as it
+    /// should be.
+    pub(crate) fn is_failure_of_store(&self) -> bool {
+        let is_failure =
+            |e: &object_store::Error| !matches!(e, object_store::Error::NotFound { .. });
+        let Cause::Delta(e) = &self.source else { return false };
+        match e.without_backtrace() {
+            KernelError::ObjectStore(e) => is_failure(e),
+            KernelError::Parquet(ParquetError::External(e)) => {
+                e.downcast_ref::<object_store::Error>().is_some_and(is_failure)
+            }
+            _ => false,
+        }
     }
 }
 

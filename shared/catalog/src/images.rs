@@ -97,11 +97,20 @@ pub struct Known<'a> {
 pub fn for_each_entry(
     snapshot: &Snapshot,
     pipe: &PipeName,
+    visit: impl FnMut(Known<'_>),
+) -> Result<(), CatalogError> {
+    for_each_entry_in(snapshot, &snapshot.files(Some(pipe))?, visit)
+}
+
+/// As [`for_each_entry`], of those in these files of the snapshot.
+pub fn for_each_entry_in(
+    snapshot: &Snapshot,
+    files: &[DataFile],
     mut visit: impl FnMut(Known<'_>),
 ) -> Result<(), CatalogError> {
     const COLUMNS: [&str; 5] = ["key", "run", "status", "retry", "checked_at"];
-    for file in snapshot.files(Some(pipe))? {
-        for_each_batch(snapshot, &file, Some(&COLUMNS), |rows| {
+    for file in files {
+        for_each_batch(snapshot, file, Some(&COLUMNS), |rows| {
             let column = |name| rows.batch.column_by_name(name);
             let keys = column("key").and_then(|c| c.as_string_opt::<i32>());
             let runs = column("run").and_then(|c| c.as_primitive_opt::<Int64Type>());

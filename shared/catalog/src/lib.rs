@@ -20,6 +20,7 @@ mod index;
 mod location;
 mod log_files;
 mod moved;
+mod pause;
 pub mod pictures;
 pub mod read;
 pub mod restore;

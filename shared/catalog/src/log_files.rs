@@ -144,7 +144,8 @@ pub(crate) fn read_entries(
     Ok(entries)
 }
 
-fn entry_place(table: &Table, version: u64) -> Result<FilePlace, CatalogError> {
+/// Where the entry of a version is.
+pub(crate) fn entry_place(table: &Table, version: u64) -> Result<FilePlace, CatalogError> {
     table.place(&format!("{LOG}{version:020}.json"))
 }
 

@@ -4,7 +4,7 @@ use crate::error::{CatalogError, Cause};
 use crate::files::Found;
 use crate::read::for_each_batch;
 use crate::schema::PARTITION;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::table::Table;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -21,11 +21,20 @@ const KEYS: [&str; 2] = ["image_key", "additional_image_keys"];
 pub fn for_each_live_link(
     snapshot: &Snapshot,
     pipe: &PipeName,
+    visit: impl FnMut(i64, &str),
+) -> Result<(), CatalogError> {
+    for_each_live_link_in(snapshot, &snapshot.files(Some(pipe))?, visit)
+}
+
+/// As [`for_each_live_link`], of the rows in these files of the snapshot.
+pub fn for_each_live_link_in(
+    snapshot: &Snapshot,
+    files: &[DataFile],
     mut visit: impl FnMut(i64, &str),
 ) -> Result<(), CatalogError> {
     let columns = ["images_run", LINKS[0], LINKS[1]];
-    for file in snapshot.files(Some(pipe))? {
-        for_each_batch(snapshot, &file, Some(&columns), |rows| {
+    for file in files {
+        for_each_batch(snapshot, file, Some(&columns), |rows| {
             let runs = rows.batch.column_by_name("images_run");
             let Some(runs) = runs.and_then(|c| c.as_primitive_opt::<Int64Type>()) else {
                 return Ok(());

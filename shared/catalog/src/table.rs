@@ -6,6 +6,7 @@ use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::{FilePlace, Files, Found, Store};
 use crate::location::Location;
+use crate::log_files::entry_place;
 use crate::runtime;
 use crate::schema::{PARTITION, TableSpec};
 use crate::snapshot::Snapshot;
@@ -175,8 +176,19 @@ impl Table {
         if self.folder().is_some_and(|folder| !folder.join(LOG).is_dir()) {
             return Ok(None);
         }
-        match self.load(None) {
+        let refused = |loaded: &Result<Snapshot, CatalogError>| {
+            let failed = loaded.as_ref().is_err_and(CatalogError::is_failure_of_store);
+            failed && self.folder().is_none()
+        };
+        let mut loaded = self.load(None);
+        if refused(&loaded) {
+            // The store has repeated the request, but not one whose answer broke off.
+            loaded = self.load(None);
+        }
+        match loaded {
             Ok(snapshot) => Ok(Some(snapshot)),
+            // To list the whole log would not help.
+            failed if refused(&failed) => failed.map(Some),
             // The log's folder is made a moment before the first entry.
             Err(_) if !self.has_log_entry()? => Ok(None),
             // The first entry, or a clean-up of the log, came while it was read.
@@ -187,6 +199,16 @@ impl Table {
     /// The state at a version.
     pub fn snapshot_at(&self, version: u64) -> Result<Option<Snapshot>, CatalogError> {
         self.load(Some(version)).map(Some)
+    }
+
+    /// Whether no version is newer than this one, which was the newest once. That is two small requests of a store,
+    /// where reading a log is dozens.
+    pub fn is_newest(&self, version: u64) -> Result<bool, CatalogError> {
+        let has_entry = |version: u64| -> Result<bool, CatalogError> {
+            Ok(self.files().size(&entry_place(self, version)?)?.is_some())
+        };
+        // Where the next version came and went, with the log before a checkpoint, this one has gone too.
+        Ok(!has_entry(version + 1)? && has_entry(version)?)
     }
 
     fn load(&self, version: Option<u64>) -> Result<Snapshot, CatalogError> {

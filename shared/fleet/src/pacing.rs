@@ -18,7 +18,7 @@ pub struct Pacing {
     began: Instant,
     /// What was wanted lately, and when.
     lately: VecDeque<(Instant, u32)>,
-    /// Since when the group is too small without growing, and how many there were then.
+    /// Since when the group is too small without getting further, and the most there were until then.
     waiting: Option<(Instant, u32)>,
 }
 
@@ -46,17 +46,18 @@ impl Pacing {
         most.max(busy).min(desired)
     }
 
-    /// How many instances are missing, once the group has failed to provide any for a while.
+    /// How many instances are missing, once the group has got no further for a while. One that takes the place of one
+    /// that was taken away is no step further.
     pub fn short(&mut self, now: Instant, target: u32, in_service: u32) -> u32 {
         if in_service >= target {
             self.waiting = None;
             return 0;
         }
-        let since = match self.waiting {
-            Some((since, before)) if in_service <= before => since,
-            _ => now,
+        let (since, most) = match self.waiting {
+            Some((since, most)) if in_service <= most => (since, most),
+            _ => (now, in_service),
         };
-        self.waiting = Some((since, in_service));
+        self.waiting = Some((since, most));
         if now - since >= SHORT_AFTER { target - in_service } else { 0 }
     }
 }
@@ -105,5 +106,16 @@ mod tests {
         assert_eq!(pacing.short(at(602), 4, 0), 4, "one was taken away");
         assert_eq!(pacing.short(at(603), 0, 0), 0, "no longer wanted");
         assert_eq!(pacing.short(at(604), 1, 0), 0, "counted anew");
+    }
+
+    #[test]
+    fn instances_that_only_replace_those_taken_away_are_no_growth() {
+        let (mut pacing, at) = pacing();
+        for (minute, in_service) in [4, 3, 4, 2, 4].into_iter().enumerate() {
+            let secs = minute as u64 * 60;
+            assert_eq!(pacing.short(at(secs), 6, in_service), 0, "{secs}");
+        }
+        assert_eq!(pacing.short(at(300), 6, 3), 3);
+        assert_eq!(pacing.short(at(301), 6, 5), 0, "further than ever");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Expected, ObjectError, Objects, PutOutcome, Version};
 use feedfleet_model::keys::{self, ObjectKey};
-use feedfleet_model::{PipeName, RunKey, RunReport};
+use feedfleet_model::{PipeName, RunId, RunKey, RunReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -99,6 +99,23 @@ impl Reports {
         }
     }
 
+    /// The newest report of a pipe of which this run is known to have one: only what came after that is listed.
+    pub async fn last_of_since(
+        &self,
+        pipe: &PipeName,
+        known: RunId,
+    ) -> Result<Option<RunReport>, ReportError> {
+        let known = RunKey { pipe: pipe.clone(), run: known };
+        let after = keys::report(&known);
+        let listed = self.objects.list(&keys::reports_of(pipe), Some(&after), usize::MAX).await?;
+        let newest = listed.iter().rev().find_map(|l| keys::run_of_report(&l.key));
+        match self.load(&newest.unwrap_or(known)).await? {
+            // Deleted meanwhile.
+            None => self.last_of(pipe).await,
+            found => Ok(found),
+        }
+    }
+
     /// Every run that has a report, by pipe and time.
     pub async fn all_runs(&self) -> Result<Vec<RunKey>, ReportError> {
         let listed = self.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await?;
@@ -122,7 +139,6 @@ mod tests {
     use super::*;
     use crate::FolderObjects;
     use chrono::Utc;
-    use feedfleet_model::RunId;
     use feedfleet_model::report::Trigger;
 
     fn reports() -> (tempfile::TempDir, Reports) {
@@ -143,6 +159,24 @@ mod tests {
         assert!(!reports.create(&report(1)).await.unwrap());
         assert!(reports.create(&report(2)).await.unwrap());
         assert_eq!(reports.last_of(&report(1).key.pipe).await.unwrap().unwrap().key.run, RunId(2));
+    }
+
+    #[tokio::test]
+    async fn the_newest_is_found_from_whatever_run_is_known() {
+        let (_folder, reports) = reports();
+        let pipe = report(1).key.pipe;
+        let other = RunKey { pipe: "acme-b".parse().unwrap(), run: RunId(9) };
+        let other = RunReport::new(other, Trigger::Schedule, Utc::now());
+        assert!(reports.create(&other).await.unwrap());
+        assert!(reports.last_of_since(&pipe, RunId(1)).await.unwrap().is_none());
+        for run in [2, 3, 5] {
+            assert!(reports.create(&report(run)).await.unwrap());
+        }
+        // Of the first and the sixth the reports are gone.
+        for known in [1, 2, 3, 5, 6] {
+            let last = reports.last_of_since(&pipe, RunId(known)).await.unwrap().unwrap();
+            assert_eq!(last.key, report(5).key, "{known}");
+        }
     }
 
     #[tokio::test]

@@ -68,7 +68,8 @@ use crate::limits::{
 /// After [`QueueError::Backend`] it is unknown whether the operation took effect. Every
 /// operation may then be repeated: a send is deduplicated, a settle answers with a dead receipt
 /// if it had been done. A caller that drops the future of a `receive` gets nothing: messages it
-/// may have leased are given back, or come back when their visibility timeout ends.
+/// may have leased are given back, or come back when their visibility timeout ends. Who drops one
+/// and then ends waits for [`Queue::close`] in between.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
     /// Appends up to [`MAX_BATCH`] messages, in order, and returns one [`Sent`] for each, in
@@ -112,7 +113,9 @@ pub trait Queue: Send + Sync + 'static {
     /// Ends the lease: the message is visible at once. Its receive stays counted.
     ///
     /// # Errors
-    /// [`QueueError::ReceiptExpired`]; [`QueueError::Backend`].
+    /// [`QueueError::ReceiptExpired`], also where it is not known whether the lease has ended: then
+    /// the message may have its next holder, whose lease is not for a second try to end;
+    /// [`QueueError::Backend`].
     async fn release(&self, receipt: &Receipt) -> Result<(), QueueError>;
 
     /// Acknowledges the message: it is gone for good.
@@ -150,6 +153,12 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// [`QueueError::Backend`].
     async fn forget_dead(&self, id: &MessageId) -> Result<bool, QueueError>;
+
+    /// Waits until nothing of this handle's can lease a message to nobody any more: receives that were
+    /// dropped have ended, and what they leased is given back. For who receives no more, before its
+    /// process ends. Takes no longer than a receive and its repeats do; what has not ended by then
+    /// comes back when its visibility timeout ends.
+    async fn close(&self) {}
 }
 
 /// Names a message within its queue, as the backend does; for logs and for dead letters. A job's

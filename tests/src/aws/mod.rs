@@ -54,12 +54,12 @@ pub fn program(name: &str) -> Option<PathBuf> {
     None
 }
 
-fn python() -> Option<OsString> {
+pub(crate) fn python() -> Option<OsString> {
     std::env::var_os("FEEDFLEET_PYTHON")
 }
 
 /// Says aloud what was not tested; fails where it is required.
-fn skipped(what: &str, why: &str) {
+pub(crate) fn skipped(what: &str, why: &str) {
     let required = std::env::var_os("FEEDFLEET_REQUIRE_READERS").is_some_and(|value| value == "1");
     assert!(!required, "{what} is required: {why}");
     // Not through `println`, which the test harness keeps to itself when a test passes.

@@ -42,7 +42,17 @@ fn the_group_mixes_architectures() {
     check("check_fleet.py", Some(&moto.url()));
 }
 
-/// `scripts/deploy` from the first release to the last trace, and an instance's configuration in between.
+/// Workers that protect themselves do not keep a fleet from being taken down.
+#[test]
+fn a_busy_fleet_is_let_go() {
+    if program("aws").is_none() {
+        return;
+    }
+    let Some(moto) = Moto::start() else { return };
+    check("check_retire.py", Some(&moto.url()));
+}
+
+/// `scripts/deploy` from the first release to the last trace, and in between an instance that starts and is configured.
 #[test]
 fn a_fleet_is_deployed_configured_and_destroyed() {
     if program("aws").is_none() {

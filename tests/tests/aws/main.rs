@@ -9,4 +9,5 @@ mod objects;
 mod queue;
 mod queue_faults;
 mod queue_rig;
+mod readers;
 mod throughput;

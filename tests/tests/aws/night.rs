@@ -2,8 +2,8 @@
 //! the table and the objects at SeaweedFS, and one worker process for each instance that the group has.
 
 #[path = "../e2e/faults/nights.rs"]
-#[allow(dead_code, reason = "the shop there is not this one's")]
-mod nights;
+#[allow(dead_code, reason = "the tests here need a part of it")]
+pub(crate) mod nights;
 
 use feedfleet_aws::table_store;
 use feedfleet_catalog::Location;

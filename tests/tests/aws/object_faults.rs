@@ -294,3 +294,21 @@ async fn an_upload_outlives_lost_replies() {
     }
     panic!("unfinished uploads keep coming back");
 }
+
+/// An unfinished upload that S3 refuses to abort keeps no other one, and is an error all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_cannot_be_aborted_keeps_no_other() {
+    let Some(rig) = Rig::new().await else { return };
+    let client = rig.weed.client().await;
+    for name in ["fleet/objects/a", "fleet/objects/b", "fleet/objects/c"] {
+        let begun = client.create_multipart_upload().bucket(BUCKET).key(name).send().await;
+        begun.expect("an upload can be begun");
+    }
+    let aborts = |request: &Request| request.is("DELETE", "uploadId=");
+    let refused = rig.proxy.add(Rule::when(aborts, refusal(403, "AccessDenied")).once());
+    let later = SystemTime::now() + Duration::from_secs(3_600);
+    let error = rig.store.discard_unfinished(later).await.expect_err("one was refused");
+    assert!(error.to_string().contains("AccessDenied"), "{error}");
+    assert_eq!(refused.get(), 1, "a refusal is not asked again");
+    assert_eq!(rig.other.discard_unfinished(later).await.expect("discard"), 1, "the refused one");
+}

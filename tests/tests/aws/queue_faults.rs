@@ -101,6 +101,47 @@ async fn a_delete_whose_reply_is_lost_has_happened() {
     rig.assert_empty().await;
 }
 
+/// A release whose reply is lost is not made again: by then the message may be another's, whose lease is not for this
+/// worker to end. One that was refused has not happened, and is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_reply_is_lost_is_not_made_again() {
+    let Some(rig) = Rig::new().await else { return };
+    let one = rig.lease(LONG).await;
+    let lost = rig.proxy.add(Rule::of(CHANGE, Fault::DropReply).once());
+    let released = rig.queue.release(&one.receipt).await;
+    assert!(matches!(released, Err(QueueError::ReceiptExpired { .. })), "{released:?}");
+    assert_eq!((lost.get(), rig.proxy.requests(CHANGE)), (1, 1));
+    let again = rig.queue.receive(now(1, LONG)).await.expect("receive");
+    assert_eq!(bodies(&again), ["1"], "it was released");
+
+    let refused = rig.proxy.add(Rule::of(CHANGE, Fault::Throttle).once());
+    rig.queue.release(&again[0].receipt).await.expect("release");
+    assert_eq!((refused.get(), rig.proxy.requests(CHANGE)), (1, 3));
+    let next = rig.next(LONG).await;
+    assert_eq!(bodies(&next), ["1"]);
+    rig.other.extend(&next[0].receipt, LONG).await.expect("the lease is the other's");
+    rig.other.delete(&next[0].receipt).await.expect("delete");
+    rig.assert_empty().await;
+}
+
+/// A worker that stops drops its receive, whose answer is on its way: what it leased is given back before the queue is
+/// closed, and nobody waits for the end of a lease that nobody has.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_waits_for_is_given_back_before_the_end() {
+    let Some(rig) = Rig::new().await else { return };
+    rig.other.send(&[message("g", "1")]).await.expect("send");
+    let late = rig.proxy.add(Rule::of(RECEIVE, Fault::DelayReply(Duration::from_secs(2))).once());
+    let receiving = rig.queue.receive(now(1, LONG));
+    let dropped = tokio::time::timeout(Duration::from_millis(500), receiving).await;
+    assert!(dropped.is_err(), "the answer is on its way");
+    rig.queue.close().await;
+    assert_eq!(late.get(), 1);
+    let received = rig.other.receive(now(1, LONG)).await.expect("receive");
+    assert_eq!(bodies(&received), ["1"]);
+    rig.other.delete(&received[0].receipt).await.expect("delete");
+    rig.assert_empty().await;
+}
+
 /// An extension whose reply is lost is made again; the lease lasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extension_whose_reply_is_lost_is_made_again() {

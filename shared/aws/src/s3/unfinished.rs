@@ -7,6 +7,8 @@ use crate::AwsError;
 use feedfleet_objects::ObjectError;
 use std::time::SystemTime;
 
+const LIST: &str = "ListMultipartUploads";
+
 /// An upload that was begun and has not ended.
 struct Unfinished {
     /// What S3 calls the object that it would become.
@@ -15,9 +17,11 @@ struct Unfinished {
     begun: SystemTime,
 }
 
-/// Aborts the uploads below the store's prefix that were begun before `before`. How many there were.
+/// Aborts the uploads below the store's prefix that were begun before `before`. How many there were. One that S3
+/// refuses to abort keeps no other one; the first refusal is the error, in the end.
 pub(super) async fn discard(store: &S3Objects, before: SystemTime) -> Result<u64, ObjectError> {
     let mut discarded = 0;
+    let mut refused = None;
     let mut from = None;
     loop {
         // Tried again: reading changes nothing.
@@ -25,11 +29,16 @@ pub(super) async fn discard(store: &S3Objects, before: SystemTime) -> Result<u64
         let page = store.tried("discard unfinished", &store.place.prefix, list).await;
         let (found, next) = page?;
         for Unfinished { name, upload, .. } in found.iter().filter(|u| u.begun < before) {
-            discarded += u64::from(store.abort(name, name, upload).await?);
+            match store.abort(name, name, upload).await {
+                Ok(was_there) => discarded += u64::from(was_there),
+                // The store is away: so would it be for the others.
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => refused = refused.or(Some(error)),
+            }
         }
         match next {
             Some(next) => from = Some(next),
-            None => return Ok(discarded),
+            None => return refused.map_or(Ok(discarded), Err),
         }
     }
 }
@@ -51,7 +60,7 @@ impl S3Objects {
             .set_key_marker(name)
             .set_upload_id_marker(upload);
         let listed = request.customize().config_override(within(0)).send().await;
-        let listed = listed.map_err(|e| AwsError::of("ListMultipartUploads", &e))?;
+        let listed = listed.map_err(|e| AwsError::of(LIST, &e))?;
         let mut found = Vec::new();
         for entry in listed.uploads() {
             // Without a time it may be one that is under way.
@@ -64,6 +73,9 @@ impl S3Objects {
         }
         let more = listed.is_truncated().unwrap_or(false);
         let next = listed.next_key_marker().zip(listed.next_upload_id_marker()).filter(|_| more);
+        if more && next.is_none() {
+            return Err(AwsError::strange_answer(LIST, "it goes on, and does not say where"));
+        }
         Ok((found, next.map(|(name, upload)| (name.to_owned(), upload.to_owned()))))
     }
 

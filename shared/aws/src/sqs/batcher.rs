@@ -21,6 +21,11 @@ const WAITING: usize = 64;
 pub(super) trait Ask: Clone + Send + Sync + 'static {
     /// The receipt handle.
     fn receipt(&self) -> &str;
+
+    /// Whether it may be asked for again, so long after a try that may have been done.
+    fn may_be_repeated(&self, _after: Duration) -> bool {
+        true
+    }
 }
 
 /// One caller's share of a batch.
@@ -28,6 +33,8 @@ pub(super) trait Ask: Clone + Send + Sync + 'static {
 pub(super) struct Entry<A> {
     /// What is asked for.
     pub(super) ask: A,
+    /// Whether it may be done already: an answer was lost.
+    pub(super) may_be_done: bool,
     answer: oneshot::Sender<Result<(), SqsFailure>>,
 }
 
@@ -64,7 +71,8 @@ impl<A: Ask> Batcher<A> {
     /// Asks, and waits for the answer.
     pub(super) async fn ask(&self, ask: A) -> Result<(), SqsFailure> {
         let (answer, answered) = oneshot::channel();
-        self.entries.send(Entry { ask, answer }).await.map_err(|_| Closed)?;
+        let entry = Entry { ask, may_be_done: false, answer };
+        self.entries.send(entry).await.map_err(|_| Closed)?;
         answered.await.map_err(|_| Closed)?
     }
 }

@@ -88,9 +88,15 @@ fn readable(reason: &str) -> String {
 }
 
 /// The dead letter that a message of the dead-letter queue is, or `None` if it is no message of a queue of ours.
-/// One that SQS moved there by itself has no reason; it has been received as often as the redrive policy allows.
+/// One that SQS moved there by itself has no reason; it has been received as often as the redrive policy allows. SQS
+/// says of those, and not of copies, from which queue it moved them. What such a message says of itself is of an
+/// earlier death: it was a copy once, which the redrive task brought back.
 pub(super) fn to_dead(link: &Link, message: Message) -> Option<DeadMessage> {
-    let own = |name: &str| message.message_attributes()?.get(name)?.string_value();
+    let is_moved = system_attribute(&message, Attribute::DeadLetterQueueSourceArn).is_some();
+    let own = |name: &str| {
+        let attributes = message.message_attributes().filter(|_| !is_moved)?;
+        attributes.get(name)?.string_value()
+    };
     let own_number = |name: &str| own(name)?.parse::<i64>().ok();
     let died_at_ms = number(&message, Attribute::SentTimestamp)?;
     let group = system_attribute(&message, Attribute::MessageGroupId)?.to_owned();
@@ -159,6 +165,19 @@ mod tests {
     fn a_message_that_sqs_moved_is_a_dead_letter_too() {
         let dead = to_dead(&nowhere(), in_dead_letter_queue("{}", Vec::new())).unwrap();
         assert_eq!(dead.id, MessageId::new("id of the copy"));
+        assert!(dead.reason.starts_with("received 25 times"), "{}", dead.reason);
+        assert_eq!((dead.receive_count, dead.sent_at_ms, dead.died_at_ms), (25, 9_000, 9_000));
+    }
+
+    #[test]
+    fn a_copy_that_was_brought_back_and_died_again_tells_of_its_own_death() {
+        let own = attributes(&received("{}".to_owned()), "not a job").unwrap();
+        let mut message = in_dead_letter_queue("{}", own);
+        let arn = "arn:aws:sqs:eu-north-1:000000000000:crawl.fifo".to_owned();
+        let system = message.attributes.get_or_insert_default();
+        system.insert(Attribute::DeadLetterQueueSourceArn, arn);
+        let dead = to_dead(&nowhere(), message).unwrap();
+        assert_eq!(dead.id, MessageId::new("id of the copy"), "not that of the message before");
         assert!(dead.reason.starts_with("received 25 times"), "{}", dead.reason);
         assert_eq!((dead.receive_count, dead.sent_at_ms, dead.died_at_ms), (25, 9_000, 9_000));
     }

@@ -3,6 +3,7 @@
 use super::batcher::Batcher;
 use super::leases::Leases;
 use super::settle::ChangeVisibility;
+use super::under_way::{Step, UnderWay};
 use feedfleet_queue::{Receipt, Received};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ pub(super) struct GiveBack {
     pub(super) runtime: Handle,
     pub(super) leases: Arc<Leases>,
     pub(super) visibilities: Arc<Batcher<ChangeVisibility>>,
+    pub(super) under_way: UnderWay,
     pub(super) label: String,
 }
 
@@ -37,13 +39,15 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         for unclaimed in std::mem::take(&mut self.received) {
             let give_back = self.give_back.clone();
-            self.give_back.runtime.spawn(give_back.release(unclaimed.receipt));
+            // Begun here: whoever waits for what is under way must not come before it.
+            let step = give_back.under_way.begin();
+            self.give_back.runtime.spawn(give_back.release(unclaimed.receipt, step));
         }
     }
 }
 
 impl GiveBack {
-    async fn release(self, receipt: Receipt) {
+    async fn release(self, receipt: Receipt, _step: Step) {
         let ask = ChangeVisibility { receipt: receipt.as_str().to_owned(), seconds: 0 };
         if let Err(error) = self.visibilities.ask(ask).await {
             tracing::warn!(queue = %self.label, %error, "could not give back an unclaimed message");

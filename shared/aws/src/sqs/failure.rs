@@ -43,6 +43,11 @@ impl SqsFailure {
         matches!(self, Self::Call(error) if error.is_passing())
     }
 
+    /// Whether the call may have taken effect all the same: the answer is what went missing.
+    pub(super) fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Call(error) if error.may_have_happened())
+    }
+
     /// The error a caller sees: `label` names the queue, `action` what was tried.
     pub(super) fn about(self, label: &str, action: &'static str) -> QueueError {
         let queue = label.to_owned();

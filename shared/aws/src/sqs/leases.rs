@@ -115,6 +115,15 @@ impl Leases {
         }
     }
 
+    /// How long the lease may last yet, in whole seconds; nothing, where that is not known.
+    pub(super) fn left(&self, receipt: &Receipt) -> Duration {
+        let now = Instant::now();
+        let state = self.lock();
+        let until = state.by_receipt.get(receipt.as_str()).map(|lease| lease.until);
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        Duration::from_secs(left.as_secs())
+    }
+
     /// The message that the receipt holds.
     pub(super) fn message(&self, receipt: &Receipt) -> Result<Arc<Received>, SqsFailure> {
         let now = Instant::now();
@@ -174,6 +183,17 @@ mod tests {
         assert_eq!(leases.check(&a), Ok(()), "SQS may not have heard of it");
         leases.extended(&a, Duration::ZERO);
         assert_eq!(leases.check(&a), Err(SqsFailure::Expired));
+    }
+
+    #[test]
+    fn what_is_left_of_a_lease_never_asks_for_more_of_it() {
+        let leases = Leases::new();
+        let a = Receipt::new("a");
+        leases.hold(&[message("a")], MAX_VISIBILITY);
+        let left = leases.left(&a);
+        assert!(left < MAX_VISIBILITY && left + LONG > MAX_VISIBILITY, "{left:?}");
+        assert_eq!(leases.extending(&a, left), Ok(()), "within the ceiling");
+        assert_eq!(leases.left(&Receipt::new("foreign")), Duration::ZERO);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use feedfleet_queue::{
     Sent, validate_batch, validate_visibility,
 };
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 pub use self::attributes::SqsAttributes;
 use self::batcher::Batcher;
@@ -30,6 +30,7 @@ use self::morgue::Morgue;
 use self::receive::whole_seconds;
 use self::send::Order;
 use self::settle::{ChangeVisibility, Delete};
+use self::under_way::UnderWay;
 use crate::client::{Aws, http_client};
 use crate::error::AwsError;
 
@@ -48,13 +49,15 @@ mod send;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod verbs;
 
-/// An answer may still be on its way when a receive is dropped: so long it is waited for, to give the messages
-/// back. A worker that stops must receive nothing more within a second.
-const LAST_CALL: Duration = Duration::from_millis(500);
-/// The lease that a message gets at least while it is copied to the dead letters.
-const COPY_LEASE: Duration = Duration::from_secs(120);
+/// How long a queue that is closed waits for what is under way: a receive of ten seconds with all its repeats, and a
+/// message that goes back. As a rule it is the rest of one wait.
+const LAST_CALL: Duration = Duration::from_secs(40);
+/// The lease that a message gets at least while it is copied to the dead letters and deleted: with every try and every
+/// pause of both that takes two minutes.
+const COPY_LEASE: Duration = Duration::from_secs(180);
 
 /// How a queue behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,7 @@ pub struct SqsQueue {
     morgue: Arc<Morgue>,
     deletes: Batcher<Delete>,
     visibilities: Arc<Batcher<ChangeVisibility>>,
+    under_way: UnderWay,
     // The last field: what runs there goes after those who feed it.
     io: Io,
 }
@@ -121,6 +125,7 @@ impl SqsQueue {
             visibilities: Arc::new(Batcher::start(io.handle(), move |entries| {
                 settle::change(changing.clone(), entries)
             })),
+            under_way: UnderWay::new(),
             link,
             io,
         })
@@ -177,7 +182,7 @@ impl SqsQueue {
     /// Copies, then deletes. The lease is made certain before, and outlasts the copying.
     async fn bury(&self, receipt: &Receipt, reason: &str) -> Result<(), SqsFailure> {
         let message = self.leases.message(receipt)?;
-        match self.change(receipt, COPY_LEASE).await {
+        match self.change(receipt, COPY_LEASE.max(self.leases.left(receipt))).await {
             // Near its ceiling it can't be made longer, but SQS has not called the receipt dead.
             Ok(()) | Err(SqsFailure::PastCeiling) => {}
             Err(failure) => return Err(failure),
@@ -216,15 +221,13 @@ impl Queue for SqsQueue {
             runtime: self.io.handle().clone(),
             leases: self.leases.clone(),
             visibilities: self.visibilities.clone(),
+            under_way: self.under_way.clone(),
             label: self.link.label.clone(),
         };
-        let (mut answer, answered) = oneshot::channel();
-        let link = self.link();
+        let (answer, answered) = oneshot::channel();
+        let (link, step) = (self.link(), self.under_way.begin());
         let receiving = self.run("receive messages", async move {
-            let outcome = tokio::select! {
-                outcome = receive::receive(&link, &request) => outcome,
-                () = abandoned(&mut answer) => return Ok(()),
-            };
+            let outcome = receive::receive(&link, &request, || !answer.is_closed()).await;
             let delivery = outcome.map(|received| {
                 let lease = whole_seconds(request.visibility).unsigned_abs();
                 give_back.leases.hold(&received, Duration::from_secs(u64::from(lease)));
@@ -232,6 +235,7 @@ impl Queue for SqsQueue {
             });
             // A delivery that cannot be handed over is dropped here, and gives its messages back.
             answer.send(delivery).ok();
+            drop(step);
             Ok(())
         });
         receiving.await?;
@@ -270,10 +274,13 @@ impl Queue for SqsQueue {
         let (link, morgue, id) = (self.link(), self.morgue.clone(), id.clone());
         self.run("forget a dead letter", async move { morgue.forget(&link, &id).await }).await
     }
-}
 
-/// Returns some time after the caller has gone away, when no answer that was on its way can be waited for.
-async fn abandoned<T>(answer: &mut oneshot::Sender<T>) {
-    answer.closed().await;
-    sleep(LAST_CALL).await;
+    async fn close(&self) {
+        if timeout(LAST_CALL, self.under_way.over()).await.is_err() {
+            tracing::warn!(
+                queue = %self.link.label,
+                "a receive has not ended: what it leased comes back when its lease ends"
+            );
+        }
+    }
 }

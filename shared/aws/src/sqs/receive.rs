@@ -26,8 +26,14 @@ pub(super) struct Poll {
     pub(super) wait: Duration,
 }
 
-/// Leases messages, waiting for the first up to `request.wait`.
-pub(super) async fn receive(link: &Link, request: &Receive) -> Result<Vec<Received>, SqsFailure> {
+/// Leases messages, waiting for the first up to `request.wait`. A poll goes on to its end also when it is not `is_wanted`
+/// any more: SQS gives messages to a poll that it holds open though its asker has gone, and they would be leased to
+/// nobody. Only no further one is begun.
+pub(super) async fn receive(
+    link: &Link,
+    request: &Receive,
+    is_wanted: impl Fn() -> bool,
+) -> Result<Vec<Received>, SqsFailure> {
     let deadline = Instant::now() + request.wait;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -36,7 +42,7 @@ pub(super) async fn receive(link: &Link, request: &Receive) -> Result<Vec<Receiv
         let messages = poll_once(link, &link.url, poll, false).await?;
         let received: Vec<Received> = messages.into_iter().filter_map(to_received).collect();
         let left = deadline.saturating_duration_since(Instant::now());
-        if !received.is_empty() || left < WAIT_REST {
+        if !received.is_empty() || left < WAIT_REST || !is_wanted() {
             return Ok(received);
         }
         if wait.is_zero() {
@@ -46,7 +52,7 @@ pub(super) async fn receive(link: &Link, request: &Receive) -> Result<Vec<Receiv
 }
 
 /// One poll of the queue at `url`, repeated if its answer is lost. `with_own`: with the attributes that the
-/// sender gave the messages.
+/// sender gave the messages, and with the queue that SQS moved them from.
 pub(super) async fn poll_once(
     link: &Link,
     url: &str,
@@ -72,7 +78,9 @@ pub(super) async fn poll_once(
             .message_system_attribute_names(Attribute::SentTimestamp)
             .receive_request_attempt_id(&attempt_id);
         if with_own {
-            call = call.message_attribute_names("All");
+            call = call
+                .message_attribute_names("All")
+                .message_system_attribute_names(Attribute::DeadLetterQueueSourceArn);
         }
         let at_sqs = Duration::from_secs(u64::from(whole_seconds(wait).unsigned_abs()));
         let time_outs = verbs::receiving(at_sqs, margin(poll.visibility));

@@ -11,7 +11,8 @@ use aws_sdk_sqs::types::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::time::sleep;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 const DELETE: &str = "DeleteMessageBatch";
 const CHANGE: &str = "ChangeMessageVisibilityBatch";
@@ -39,6 +40,12 @@ impl Ask for ChangeVisibility {
     fn receipt(&self) -> &str {
         &self.receipt
     }
+
+    /// While the lease lasts that the first try may have made. After that, and after a release at once, the message
+    /// may have its next holder, and SQS may take this receipt for that one's.
+    fn may_be_repeated(&self, after: Duration) -> bool {
+        after < Duration::from_secs(u64::from(self.seconds.unsigned_abs()))
+    }
 }
 
 /// What SQS said to the entries of a batch, by their place in it. One that it did not mention is not in here.
@@ -65,6 +72,7 @@ async fn flush<A, Call, Answer>(
     Answer: Future<Output = Result<Outcomes, SqsFailure>>,
 {
     let mut pauses = retries.pauses();
+    let begun = Instant::now();
     loop {
         entries.retain(|entry| !entry.is_abandoned());
         if entries.is_empty() {
@@ -72,9 +80,17 @@ async fn flush<A, Call, Answer>(
         }
         let answered = call(entries.iter().map(|entry| entry.ask.clone()).collect()).await;
         let mut again = Vec::new();
-        for (place, entry) in entries.into_iter().enumerate() {
+        for (place, mut entry) in entries.into_iter().enumerate() {
             match outcome(name, place, &answered) {
-                Err(failure) if failure.is_passing() => again.push((entry, failure)),
+                Err(failure) if failure.is_passing() => {
+                    entry.may_be_done |= failure.may_have_happened();
+                    if entry.may_be_done && !entry.ask.may_be_repeated(begun.elapsed()) {
+                        // The receipt is no longer the caller's, as far as anybody can know.
+                        entry.answer(Err(SqsFailure::Expired));
+                    } else {
+                        again.push((entry, failure));
+                    }
+                }
                 outcome => entry.answer(outcome),
             }
         }
@@ -165,8 +181,7 @@ mod tests {
     use std::sync::Mutex;
     use tokio::runtime::Handle;
 
-    const QUICK: Retries =
-        Retries::new(1, std::time::Duration::from_millis(1), std::time::Duration::from_millis(1));
+    const QUICK: Retries = Retries::new(1, Duration::from_millis(1), Duration::from_millis(1));
 
     fn ask(receipt: &str) -> Delete {
         Delete { receipt: receipt.to_owned() }
@@ -214,6 +229,43 @@ mod tests {
         assert!(outcomes[3].as_ref().is_err_and(SqsFailure::is_passing), "the last error stands");
         let asked = asked.lock().unwrap();
         assert_eq!(*asked, ["good", "lost", "dead", "never", "lost", "never"]);
+    }
+
+    /// Asks once for a lease to end then; the first call fails so. What the caller hears, and the number of calls.
+    async fn changed(seconds: i32, failure: AwsError) -> (Result<(), SqsFailure>, usize) {
+        let calls = Arc::new(Mutex::new(0));
+        let own = calls.clone();
+        let batcher = Batcher::start(&Handle::current(), move |entries| {
+            let (calls, failure) = (own.clone(), failure.clone());
+            flush(CHANGE, QUICK, entries, move |asks: Vec<ChangeVisibility>| {
+                let mut calls = calls.lock().unwrap();
+                *calls += 1;
+                let all_well = (0..asks.len()).map(|place| (place, Ok(()))).collect();
+                let answer: Result<Outcomes, SqsFailure> =
+                    if *calls == 1 { Err(failure.clone().into()) } else { Ok(all_well) };
+                async move { answer }
+            })
+        });
+        let outcome = batcher.ask(ChangeVisibility { receipt: "r".to_owned(), seconds }).await;
+        let calls = *calls.lock().unwrap();
+        (outcome, calls)
+    }
+
+    #[tokio::test]
+    async fn a_release_that_may_have_happened_is_not_made_again() {
+        let lost = AwsError::strange_answer(CHANGE, "cut off");
+        let throttled = AwsError::of_entry(CHANGE, "RequestThrottled", None, true);
+        assert_eq!(changed(0, lost.clone()).await, (Err(SqsFailure::Expired), 1));
+        assert_eq!(changed(0, throttled).await, (Ok(()), 2), "SQS has refused it");
+        assert_eq!(changed(120, lost).await, (Ok(()), 2), "the lease is held either way");
+    }
+
+    #[test]
+    fn an_extension_may_be_repeated_while_it_would_last() {
+        let extension = ChangeVisibility { receipt: "r".to_owned(), seconds: 2 };
+        assert!(extension.may_be_repeated(Duration::from_millis(1_900)));
+        assert!(!extension.may_be_repeated(Duration::from_secs(2)));
+        assert!(ask("r").may_be_repeated(Duration::from_secs(3_600)), "what is gone stays gone");
     }
 
     #[test]

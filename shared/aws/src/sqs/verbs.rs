@@ -27,9 +27,11 @@ pub(super) const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
 pub(super) const DELETE: Retries =
     Retries::new(4, Duration::from_millis(200), Duration::from_secs(2));
 
-/// A change of visibility is repeated: the time counts from the try that arrives, so the lease only ends later.
-/// Few tries, soon one after the other: the heartbeat has its own deadline, and asks again until then. Not
-/// repeated once the caller has gone away, so that a late extension does not hide what was released.
+/// A change of visibility is repeated: the time counts from the try that arrives, so the lease only ends later. But
+/// not once the lease that a lost try may have made is over, and so a release, which makes none, is repeated only
+/// if SQS has refused it: the message may have its next holder by then. Few tries, soon one after the other: the
+/// heartbeat has its own deadline, and asks again until then. Not repeated once the caller has gone away, so that a
+/// late extension does not hide what was released.
 pub(super) const VISIBILITY: Retries =
     Retries::new(2, Duration::from_millis(100), Duration::from_millis(500));
 const SETTLE_ANSWER: Duration = Duration::from_secs(5);

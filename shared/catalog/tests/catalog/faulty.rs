@@ -1,7 +1,7 @@
 //! An object store in memory that does to chosen writes what networks and services do.
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -11,6 +11,7 @@ use object_store::{
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What becomes of a write to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Fault {
     Conflict,
     /// Not carried out: not allowed.
     Denied,
+    /// Not carried out: another's entry came first.
+    Overtaken,
 }
 
 /// The store. Each fault in its list happens to one write to a log, in order.
@@ -32,6 +35,9 @@ pub enum Fault {
 pub struct Faulty {
     pub inner: InMemory,
     pub faults: Mutex<VecDeque<Fault>>,
+    /// Whether whatever is read or listed fails.
+    pub is_down: AtomicBool,
+    reads: AtomicUsize,
 }
 
 impl Faulty {
@@ -43,6 +49,19 @@ impl Faulty {
     /// Whether all that was told has happened.
     pub fn is_done(&self) -> bool {
         self.faults.lock().unwrap().is_empty()
+    }
+
+    /// Requests so far that read or listed something.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) -> Result<()> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        match self.is_down.load(Ordering::Relaxed) {
+            true => Err(failed("503 SlowDown")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -79,6 +98,11 @@ impl ObjectStore for Faulty {
                 self.inner.put_opts(location, payload, options).await?;
                 Err(exists("412 Precondition Failed"))
             }
+            Some(Fault::Overtaken) => {
+                let entry = r#"{"commitInfo":{"timestamp":1,"operation":"OTHER"}}"#;
+                self.inner.put_opts(location, entry.into(), options).await?;
+                Err(exists("412 Precondition Failed"))
+            }
             Some(Fault::Unavailable) => Err(failed("503 SlowDown")),
             Some(Fault::Conflict) => Err(exists("409 ConditionalRequestConflict")),
             Some(Fault::Denied) => {
@@ -97,6 +121,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.read()?;
         self.inner.get_opts(location, options).await
     }
 
@@ -108,10 +133,14 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        match self.read() {
+            Ok(()) => self.inner.list(prefix),
+            Err(e) => stream::iter([Err(e)]).boxed(),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.read()?;
         self.inner.list_with_delimiter(prefix).await
     }
 

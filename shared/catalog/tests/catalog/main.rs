@@ -8,6 +8,7 @@ mod faulty;
 mod fences;
 mod images;
 mod nights;
+mod requests;
 mod restore;
 mod retire;
 mod store;

@@ -25,18 +25,18 @@ use url::Url;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn in_store() -> (Arc<Faulty>, Catalog) {
+pub fn in_store() -> (Arc<Faulty>, Catalog) {
     let store = Arc::new(Faulty::default());
     let url = Url::parse("s3://bucket/some/prefix").unwrap();
     let catalog = Catalog::open(Location::Store { url, store: store.clone() }).unwrap();
     (store, catalog)
 }
 
-fn products(price: i64, n: usize) -> Vec<Product> {
+pub fn products(price: i64, n: usize) -> Vec<Product> {
     (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
 }
 
-fn night<'a>(name: &str, run: i64, records: &'a [Product]) -> Night<'a> {
+pub fn night<'a>(name: &str, run: i64, records: &'a [Product]) -> Night<'a> {
     Night { run: key(name, run), records, absent: Absent::Remove, shares: 1 }
 }
 
@@ -50,11 +50,11 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-fn data_files(store: &Faulty) -> BTreeSet<String> {
+pub fn data_files(store: &Faulty) -> BTreeSet<String> {
     objects(store).into_iter().filter(|path| !path.contains("_delta_log")).collect()
 }
 
-fn version(catalog: &Catalog) -> u64 {
+pub fn version(catalog: &Catalog) -> u64 {
     catalog.products().snapshot().unwrap().unwrap().version()
 }
 
@@ -180,7 +180,7 @@ fn what_cannot_be_found_out_is_an_error_and_the_next_try_goes_on_from_the_log() 
     store.expect(&[Fault::Denied]);
     let e = catalog.products().commit(&change).unwrap_err();
     assert!(e.is_retryable() && e.to_string().contains("403"), "{e}");
-    store.expect(&[Fault::Unavailable; 4]);
+    store.expect(&[Fault::Unavailable; 6]);
     let e = catalog.products().commit(&change).unwrap_err();
     assert!(e.is_retryable() && e.to_string().contains("SlowDown"), "{e}");
     assert!(store.is_done());

@@ -50,6 +50,22 @@ pub(super) async fn a_receive_that_is_dropped_loses_nothing(bench: Bench) {
     assert_eq!(received.len(), 1, "the message is lost");
 }
 
+pub(super) async fn a_closed_queue_has_leased_nothing_to_nobody(bench: Bench) {
+    let queue = bench.queue().await;
+    // Nobody here waits for the end of such a lease.
+    let visibility = MAX_VISIBILITY / 12;
+    let request = Receive { max: 1, visibility, wait: Duration::from_secs(3) };
+    let waiting = queue.clone();
+    let receiver = tokio::spawn(async move { waiting.receive(request).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    receiver.abort();
+    assert!(receiver.await.is_err(), "it was dropped while it waited");
+    queue.put(&[("g", "1")]).await;
+    queue.close().await;
+    let received = queue.receive(request).await.expect("receive");
+    assert_eq!(received.len(), 1, "the message is leased to nobody");
+}
+
 pub(super) async fn batches_are_limited(bench: Bench) {
     let queue = bench.queue().await;
     assert!(queue.send(&[]).await.expect("nothing to send").is_empty());

@@ -115,6 +115,7 @@ fn promises() -> Vec<Promise> {
         promise!(limits::an_empty_receive_waits_and_returns_empty),
         promise!(limits::a_waiting_receive_wakes_for_a_message),
         promise!(limits::a_receive_that_is_dropped_loses_nothing),
+        promise!(limits::a_closed_queue_has_leased_nothing_to_nobody),
         promise!(limits::batches_are_limited),
         promise!(limits::names_are_limited),
         promise!(limits::bodies_are_limited),

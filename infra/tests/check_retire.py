@@ -1,0 +1,83 @@
+"""A fleet that is busy is let go, on moto, which spares protected instances as AWS does: `scripts/deploy destroy` does
+this before it deletes the stack."""
+
+import os
+import sys
+
+from check_fleet import described, parameters_of_fleet
+from stand_in import NAME, Faults, client, create
+from templates import INFRA, REGION
+
+sys.path.insert(0, str(INFRA / "deploy"))
+import stacks
+from aws import Aws, Failure
+
+GROUPS = f"{NAME}-scheduler", f"{NAME}-workers"
+
+
+class Fleet:
+    """As far as it matters here."""
+
+    name = NAME
+
+
+class Busy(Aws):
+    """A worker is given a job just after its protection was taken, and takes it back: `times` times."""
+
+    def __init__(self, times):
+        super().__init__(REGION, dry_run=False)
+        self.times = times
+
+    def do(self, *arguments, **options):
+        answer = super().do(*arguments, **options)
+        if arguments[1] == "set-instance-protection" and self.times > 0:
+            self.times -= 1
+            protect(list(arguments[arguments.index("--instance-ids") + 1 :])[:1])
+        return answer
+
+
+def main():
+    faults = Faults()
+    os.environ["AWS_ENDPOINT_URL"] = os.environ["FEEDFLEET_STAND_IN"]
+    stacks.RETIRE_POLL_SECS = 0
+    create("busy", "fleet.yaml", parameters_of_fleet())
+    autoscaling = client("autoscaling")
+    autoscaling.set_desired_capacity(AutoScalingGroupName=GROUPS[1], DesiredCapacity=3)
+    workers = instances(GROUPS[1])
+    faults.same("workers", len(workers), 3)
+    protect(workers)
+    # What CloudFormation alone would do.
+    autoscaling.update_auto_scaling_group(AutoScalingGroupName=GROUPS[1], MinSize=0, MaxSize=0, DesiredCapacity=0)
+    faults.same("workers that are busy, after a scale-in", sorted(instances(GROUPS[1])), sorted(workers))
+
+    # One that never gives up keeps nobody waiting for ever, and is named.
+    stacks.RETIRE_SECS = -1
+    try:
+        stacks.retire(Busy(times=1), Fleet)
+        faults.append("a fleet that is still there was not told of")
+    except Failure as failure:
+        if not any(worker in str(failure) for worker in workers):
+            faults.append(f"what is still there is not named: {failure}")
+
+    stacks.RETIRE_SECS = 60
+    stacks.retire(Busy(times=2), Fleet)
+    for group in GROUPS:
+        found = described(group)
+        sizes = [found[size] for size in ("MinSize", "DesiredCapacity", "MaxSize")]
+        faults.same(f"sizes of {group}", sizes, [0, 0, 0])
+        faults.same(f"instances of {group}", instances(group), [])
+    return faults.end("workers that protect themselves are let go, and the scheduler's instance too")
+
+
+def instances(group):
+    return [one["InstanceId"] for one in described(group)["Instances"]]
+
+
+def protect(workers):
+    client("autoscaling").set_instance_protection(
+        AutoScalingGroupName=GROUPS[1], InstanceIds=workers, ProtectedFromScaleIn=True
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
