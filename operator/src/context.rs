@@ -8,14 +8,11 @@ use feedfleet_model::{Clock, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
 use feedfleet_worker::Queues;
+use feedfleet_worker::executor::RECEIVE_SLACK;
 use feedfleet_worker::jobs::image::Draw;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The queue moves a message to its dead letters by itself only after so many receives beyond the limit:
-/// interruptions cost a receive too, and the worker's own dead letters carry a reason.
-const RECEIVE_SLACK: u32 = 20;
 
 /// Everything that a command may need.
 pub struct Context {
@@ -76,7 +73,9 @@ impl Context {
             })?;
         }
         let open = |name: &str| -> Result<Arc<dyn Queue>> {
-            let options = SqliteQueueOptions::new(fleet.leases.max_receives + RECEIVE_SLACK);
+            // Long after the worker, whose dead letters carry a reason.
+            let max_receives = fleet.leases.max_receives + 2 * RECEIVE_SLACK;
+            let options = SqliteQueueOptions::new(max_receives);
             Ok(Arc::new(SqliteQueue::open(path, name, options)?))
         };
         Ok(Queues { crawl: open("crawl")?, image: open("image")? })

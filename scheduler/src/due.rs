@@ -1,6 +1,7 @@
 //! Runs that are due: the latest scheduled time of a pipe that has no report. A fleet that was down does one
 //! run a pipe and not every one that it missed; so does a pipe that was paused.
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, issue};
 use crate::pause::paused;
@@ -22,9 +23,7 @@ pub(crate) async fn send_due_runs(deps: &Deps, config: &Config) {
 async fn send_if_due(deps: &Deps, pipe: &Pipe, now: DateTime<Utc>) -> Result<(), IssueError> {
     let Some(due) = pipe.last_run_before(now) else { return Ok(()) };
     let run = RunId(due.timestamp());
-    let reports = deps.reports();
-    let last = reports.last_of(&pipe.name).await?;
-    if let Some(last) = last
+    if let Some(last) = damaged::last_of(deps, &pipe.name).await?
         && (last.key.run >= run || !last.state.is_final())
     {
         return Ok(());
@@ -34,8 +33,11 @@ async fn send_if_due(deps: &Deps, pipe: &Pipe, now: DateTime<Utc>) -> Result<(),
     }
     let key = RunKey { pipe: pipe.name.clone(), run };
     let report = RunReport::new(key, Trigger::Schedule, now);
-    issue(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), report).await?;
-    Ok(())
+    match issue(deps, &report).await {
+        // Just now.
+        Ok(_) | Err(IssueError::Paused { .. }) => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! queue before it became final; a queue that is empty after that has written their receipts; and a table that
 //! is read after the receipts are folded has them all.
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::share::{MAX_HASHES, Share};
 use crate::upkeep::{DutyError, blocking};
@@ -40,7 +41,7 @@ pub(crate) async fn request_missing(deps: &Deps, config: &Config, now: DateTime<
 async fn try_request(deps: &Deps, config: &Config, now: DateTime<Utc>) -> Result<(), DutyError> {
     let mut pipes = Vec::new();
     for pipe in config.pipes.iter().filter(|pipe| pipe.images.mirror) {
-        match deps.reports().last_of(&pipe.name).await {
+        match damaged::last_of(deps, &pipe.name).await {
             // Pictures of an unfinished run are its worker's duty.
             Ok(Some(last)) => {
                 let up_to = RunId(last.key.run.0 - i64::from(!last.state.is_final()));

@@ -4,7 +4,7 @@
 use crate::age;
 use crate::damaged;
 use crate::deps::Deps;
-use crate::issue::{IssueError, send};
+use crate::issue::{IssueError, end_if_paused, send};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunKey};
 use std::collections::{BTreeMap, VecDeque};
@@ -37,13 +37,16 @@ async fn try_resend(deps: &Deps) -> Result<(), IssueError> {
     }
     // The oldest first: so they go to their queue.
     for run in newest.into_values().flatten() {
-        resend_if_lost(deps, &run).await?;
+        if let Err(e) = resend_if_lost(deps, &run).await {
+            // It keeps no other waiting.
+            tracing::warn!(%run, error = %e, "could not look after a run, will try again");
+        }
     }
     Ok(())
 }
 
-async fn resend_if_lost(deps: &Deps, run: &RunKey) -> Result<(), IssueError> {
-    let reports = deps.reports();
+/// Sends a run's message again if the run has lost it.
+pub(crate) async fn resend_if_lost(deps: &Deps, run: &RunKey) -> Result<(), IssueError> {
     let report = match damaged::load(deps, run).await {
         Ok(Some(report)) if !report.state.is_final() => report,
         Ok(_) => return Ok(()),
@@ -63,11 +66,11 @@ async fn resend_if_lost(deps: &Deps, run: &RunKey) -> Result<(), IssueError> {
         let queue_is_empty = counts.visible == 0 && counts.in_flight == 0;
         queue_is_empty || silent > LONGEST_SILENCE
     };
-    if is_lost {
-        tracing::warn!(%run, silent_secs = silent.as_secs(), "a run lost its message");
-        send(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), run).await?;
+    if !is_lost || (report.sent_at.is_none() && end_if_paused(deps, run).await?.is_some()) {
+        return Ok(());
     }
-    Ok(())
+    tracing::warn!(%run, silent_secs = silent.as_secs(), "a run lost its message");
+    send(deps, run).await
 }
 
 #[cfg(test)]

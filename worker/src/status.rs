@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// How often a worker tells that it is alive.
 pub const BEACON: Duration = Duration::from_secs(5);
 
+/// How long changes gather before they are told.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// What a worker last told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
@@ -82,10 +85,15 @@ impl StatusBoard {
             if let Err(e) = deps.objects.put(&key, to_json(&status)).await {
                 tracing::warn!(error = %e, "could not publish the worker's status");
             }
+            let due = async {
+                tokio::select! {
+                    () = tokio::time::sleep(BEACON) => {}
+                    () = self.changed.notified() => tokio::time::sleep(SETTLING).await,
+                }
+            };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(BEACON) => {}
-                () = self.changed.notified() => tokio::time::sleep(Duration::from_millis(500)).await,
+                () = due => {}
             }
         }
         if let Err(e) = deps.objects.delete(&key).await {

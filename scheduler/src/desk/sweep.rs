@@ -88,8 +88,11 @@ impl Desk {
                     continue;
                 }
             };
-            if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
-                self.supersede(letter, key, &why, SCHEDULER).await?;
+            if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref())
+                && let Err(e) = self.supersede(letter, key, &why, SCHEDULER).await
+            {
+                // Nor does one that cannot be marked.
+                tracing::warn!(letter = %letter.id, error = %e, "could not mark a dead run as superseded");
             }
         }
         Ok(())

@@ -153,10 +153,6 @@ pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, R
         if let CommitOutcome::Committed { version, .. } = outcome {
             return Ok(Restored { plan, version });
         }
-        for file in &change.adds {
-            // Never committed, so nobody reads it; if it cannot be removed, vacuum will.
-            std::fs::remove_file(table.folder().join(&file.path)).ok();
-        }
     }
     Err(RestoreError::Busy { pipe: pipe.clone() })
 }
@@ -232,14 +228,8 @@ impl Draft {
 
     fn write(&self, table: &Table, pipe: &PipeName) -> Result<Vec<NewFile>, CatalogError> {
         let schema = table.spec().file_schema()?;
-        let mut parts = Parts {
-            table: table.clone(),
-            pipe: pipe.clone(),
-            label: format!("restored-{}", self.plan.from_version),
-            schema: schema.clone(),
-            current: None,
-            files: Vec::new(),
-        };
+        let label = format!("restored-{}", self.plan.from_version);
+        let mut parts = Parts::new(table, pipe, label, schema.clone());
         for Part { file, rows: places } in &self.back {
             read::for_each_batch(&self.then, file, None, |rows| {
                 let chosen = rows.batch_of(places).context("read", &file.path)?;

@@ -14,10 +14,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A finished data file, ready to be committed.
-#[derive(Debug, Clone)]
+/// A finished data file, ready to be committed. It goes with the value, unless it was committed or may have been.
+#[derive(Debug)]
 pub struct NewFile {
     /// Its path below the table's folder.
     pub path: String,
@@ -29,6 +30,19 @@ pub struct NewFile {
     pub modified_ms: i64,
     /// Its statistics, for the log.
     pub(crate) stats: StructArray,
+    on_disk: Uncommitted,
+}
+
+impl NewFile {
+    /// A commit may name the file from now on.
+    pub(crate) fn keep(&self) {
+        self.on_disk.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// It is certain that no commit names the file.
+    pub(crate) fn release(&self) {
+        self.on_disk.is_kept.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A row group is closed when it holds about this many bytes in memory: what a writer needs does not grow
@@ -42,27 +56,22 @@ pub struct PartWriter {
     writer: ArrowWriter<File>,
     stats: FileStatsAccumulator,
     folder: PathBuf,
-    unfinished: Unfinished,
+    on_disk: Uncommitted,
     path: String,
     rows: u64,
 }
 
-/// A file that nobody has heard of yet. It goes with the value, unless it is kept: a disk that was too small for it
-/// has its room again.
-struct Unfinished {
+/// A file that no commit names, finished or not. It goes with the value, unless it is kept: a disk that was too small
+/// for a run has its room again when the run has failed.
+#[derive(Debug)]
+struct Uncommitted {
     path: PathBuf,
-    is_kept: bool,
+    is_kept: AtomicBool,
 }
 
-impl Unfinished {
-    fn keep(mut self) {
-        self.is_kept = true;
-    }
-}
-
-impl Drop for Unfinished {
+impl Drop for Uncommitted {
     fn drop(&mut self) {
-        if !self.is_kept {
+        if !*self.is_kept.get_mut() {
             // If it cannot be removed, vacuum will.
             std::fs::remove_file(&self.path).ok();
         }
@@ -83,22 +92,22 @@ impl PartWriter {
         let full_path = folder.join(&name);
         let path = format!("pipe={pipe}/{name}");
         let file = File::create_new(&full_path).at("create", &full_path)?;
-        let unfinished = Unfinished { path: full_path, is_kept: false };
+        let on_disk = Uncommitted { path: full_path, is_kept: AtomicBool::new(false) };
         let writer =
-            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &unfinished.path)?;
+            ArrowWriter::try_new(file, schema, Some(properties())).at("begin", &on_disk.path)?;
         let columns: Vec<ColumnName> =
             table.spec().stats_columns.iter().map(|c| ColumnName::new([*c])).collect();
         let stats = FileStatsAccumulator::new(&columns, &table.spec().schema);
-        Ok(Self { writer, stats, folder, unfinished, path, rows: 0 })
+        Ok(Self { writer, stats, folder, on_disk, path, rows: 0 })
     }
 
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), CatalogError> {
-        self.writer.write(batch).at("write", &self.unfinished.path)?;
-        self.stats.merge(batch).at("measure", &self.unfinished.path)?;
+        self.writer.write(batch).at("write", &self.on_disk.path)?;
+        self.stats.merge(batch).at("measure", &self.on_disk.path)?;
         self.rows += batch.num_rows() as u64;
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush().at("write", &self.unfinished.path)?;
+            self.writer.flush().at("write", &self.on_disk.path)?;
         }
         Ok(())
     }
@@ -115,18 +124,17 @@ impl PartWriter {
 
     /// Closes the file and makes it durable. None, and no file, when it has no rows.
     pub fn finish(self) -> Result<Option<NewFile>, CatalogError> {
-        let Self { writer, stats, folder, unfinished, path, rows } = self;
-        let full_path = unfinished.path.as_path();
+        let Self { writer, stats, folder, on_disk, path, rows } = self;
+        let full_path = on_disk.path.as_path();
         let stats = stats.finish().at("measure", full_path)?;
         let file = writer.into_inner().at("finish", full_path)?;
         let Some(stats) = stats.filter(|_| rows > 0) else { return Ok(None) };
         file.sync_all().at("sync", full_path)?;
         durable::sync_folder(&folder)?;
         let size_bytes = file.metadata().at("measure", full_path)?.len();
-        unfinished.keep();
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let modified_ms = modified.as_millis() as i64;
-        Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats }))
+        Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats, on_disk }))
     }
 }
 
