@@ -187,7 +187,7 @@ impl Draft {
                 pipe: pipe.clone(),
                 run,
                 files: gone.len() as u64,
-                rows: gone.iter().map(|file| live(file)).sum(),
+                rows: gone.iter().map(|file| file.live_rows()).sum(),
                 oldest: history.oldest_restorable(from_version)?,
             });
         }
@@ -196,7 +196,7 @@ impl Draft {
         back.retain(|part| !part.rows.is_empty());
         out.retain(|part| !part.rows.is_empty());
         let taken_out = count(&out);
-        let stays = base.iter().map(live).sum::<u64>().saturating_sub(taken_out);
+        let stays = base.iter().map(DataFile::live_rows).sum::<u64>().saturating_sub(taken_out);
         let plan = RestorePlan { from_version, put_back: count(&back), taken_out, stays };
         Ok(Self { plan, marks: Marks::of(&now, pipe)?, then, base, back, out })
     }
@@ -206,7 +206,7 @@ impl Draft {
         let adds = self.write(table, pipe)?;
         let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
         for Part { file, rows } in self.out {
-            if rows.len() as u64 >= live(&file) {
+            if rows.len() as u64 >= file.live_rows() {
                 drops.insert(file.path);
             } else {
                 dead.insert(file.path, rows);
@@ -279,10 +279,6 @@ fn missing<'a>(
         }
     }
     Ok(missing)
-}
-
-fn live(file: &DataFile) -> u64 {
-    file.rows.saturating_sub(file.dead_rows())
 }
 
 fn count(parts: &[Part]) -> u64 {

@@ -307,10 +307,14 @@ impl RunReport {
         }
     }
 
-    /// The time the run stands for: its id.
+    /// When the run was to begin: the scheduled time, which is its id, or when an operator asked for it. (Of an operator's
+    /// run the id may lie ahead: it must be greater than that of the pipe's last run.)
     pub fn scheduled_at(&self) -> DateTime<Utc> {
         let RunId(secs) = self.key.run;
-        DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at)
+        match self.trigger {
+            Trigger::Schedule => DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at),
+            Trigger::Operator => self.created_at,
+        }
     }
 
     /// The attempts since the run was created, committed, or last reopened.
