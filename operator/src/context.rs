@@ -13,14 +13,11 @@ use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
 use feedfleet_scheduler::Meters;
 use feedfleet_worker::Queues;
+use feedfleet_worker::executor::RECEIVE_SLACK;
 use feedfleet_worker::jobs::image::Draw;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The queue moves a message to its dead letters by itself only after so many receives beyond the limit:
-/// interruptions cost a receive too, and the worker's own dead letters carry a reason.
-const RECEIVE_SLACK: u32 = 20;
 
 /// Everything that a command may need.
 pub struct Context {
@@ -95,9 +92,10 @@ impl Context {
         }
     }
 
-    /// Receives after which the queue gives a message up by itself.
+    /// Receives after which the queue gives a message up by itself: long after the worker, whose dead letters carry a
+    /// reason.
     pub fn receives(&self) -> u32 {
-        self.config.fleet.leases.max_receives.saturating_add(RECEIVE_SLACK)
+        self.config.fleet.leases.max_receives.saturating_add(2 * RECEIVE_SLACK)
     }
 
     /// The workers, where they are on machines of their own; none where they are processes of this one.

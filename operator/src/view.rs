@@ -75,8 +75,18 @@ pub fn print(line: impl std::fmt::Display) {
     }
 }
 
-/// Prints JSON, for people and programs.
+/// JSON over several lines, for people and programs. What steers a terminal is escaped in it.
+pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(text::printable_json(&serde_json::to_string_pretty(value)?).into_owned())
+}
+
+/// The same on one line.
+pub fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(text::printable_json(&serde_json::to_string(value)?).into_owned())
+}
+
+/// Prints [`json`].
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print(serde_json::to_string_pretty(value)?);
+    print(json(value)?);
     Ok(())
 }

@@ -56,7 +56,7 @@ impl DeltaTable {
             Some(snapshot) => snapshot.files(None)?,
             None => Vec::new(),
         };
-        files.retain(|file| live_rows(file) > 0);
+        files.retain(|file| file.live_rows() > 0);
         let schema = table.spec().arrow_schema()?;
         let (partition, columns): (Vec<FieldRef>, Vec<FieldRef>) =
             schema.fields().iter().cloned().partition(|field| field.name() == PARTITION);
@@ -132,7 +132,7 @@ impl TableProvider for DeltaTable {
         if files.is_empty() {
             return nothing();
         }
-        let rows: u64 = files.iter().map(live_rows).sum();
+        let rows: u64 = files.iter().map(DataFile::live_rows).sum();
         // DataFusion counts rows by this figure alone, where it is exact.
         let rows = Precision::Exact(rows as usize);
         let statistics = Statistics {
@@ -216,16 +216,12 @@ fn is_about_pipes(filter: &Expr) -> bool {
     matches!(other, Ok(false))
 }
 
-fn live_rows(file: &DataFile) -> u64 {
-    file.rows.saturating_sub(file.dead_rows())
-}
-
 /// Keeps the first files that have this many live rows together.
 fn keep_enough(files: &mut Vec<DataFile>, rows: u64) {
     let mut kept = 0;
     files.retain(|file| {
         let needed = kept < rows;
-        kept += live_rows(file);
+        kept += file.live_rows();
         needed
     });
 }

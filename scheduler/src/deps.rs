@@ -1,9 +1,9 @@
 //! What the scheduler works with.
 
 use crate::metrics::Meters;
-use feedfleet_catalog::{Catalog, CatalogError};
+use feedfleet_catalog::{Catalog, CatalogError, RunCommit, feed_app_id};
 use feedfleet_config::{Environment, Fleet};
-use feedfleet_model::Clock;
+use feedfleet_model::{Clock, RunKey};
 use feedfleet_objects::{ObjectError, Objects, Reports};
 use feedfleet_queue::Queue;
 use std::collections::HashSet;
@@ -55,6 +55,15 @@ impl Deps {
             None => Ok(None),
         };
         spawn_blocking(read).await
+    }
+
+    /// What the product table's log knows of a run's commit.
+    pub(crate) async fn commit_of(
+        &self,
+        run: &RunKey,
+    ) -> Result<Result<Option<RunCommit>, CatalogError>, JoinError> {
+        let (products, run) = (self.catalog.products().clone(), run.clone());
+        spawn_blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0)).await
     }
 
     /// Deletes the objects whose key begins so.

@@ -20,6 +20,7 @@ use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use crate::pause::paused;
+use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::hash::{bytes_hash, hex};
 use feedfleet_model::report::RunState;
@@ -65,13 +66,16 @@ pub enum DeskError {
     },
 }
 
+/// As [`RunReport::mark`].
+type Mark = (DateTime<Utc>, u32);
+
 /// What a replay of a dead run would come to.
 #[derive(Debug)]
 enum Prospect {
     /// It can be sent, if no rollback passes the run over that had not by then.
     Open {
-        /// [`RunReport::passed_over`] before anybody looked for a pause.
-        passed_over: u32,
+        /// [`RunReport::mark`] before anybody looked for a pause.
+        mark: Mark,
     },
     Pointless(String),
     /// Not now, or not at all.
@@ -148,7 +152,7 @@ impl Desk {
             let why = format!("run {newer} of the pipe is newer and replayed too");
             return Ok(Verdict::Left(why));
         }
-        let passed_over = match self.prospect(key).await? {
+        let mark = match self.prospect(key).await? {
             Prospect::Closed(why) => return Ok(Verdict::Left(why)),
             Prospect::Pointless(why) => {
                 if !decider.dry_run {
@@ -156,15 +160,15 @@ impl Desk {
                 }
                 return Ok(Verdict::Superseded(why));
             }
-            Prospect::Open { passed_over } => passed_over,
+            Prospect::Open { mark } => mark,
         };
         if !decider.dry_run {
-            if !self.reopen(key, passed_over).await? {
-                let why = "a rollback of the pipe began while this was looked at; look again";
+            if !self.reopen(key, mark).await? {
+                let why = "a rollback of the pipe began, or the run's report was damaged, while this was looked \
+                           at; look again";
                 return Ok(Verdict::Left(why.to_owned()));
             }
-            // The deduplication id has the number of the sending in it, so the queue lets it pass.
-            send(&self.reports, self.deps.crawl.as_ref(), self.deps.clock.as_ref(), key).await?;
+            send(&self.deps, key).await?;
         }
         self.replayed.insert(key.pipe.clone(), key.run);
         if !decider.dry_run && !self.decide(letter, LetterState::Replayed, decider).await? {
@@ -175,15 +179,15 @@ impl Desk {
 
     /// Takes a run back from the dead, unless a rollback has passed it over since its prospect was looked at: then
     /// the answer is false. The comment at `refuse_if_unfinished` in `rollback.rs` says why that is enough.
-    async fn reopen(&self, key: &RunKey, passed_over: u32) -> Result<bool, DeskError> {
+    async fn reopen(&self, key: &RunKey, mark: Mark) -> Result<bool, DeskError> {
         let now = self.deps.clock.now();
         let reopened = self.reports.update(key, |report| {
             // It may not be dead any more: an earlier replay came as far as this, and the message may be missing.
-            if report.passed_over == passed_over {
+            if report.mark() == mark {
                 report.reopen(now);
             }
         });
-        Ok(reopened.await?.passed_over == passed_over)
+        Ok(reopened.await?.mark() == mark)
     }
 
     /// The report is loaded before the look for a pause: a rollback rests on that.
@@ -194,7 +198,7 @@ impl Desk {
             return Ok(Prospect::Pointless(why));
         }
         let pipe = &key.pipe;
-        let Some(RunReport { passed_over, .. }) = report else {
+        let Some(mark) = report.as_ref().map(RunReport::mark) else {
             let why = format!("its report has gone; begin another run: feedfleet run {pipe}");
             return Ok(Prospect::Closed(why));
         };
@@ -218,7 +222,7 @@ impl Desk {
                 )));
             }
         }
-        Ok(Prospect::Open { passed_over })
+        Ok(Prospect::Open { mark })
     }
 
     /// Marks run and letter as superseded, the run first: a letter that waits is looked at again.
@@ -229,23 +233,27 @@ impl Desk {
         why: &str,
         by: &str,
     ) -> Result<(), DeskError> {
-        let now = self.deps.clock.now();
-        let version = self.version_of(key).await?;
-        let marked = self.reports.update(key, |report| {
-            report.table_version = report.table_version.or(version);
-            // Queued: reopened by a replay that was cut off. A run that is in the table was not superseded,
-            // though its image jobs may be missing.
-            let is_over = matches!(report.state, RunState::Dead | RunState::Queued);
-            if is_over && report.table_version.is_none() {
-                report.state = RunState::Superseded;
-                report.finished_at.get_or_insert(now);
-                report.updated_at = now;
+        // The letter may outlive the report.
+        if self.reports.load(key).await?.as_ref().is_some_and(is_open) {
+            let now = self.deps.clock.now();
+            // None: it is not in, or so old that the log does not tell any more.
+            let version = self.deps.commit_of(key).await??.map(|commit| commit.version);
+            let marked = self.reports.update(key, |report| {
+                if !is_open(report) {
+                    return;
+                }
+                report.table_version = version;
+                // A run that is in the table was not superseded, though its image jobs may be missing.
+                if version.is_none() {
+                    report.state = RunState::Superseded;
+                    report.finished_at.get_or_insert(now);
+                    report.updated_at = now;
+                }
+            });
+            match marked.await {
+                Ok(_) | Err(ReportError::Absent(_)) => {}
+                Err(e) => return Err(e.into()),
             }
-        });
-        match marked.await {
-            // The letter may outlive the report.
-            Ok(_) | Err(ReportError::Absent(_)) => {}
-            Err(e) => return Err(e.into()),
         }
         let decider = Decider { by: by.to_owned(), note: Some(why.to_owned()), dry_run: false };
         self.decide(letter, LetterState::Superseded, &decider).await?;
@@ -276,13 +284,6 @@ impl Desk {
         Ok(decided)
     }
 
-    /// The table's version that a run made. None: it is not in, or so old that the log does not tell any more.
-    async fn version_of(&self, key: &RunKey) -> Result<Option<u64>, DeskError> {
-        let (products, key) = (self.deps.catalog.products().clone(), key.clone());
-        let find = move || products.commit_of(&feed_app_id(&key.pipe), key.run.0);
-        Ok(tokio::task::spawn_blocking(find).await??.map(|commit| commit.version))
-    }
-
     /// The newest run of each pipe that is in the table.
     async fn fences(
         &self,
@@ -301,6 +302,12 @@ impl Desk {
         };
         Ok(tokio::task::spawn_blocking(read).await??)
     }
+}
+
+/// Whether a run does not know itself in the table, and waits for nobody but an operator. Queued: reopened by a replay
+/// that was cut off.
+fn is_open(report: &RunReport) -> bool {
+    matches!(report.state, RunState::Dead | RunState::Queued) && report.table_version.is_none()
 }
 
 /// Why nothing can come of the run any more; none where something can. A dead run that is itself the newest in the

@@ -2,6 +2,7 @@
 //! run a pipe and not every one that it missed; so does a pipe that was paused.
 
 use crate::age;
+use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, issue};
 use crate::pause::paused;
@@ -104,10 +105,9 @@ async fn ask(deps: Deps, due: Due, now: DateTime<Utc>) -> (PipeName, Result<Foun
 }
 
 async fn issue_if_due(deps: &Deps, due: &Due, now: DateTime<Utc>) -> Result<Found, IssueError> {
-    let reports = deps.reports();
     let last = match due.known {
-        Some(known) => reports.last_of_since(&due.pipe, known).await?,
-        None => reports.last_of(&due.pipe).await?,
+        Some(known) => damaged::last_of_since(deps, &due.pipe, known).await?,
+        None => damaged::last_of(deps, &due.pipe).await?,
     };
     let newest = last.as_ref().map(|last| last.key.run);
     if let Some(newest) = newest.filter(|newest| *newest >= due.run) {
@@ -119,8 +119,12 @@ async fn issue_if_due(deps: &Deps, due: &Due, now: DateTime<Utc>) -> Result<Foun
     }
     let key = RunKey { pipe: due.pipe.clone(), run: due.run };
     let report = RunReport::new(key, Trigger::Schedule, now);
-    issue(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), report).await?;
-    Ok(Found::Issued(due.run))
+    match issue(deps, &report).await {
+        Ok(_) => Ok(Found::Issued(due.run)),
+        // Just now: the run has ended, and was not sent.
+        Err(IssueError::Paused { .. }) => Ok(Found::There(due.run)),
+        Err(e) => Err(e),
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! Issuing a run: its report is created by a conditional put, then its message is sent. Whoever loses the
 //! put sends nothing.
 
-use crate::pause::paused;
-use feedfleet_catalog::{Catalog, CatalogError, feed_app_id};
+use crate::damaged;
+use crate::deps::Deps;
+use crate::pause::{Pause, paused};
+use crate::rescue::{Watch, resend_if_lost};
+use chrono::{DateTime, Utc};
+use feedfleet_catalog::{CatalogError, feed_app_id, rollback_app_id};
 use feedfleet_model::report::{RunState, Trigger};
-use feedfleet_model::{Clock, CrawlJob, Job, PipeName, RunId, RunKey, RunReport};
-use feedfleet_objects::{Objects, ReportError, Reports};
-use feedfleet_queue::{NewMessage, Queue, QueueError};
-use std::sync::Arc;
+use feedfleet_model::{
+    CrawlJob, Job, PipeName, Reason, ReasonClass, RunId, RunKey, RunReport, keys,
+};
+use feedfleet_objects::ReportError;
+use feedfleet_queue::{NewMessage, QueueError};
 
 /// Why a run could not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -40,94 +45,139 @@ pub enum IssueError {
 }
 
 /// Creates a run's report and sends its message. False: the run existed already.
-pub async fn issue(
-    reports: &Reports,
-    queue: &dyn Queue,
-    clock: &dyn Clock,
-    report: RunReport,
-) -> Result<bool, IssueError> {
-    if !reports.create(&report).await? {
+///
+/// Nothing is issued behind a pause. A rollback writes the pause, then looks for runs; this creates the run, then looks
+/// for the pause: one of the two sees the other.
+pub(crate) async fn issue(deps: &Deps, report: &RunReport) -> Result<bool, IssueError> {
+    if !deps.reports().create(report).await? {
         return Ok(false);
     }
-    send(reports, queue, clock, &report.key).await?;
+    if let Some(pause) = end_if_paused(deps, &report.key).await? {
+        return Err(IssueError::paused(&report.key.pipe, &pause));
+    }
+    send(deps, &report.key).await?;
     Ok(true)
 }
 
-/// Sends the message of a run that has a report. Each sending is numbered, before it goes, so that
-/// deduplication lets it pass; that the run happens once is not the queue's promise but the table's fence.
-/// What the report calls sent is on the queue: a run without that word is sent again.
-pub async fn send(
-    reports: &Reports,
-    queue: &dyn Queue,
-    clock: &dyn Clock,
-    key: &RunKey,
-) -> Result<(), IssueError> {
-    let now = clock.now();
-    let report = reports
+/// Ends a run that nobody has begun to send, if its pipe is paused. The pause, if the run has ended so. Who sends a run
+/// for the first time asks this before, whoever created it.
+pub(crate) async fn end_if_paused(deps: &Deps, key: &RunKey) -> Result<Option<Pause>, ReportError> {
+    let Some(pause) = paused(deps.objects.as_ref(), &key.pipe).await? else { return Ok(None) };
+    let now = deps.clock.now();
+    let text = "the pipe was paused as the run was issued, and the run was not sent";
+    let report = deps
+        .reports()
         .update(key, |report| {
-            report.sendings += 1;
-            report.updated_at = now;
+            if report.state == RunState::Queued && report.sendings == 0 {
+                report.state = RunState::Superseded;
+                report.reason = Some(Reason::new(ReasonClass::Configuration, text));
+                report.updated_at = now;
+                report.finished_at = Some(now);
+            }
         })
         .await?;
-    let job =
-        Job::Crawl(CrawlJob { pipe: key.pipe.clone(), run: key.run, attempt: report.sendings });
-    let message = NewMessage { group: job.group(), dedup_id: job.dedup_id(), body: job.to_body() };
-    queue.send(&[message]).await?;
+    Ok((report.state == RunState::Superseded).then_some(pause))
+}
+
+/// Sends the message of a run that has a report. Each sending is numbered, before it goes. A report in the place of a
+/// damaged one does not know which numbers there have been: so the deduplication id says whose number it is, by the
+/// time when the report was created, and one that the queue takes for a repetition all the same is passed over, where
+/// the queue says so (SQS does not).
+/// That the run happens once is not the queue's promise but the table's fence. What the report calls sent is on the
+/// queue: a run without that word is sent again.
+pub(crate) async fn send(deps: &Deps, key: &RunKey) -> Result<(), IssueError> {
+    let reports = deps.reports();
+    let now = deps.clock.now();
+    let sending = loop {
+        let count = |report: &mut RunReport| {
+            report.sendings += 1;
+            report.updated_at = now;
+        };
+        let report = reports.update(key, count).await?;
+        let attempt = report.sendings;
+        let job = Job::Crawl(CrawlJob { pipe: key.pipe.clone(), run: key.run, attempt });
+        let dedup_id = dedup_id(&job, report.created_at);
+        let message = NewMessage { group: job.group(), dedup_id, body: job.to_body() };
+        let sent = deps.crawl.send(&[message]).await?;
+        if !sent.iter().any(|sent| sent.duplicate) {
+            break attempt;
+        }
+    };
     reports.update(key, |report| report.sent_at = Some(now)).await?;
-    tracing::info!(run = %key, sending = report.sendings, "run sent");
+    tracing::info!(run = %key, sending, "run sent");
     Ok(())
 }
 
+/// Names a sending of a run by a report that was created then.
+fn dedup_id(job: &Job, created_at: DateTime<Utc>) -> String {
+    format!("{}/{}", job.dedup_id(), created_at.timestamp_millis())
+}
+
 /// Issues a run that an operator asks for. `replay`: the run whose raw snapshot is to be read instead of
-/// the source.
+/// the source. There need not be a scheduler: if the pipe's newest run is unfinished and has lost its message, that one
+/// is sent again, and the answer is [`IssueError::Unfinished`].
 pub async fn issue_now(
-    objects: &Arc<dyn Objects>,
-    queue: &dyn Queue,
-    catalog: &Catalog,
-    clock: &dyn Clock,
+    deps: &Deps,
     pipe: &PipeName,
     replay: Option<RunId>,
 ) -> Result<RunKey, IssueError> {
-    if let Some(pause) = paused(objects.as_ref(), pipe).await? {
-        return Err(IssueError::Paused { pipe: pipe.clone(), why: pause.to_string() });
+    if let Some(pause) = paused(deps.objects.as_ref(), pipe).await? {
+        return Err(IssueError::paused(pipe, &pause));
     }
-    let reports = &Reports::new(objects.clone());
-    let last = reports.last_of(pipe).await?;
+    let last = damaged::last_of(deps, pipe).await?;
     if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
+        resend_if_lost(deps, &last.key, &Watch::of(&deps.fleet)).await?;
         return Err(IssueError::Unfinished { run: last.key.clone(), state: last.state });
     }
-    let committed = match catalog.products().snapshot()? {
-        Some(snapshot) => snapshot.fence(&feed_app_id(pipe))?.map(RunId),
+    let committed = match deps.catalog.products().snapshot()? {
+        Some(snapshot) => {
+            // A run whose number is below a rollback's counts as one that was rolled back.
+            let rollback = snapshot.fence(&rollback_app_id(pipe))?;
+            snapshot.fence(&feed_app_id(pipe))?.max(rollback).map(RunId)
+        }
         None => None,
     };
     let mut last_issued = last.map(|report| report.key.run);
     loop {
-        let now = clock.now();
+        let now = deps.clock.now();
         let run = RunId::manual(now.timestamp(), committed, last_issued);
         let key = RunKey { pipe: pipe.clone(), run };
         let mut report = RunReport::new(key.clone(), Trigger::Operator, now);
-        report.source.replayed_from = replay
-            .map(|run| feedfleet_model::keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string());
-        if issue(reports, queue, clock, report).await? {
+        report.source.replayed_from =
+            replay.map(|run| keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string());
+        if issue(deps, &report).await? {
             return Ok(key);
         }
         last_issued = Some(run);
     }
 }
 
+impl IssueError {
+    fn paused(pipe: &PipeName, pause: &Pause) -> Self {
+        Self::Paused { pipe: pipe.clone(), why: pause.to_string() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pause::pause;
+    use crate::rescue::resend_lost_runs;
     use crate::testing::{World, acme};
     use chrono::TimeDelta;
-    use feedfleet_model::keys;
+    use feedfleet_catalog::restore::restore;
+    use feedfleet_catalog::retire::{Retirement, retire};
+    use feedfleet_queue::MAX_NAME_BYTES;
+    use std::collections::HashSet;
+
+    async fn on_the_queue(world: &World) -> u64 {
+        world.deps.crawl.counts().await.unwrap().visible
+    }
 
     /// Issues a run now; it commits, which the fence must allow, and ends.
     async fn run(world: &World) -> RunId {
         let deps = &world.deps;
-        let (queue, clock) = (deps.crawl.as_ref(), deps.clock.as_ref());
-        let issued = issue_now(&deps.objects, queue, &deps.catalog, clock, &acme(), None).await;
-        let key = issued.unwrap();
+        let key = issue_now(deps, &acme(), None).await.unwrap();
         let picture = format!("of-{}", key.run);
         world.add_rows(key.run.0, &[picture.as_str()]);
         deps.reports().update(&key, |report| report.state = RunState::Done).await.unwrap();
@@ -152,5 +202,92 @@ mod tests {
             world.deps.objects.delete(&report).await.unwrap();
         }
         assert_eq!(run(&world).await.0, slow.0 + 1);
+    }
+
+    /// A report in the place of a damaged one counts its sendings anew, and a queue that swallows repetitions without a
+    /// word must not take them for those before.
+    #[test]
+    fn sendings_by_another_report_are_no_repetitions() {
+        let longest = CrawlJob {
+            pipe: "x".repeat(64).parse().unwrap(),
+            run: RunId(i64::MAX),
+            attempt: u32::MAX,
+        };
+        let job = Job::Crawl(longest);
+        let now = Utc::now();
+        let [first, other] = [now, now + TimeDelta::milliseconds(1)].map(|at| dedup_id(&job, at));
+        assert_ne!(first, other);
+        assert!(first.len() <= MAX_NAME_BYTES, "{first}");
+    }
+
+    /// Rollbacks count up from the run that they found, each of them, also while the clock is behind that run. A run
+    /// after them is not one that they took back, and its removals can be approved.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_comes_after_the_rollbacks_before_it() {
+        let world = World::new();
+        world.pass(TimeDelta::hours(1));
+        let fast = run(&world).await;
+        world.pass(TimeDelta::hours(-1));
+        let table = world.deps.catalog.products();
+        for _ in 0..2 {
+            assert!(restore(table, &acme(), fast).unwrap().plan.is_empty());
+        }
+        let next = run(&world).await;
+        let approved = retire(table, &acme(), next, &HashSet::new()).unwrap();
+        assert!(matches!(approved, Retirement::Done { .. }), "{approved:?}");
+    }
+
+    /// A pipe that is paused right after somebody looked for that gets no run behind the pause: not from who issues it,
+    /// and not from who finds it created and not sent.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_that_is_issued_as_its_pipe_is_paused_is_not_sent() {
+        let world = World::new();
+        let deps = &world.deps;
+        let said = Pause { at: world.now(), by: "ada".into(), note: None, rolled_back: None };
+        assert!(pause(deps.objects.as_ref(), &acme(), &said).await.unwrap());
+        let report = |run| {
+            let key = RunKey { pipe: acme(), run: RunId(run) };
+            RunReport::new(key, Trigger::Schedule, world.now())
+        };
+        let refused = issue(deps, &report(1)).await.unwrap_err();
+        assert!(matches!(&refused, IssueError::Paused { why, .. } if why.contains("ada")));
+        // Its issuer died before it looked.
+        assert!(deps.reports().create(&report(2)).await.unwrap());
+        // It was sent before the pause, and goes on to its end.
+        let sent = RunReport { sendings: 1, ..report(3) };
+        assert!(deps.reports().create(&sent).await.unwrap());
+        world.pass(TimeDelta::minutes(1));
+        resend_lost_runs(deps, &Watch::default()).await;
+        let mut states = Vec::new();
+        for run in 1..=3 {
+            states.push(deps.reports().load(&report(run).key).await.unwrap().unwrap().state);
+        }
+        assert_eq!(states, [RunState::Superseded, RunState::Superseded, RunState::Queued]);
+        assert_eq!(on_the_queue(&world).await, 1);
+    }
+
+    /// A pipe is run by hand, without a scheduler, and its newest report is damaged.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_damaged_report_does_not_stop_who_asks_for_a_run() {
+        let world = World::new();
+        let deps = &world.deps;
+        let damage = async |key: &RunKey| {
+            deps.objects.put(&keys::report(key), "{".into()).await.unwrap();
+        };
+        // Not in the table: it is dead, and the next one begins.
+        let lost = issue_now(deps, &acme(), None).await.unwrap();
+        damage(&lost).await;
+        let next = issue_now(deps, &acme(), None).await.unwrap();
+        assert!(next.run > lost.run);
+        assert_eq!(on_the_queue(&world).await, 2);
+        // In the table: it is sent again, at once, to be ended by what its commit says.
+        world.add_rows(next.run.0, &["a"]);
+        damage(&next).await;
+        let refused = issue_now(deps, &acme(), None).await.unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!("run {next} is committed and must end first")),
+            "{refused}"
+        );
+        assert_eq!(on_the_queue(&world).await, 3);
     }
 }

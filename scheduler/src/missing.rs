@@ -12,6 +12,7 @@
 
 mod look;
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::newest::State;
 use crate::seen::Seen;
@@ -170,7 +171,7 @@ async fn plan(
         if state.products.is_empty() || complete.is_some_and(|it| it.is_still(&state, now)) {
             continue;
         }
-        match deps.reports().last_of(&pipe.name).await {
+        match damaged::last_of(deps, &pipe.name).await {
             // Pictures of an unfinished run are its worker's duty.
             Ok(Some(last)) => {
                 let up_to = RunId(last.key.run.0 - i64::from(!last.state.is_final()));

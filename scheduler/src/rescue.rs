@@ -4,7 +4,7 @@
 use crate::age;
 use crate::damaged;
 use crate::deps::Deps;
-use crate::issue::{IssueError, send};
+use crate::issue::{IssueError, end_if_paused, send};
 use crate::seen::Seen;
 use crate::store::StoreUse;
 use chrono::{DateTime, Utc};
@@ -136,36 +136,42 @@ async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
     let mut all_ended = true;
     // The oldest first: so they go to their queue.
     for (run, written) in newest.into_values().flatten() {
-        if watch.finals.get(&run, written, deps.clock.now()).is_none() {
-            all_ended = false;
-            resend_if_lost(deps, &run, written, watch).await?;
+        if watch.finals.get(&run, written, deps.clock.now()).is_some() {
+            continue;
+        }
+        all_ended = false;
+        match resend_if_lost(deps, &run, watch).await {
+            Ok(true) => watch.finals.note(run, written, deps.clock.now(), ()),
+            Ok(false) => {}
+            // It keeps no other waiting.
+            Err(e) => {
+                tracing::warn!(%run, error = %e, "could not look after a run, will try again");
+            }
         }
     }
     watch.note_listing(stirs, all_ended, deps.clock.now());
     Ok(())
 }
 
-async fn resend_if_lost(
+/// Sends a run's message again if the run has lost it. True: the run has ended.
+pub(crate) async fn resend_if_lost(
     deps: &Deps,
     run: &RunKey,
-    written: SystemTime,
     watch: &Watch,
-) -> Result<(), IssueError> {
-    let reports = deps.reports();
+) -> Result<bool, IssueError> {
     let report = match damaged::load(deps, run).await {
         Ok(Some(report)) => report,
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(false),
         Err(e) => {
             deps.complain(&e.to_string());
-            return Ok(());
+            return Ok(false);
         }
     };
     if let Some(meters) = &deps.meters {
         meters.note_run(&report);
     }
     if report.state.is_final() {
-        watch.finals.note(run.clone(), written, deps.clock.now(), ());
-        return Ok(());
+        return Ok(true);
     }
     let silent = age(deps.clock.now(), report.updated_at);
     let is_lost = if report.sent_at.is_none() {
@@ -178,11 +184,12 @@ async fn resend_if_lost(
         let queue_is_empty = watch.note_crawls(&counts, deps.clock.now());
         queue_is_empty || silent > LONGEST_SILENCE
     };
-    if is_lost {
-        tracing::warn!(%run, silent_secs = silent.as_secs(), "a run lost its message");
-        send(&reports, deps.crawl.as_ref(), deps.clock.as_ref(), run).await?;
+    if !is_lost || (report.sent_at.is_none() && end_if_paused(deps, run).await?.is_some()) {
+        return Ok(false);
     }
-    Ok(())
+    tracing::warn!(%run, silent_secs = silent.as_secs(), "a run lost its message");
+    send(deps, run).await?;
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use crate::damaged;
 use crate::deps::Deps;
 use crate::desk::Decider;
+use crate::issue::end_if_paused;
 use crate::pause::{Pause, RolledBack, note_rollback, pause};
 use feedfleet_catalog::restore::{RestoreError, RestorePlan, Restored, plan_restore, restore};
 use feedfleet_catalog::{CatalogError, feed_app_id};
@@ -19,7 +20,8 @@ pub struct Rollback {
     pub plan: RestorePlan,
     /// The table's new version; none for a dry run.
     pub version: Option<u64>,
-    /// A run that somebody issued just before the pipe was paused. It will load the source.
+    /// A run that somebody issued while the pipe was not paused, since the pause was lifted meanwhile. It will load
+    /// the source.
     pub issued_meanwhile: Option<RunKey>,
 }
 
@@ -160,7 +162,8 @@ async fn roll_back_paused(
     Ok(Rollback { plan, version: Some(version), issued_meanwhile })
 }
 
-/// Notes in the pause what was done. The run that somebody issued just before the pipe was paused, if there is one.
+/// Notes in the pause what was done. The run that was issued meanwhile, if there is one: since the pause was written
+/// that takes somebody who has lifted it. One that was only created, and never sent, ends here.
 async fn conclude(
     deps: &Deps,
     pipe: &PipeName,
@@ -169,7 +172,9 @@ async fn conclude(
 ) -> Result<Option<RunKey>, ReportError> {
     note_rollback(deps.objects.as_ref(), pipe, did).await?;
     let newest_now = deps.reports().runs_of(pipe).await?.pop();
-    Ok(newest_now.filter(|now| Some(now) != newest))
+    let Some(issued) = newest_now.filter(|now| Some(now) != newest) else { return Ok(None) };
+    let has_ended = end_if_paused(deps, &issued).await.is_ok_and(|ended| ended.is_some());
+    Ok((!has_ended).then_some(issued))
 }
 
 fn impossible(why: RestoreError) -> RollbackError {

@@ -127,6 +127,16 @@ impl World {
 
     /// Commits a run that adds a row for each of these pictures. Its file, below the table's folder.
     pub(crate) fn add_rows(&self, number: i64, pictures: &[&str]) -> String {
+        self.add_rows_with(number, pictures, Vec::new())
+    }
+
+    /// As [`World::add_rows`], by a commit with these figures.
+    pub(crate) fn add_rows_with(
+        &self,
+        number: i64,
+        pictures: &[&str],
+        metrics: Vec<(&'static str, u64)>,
+    ) -> String {
         let table = self.deps.catalog.products();
         let schema = table.spec().file_schema().unwrap();
         let links: Vec<String> = pictures.iter().map(|name| link(name)).collect();
@@ -149,7 +159,7 @@ impl World {
         let file = writer.finish().unwrap().unwrap();
         let path = file.path.clone();
         let snapshot = table.ensure().unwrap();
-        let change = Change { adds: vec![file], ..self.change(&snapshot, number) };
+        let change = Change { adds: vec![file], metrics, ..self.change(&snapshot, number) };
         self.commit(&change);
         path
     }

@@ -1,6 +1,7 @@
 //! A configuration folder of its own, and the real binary run on it.
 
 use crate::products::{Product, products};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,7 +9,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// No command of a test takes longer than this.
@@ -287,17 +289,18 @@ impl Running {
     ///
     /// When it has not ended by `deadline`; it is killed then.
     pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status;
-            }
-            if start.elapsed() > deadline {
-                let (out, err) = (self.stdout(), self.stderr());
-                panic!("still running after {deadline:?}: {}\n{out}{err}", self.what);
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let pid = Pid::from_child(&self.child);
+        let (tell, ended) = mpsc::channel();
+        // Sees the end, and leaves the process to be waited for: its id stays its own until then.
+        std::thread::spawn(move || {
+            let seen = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            tell.send(seen.map(drop)).ok();
+        });
+        if ended.recv_timeout(deadline).is_err() && self.is_running() {
+            let (out, err) = (self.stdout(), self.stderr());
+            panic!("still running after {deadline:?}: {}\n{out}{err}", self.what);
         }
+        self.child.wait().expect("a child can be waited for")
     }
 
     /// What it has printed so far.

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Begins after this time, unless the visitor has left by then.
+    pub delay: Option<Duration>,
     /// Sends the body in pieces of so many bytes, with this pause after each.
     pub drip: Option<(usize, Duration)>,
     /// Sends nothing of all this, and resets the connection.
@@ -27,7 +29,14 @@ pub struct Reply {
 impl Reply {
     /// 200 with this body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into(), drip: None, reset: false }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+            delay: None,
+            drip: None,
+            reset: false,
+        }
     }
 
     /// This status, without a body.
@@ -136,8 +145,7 @@ fn answer(
     sent: &AtomicU64,
     handler: &Handler,
 ) -> io::Result<()> {
-    let Some(mut head) = peek_head(stream)? else { return Ok(()) };
-    let text = String::from_utf8_lossy(&head).into_owned();
+    let Some(text) = read_head(stream)? else { return Ok(()) };
     let mut lines = text.lines();
     let Some(path) = lines.next().and_then(|first| first.split(' ').nth(1)) else { return Ok(()) };
     let mut headers = Vec::new();
@@ -151,26 +159,36 @@ fn answer(
         // A connection that is closed with bytes unread is reset.
         return Ok(());
     }
-    stream.read_exact(&mut head)?;
+    stream.read_exact(&mut [0])?;
+    if let Some(delay) = reply.delay {
+        wait_for_leaving(stream, delay)?;
+    }
     send(stream, &reply, sent)
 }
 
-/// The head of a request, which stays unread. None: the visitor sends no whole head.
-fn peek_head(stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let begun = Instant::now();
-    let mut head = vec![0; MAX_HEAD_BYTES];
-    loop {
-        let bytes = stream.peek(&mut head)?;
-        let end = head[..bytes].windows(4).position(|window| window == b"\r\n\r\n");
-        if let Some(end) = end {
-            head.truncate(end + 4);
-            return Ok(Some(head));
-        }
-        if bytes == 0 || bytes == head.len() || begun.elapsed() > HEAD_WITHIN {
+/// The head of a request but for its last byte, which has come and stays unread. None: the visitor sends no whole
+/// head.
+fn read_head(mut stream: &TcpStream) -> io::Result<Option<String>> {
+    stream.set_read_timeout(Some(HEAD_WITHIN))?;
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r") {
+        if head.len() == MAX_HEAD_BYTES || stream.read(&mut byte)? == 0 {
             return Ok(None);
         }
-        // The rest is on its way; peeking does not wait for it.
-        std::thread::sleep(Duration::from_millis(1));
+        head.push(byte[0]);
+    }
+    let is_whole = stream.peek(&mut byte)? == 1;
+    Ok(is_whole.then(|| String::from_utf8_lossy(&head).into_owned()))
+}
+
+/// Waits until the visitor, who has no more to say, closes the connection, at most so long. An error says that it did.
+fn wait_for_leaving(stream: &TcpStream, at_most: Duration) -> io::Result<()> {
+    // No time at all would mean for ever.
+    stream.set_read_timeout(Some(at_most.max(Duration::from_micros(1))))?;
+    match stream.peek(&mut [0]) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(()),
+        Err(e) => Err(e),
+        Ok(_) => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 
@@ -195,7 +213,7 @@ fn send(mut stream: &TcpStream, reply: &Reply, sent: &AtomicU64) -> io::Result<(
                 stream.write_all(piece)?;
                 stream.flush()?;
                 sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
-                std::thread::sleep(pause);
+                wait_for_leaving(stream, pause)?;
             }
         }
     }

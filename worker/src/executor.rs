@@ -34,9 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 /// A job that this release does not know waits this long for a worker that does.
 const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(60);
-/// Receives that an image job may have beyond the limit: interruptions cost a receive too. The queue itself gives a
-/// message up ten receives later.
-const RECEIVE_SLACK: u32 = 10;
+/// Receives that an image job may have beyond the limit: interruptions cost a receive too. The queue itself shall give
+/// a message up only some receives later: dead letters that a worker writes carry a reason.
+pub const RECEIVE_SLACK: u32 = 10;
 /// What is left of a run that is in the table is little, and need not wait.
 const GO_ON_DELAY: Duration = Duration::from_secs(1);
 /// Tries to settle a message whose queue does not answer.
@@ -147,12 +147,11 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Beg
         }));
     }
     let failed = report.failed_attempts();
-    // What is in the table cannot fail any more: its image jobs are sent however often it takes.
-    if failed >= deps.fleet.leases.max_receives as usize
-        && report.state != RunState::Committed
-        && !is_in_table(deps, &key).await?
-    {
+    if failed >= deps.fleet.leases.max_receives as usize {
         let reason = lost_reason(report.counted_attempts(), failed);
+        if report.state != RunState::Committed && is_in_table(deps, &key).await? {
+            return Ok(Some(go_on(deps, &key, reason).await));
+        }
         return Ok(Some(finish_dead(deps, &key, reason).await?));
     }
     let now = deps.clock.now();
@@ -261,7 +260,7 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
     if let Outcome::RetryAfter(wait, reason) = &outcome {
         let failed = report.failed_attempts();
         let is_last = failed >= deps.fleet.leases.max_receives as usize;
-        if is_last && report.state != RunState::Committed {
+        if is_last {
             outcome = Outcome::Dead(reason.clone());
         } else if failed > 1 {
             let wait =
@@ -285,7 +284,7 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
 }
 
 /// The attempt failed after its commit, and its report does not know of that: what is in the table is not dead. The
-/// next attempt does what is left. If that fails for good, the run is dead, and known to be in the table.
+/// next attempts do what is left. If that fails for good, the run is dead, and known to be in the table.
 async fn go_on(deps: &Deps, key: &RunKey, reason: Reason) -> Outcome {
     match note_committed(deps, key).await {
         Ok(()) => Outcome::RetryAfter(GO_ON_DELAY, reason),

@@ -73,7 +73,7 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     ));
     if let Some(issued) = done.issued_meanwhile {
         eprintln!(
-            "run {issued} was issued just before the pipe was paused, and will load the source: once it \
+            "run {issued} was issued meanwhile, as somebody let the pipe run, and will load the source: once it \
              has ended, roll back again"
         );
         return Ok(ExitCode::FAILURE);

@@ -172,17 +172,17 @@ async fn export(context: &Context, selection: &Selection, out: Option<&Path>) ->
     let code = complain(&unreadable);
     let Some(path) = out else {
         for letter in &found {
-            view::print(serde_json::to_string(letter)?);
+            view::print(view::json_line(letter)?);
         }
         return Ok(code);
     };
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for letter in &found {
-        serde_json::to_writer(&mut lines, letter)?;
-        lines.push(b'\n');
+        lines.push_str(&view::json_line(letter)?);
+        lines.push('\n');
     }
     let written = File::create(path).and_then(|mut file| {
-        file.write_all(&lines)?;
+        file.write_all(lines.as_bytes())?;
         file.sync_all()
     });
     written.with_context(|| format!("could not write {}", path.display()))?;

@@ -11,6 +11,7 @@ use feedfleet_model::PipeName;
 use feedfleet_model::report::RunState;
 use feedfleet_scheduler::pause::{self, Pause};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,12 +29,19 @@ struct PipeView {
     paused: Option<Pause>,
 }
 
-/// Lists the pipes: configuration from their files, the last run from its report.
+/// Lists the pipes: configuration from their files, the last run from its report, products from the table.
 pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
     let objects = context.objects()?;
     let now = context.clock.now();
+    let live = match live_products(&context) {
+        Ok(live) => live,
+        Err(e) => {
+            eprintln!("{e:#}");
+            None
+        }
+    };
     let mut pipes = Vec::new();
     for pipe in &context.config.pipes {
         let last = match reports.last_of(&pipe.name).await {
@@ -50,8 +58,6 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
                 None
             }
         };
-        // After a rollback the last report says no more what is in the table.
-        let rolled_back = paused.as_ref().and_then(|pause| pause.rolled_back.as_ref());
         pipes.push(PipeView {
             pipe: pipe.name.clone(),
             location: pipe.source.location.display(),
@@ -61,9 +67,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             next_run: pipe.next_run_after(now).filter(|_| paused.is_none()),
             last_run: last.as_ref().map(|r| r.scheduled_at()),
             last_state: last.as_ref().map(|r| r.state),
-            live: rolled_back
-                .map(|back| back.live)
-                .or_else(|| last.as_ref().map(|r| r.counts.live)),
+            live: live.as_ref().map(|live| live.get(pipe.name.as_str()).copied().unwrap_or(0)),
             paused,
         });
     }
@@ -81,6 +85,18 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
         }
     }
     Ok(if context.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Products in the table, by pipe; none where there is no table yet.
+fn live_products(context: &Context) -> Result<Option<BTreeMap<String, u64>>> {
+    let catalog = context.catalog()?;
+    let Some(snapshot) = catalog.products().snapshot()? else { return Ok(None) };
+    let mut live = BTreeMap::new();
+    for file in snapshot.files(None)? {
+        let rows = file.live_rows();
+        *live.entry(file.pipe).or_default() += rows;
+    }
+    Ok(Some(live))
 }
 
 fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {

@@ -35,17 +35,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
         bail!("{}", no_such_pipe(&context, &args.pipe));
     }
     let reports = context.reports()?;
-    let queues = context.queues()?;
-    let issued = issue_now(
-        &context.objects()?,
-        queues.crawl.as_ref(),
-        &context.catalog()?,
-        context.clock.as_ref(),
-        &args.pipe,
-        args.replay,
-    )
-    .await;
-    let key = match issued {
+    let key = match issue_now(&context.scheduler()?, &args.pipe, args.replay).await {
         Err(IssueError::Unfinished { run, state }) if args.wait && args.replay.is_none() => {
             eprintln!("run {run} is {} already: following it", state.word());
             run

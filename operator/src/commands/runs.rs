@@ -212,19 +212,23 @@ pub fn print_report(report: &RunReport) {
             number(counts.duplicates)
         ),
     );
-    line(
-        "products",
-        format!(
-            "{} live; {} removed, {} held{}",
-            number(counts.live),
-            number(counts.removed),
-            number(counts.held),
-            match counts.absent {
-                0 => String::new(),
-                absent => format!(", {} absent for too few runs to be removed", number(absent)),
-            }
-        ),
-    );
+    if report.table_version.is_some() {
+        line(
+            "products",
+            format!(
+                "{} live; {} removed, {} held{}",
+                number(counts.live),
+                number(counts.removed),
+                number(counts.held),
+                match counts.absent {
+                    0 => String::new(),
+                    absent => format!(", {} absent for too few runs to be removed", number(absent)),
+                }
+            ),
+        );
+    } else {
+        line("products", "as they were: the run is not in the table".to_owned());
+    }
     line("images", format!("{} queued", number(counts.images_queued)));
     line(
         "bytes",

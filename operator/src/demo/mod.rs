@@ -120,14 +120,13 @@ async fn run_night(
     stop: &CancellationToken,
 ) -> Result<Option<NightResult>> {
     let reports = context.reports()?;
-    let objects = context.objects()?;
     let queues = context.queues()?;
     let catalog = context.catalog()?;
     view::print(format!("\nnight {night}"));
     let mut runs = Vec::new();
+    let deps = context.scheduler()?;
     for pipe in &context.config.pipes {
-        let (queue, clock) = (queues.crawl.as_ref(), context.clock.as_ref());
-        runs.push(issue_now(&objects, queue, &catalog, clock, &pipe.name, None).await?);
+        runs.push(issue_now(&deps, &pipe.name, None).await?);
     }
     let bars = MultiProgress::new();
     let mut watched: BTreeMap<RunKey, ProgressBar> = BTreeMap::new();

@@ -102,7 +102,7 @@ fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {
     read_one(&snapshot, &files)?;
     let committed = DateTime::<Utc>::from(snapshot.committed_at().map_err(plain)?);
     let pipes: BTreeSet<&str> = files.iter().map(|f| f.pipe.as_str()).collect();
-    let rows: u64 = files.iter().map(|f| f.rows.saturating_sub(f.dead_rows())).sum();
+    let rows: u64 = files.iter().map(DataFile::live_rows).sum();
     let schema = match missing.len() {
         0 => "the schema is this release's".to_owned(),
         n => format!("the next commit adds {n} columns of this release"),

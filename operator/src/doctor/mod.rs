@@ -15,7 +15,7 @@ mod objects;
 mod processes;
 mod queue;
 mod schedules;
-mod scratch;
+pub mod scratch;
 mod sources;
 
 pub use finding::{Finding, State};

@@ -1,4 +1,4 @@
-//! JSON: an array with one object a line, columns that are null included.
+//! JSON: an array with one object a line, columns that are null included, and what steers a terminal escaped.
 
 use super::Sink;
 use anyhow::{Result, bail};
@@ -6,12 +6,17 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonFormat, Writer, WriterBuilder};
+use feedfleet_model::text::printable_json;
 use std::collections::BTreeSet;
 use std::io::Write;
 
+/// Rows that are held as text at once.
+const ROWS_AT_ONCE: usize = 1000;
+
 /// Prints rows as JSON. Decimals are numbers, times ISO 8601, bytes hexadecimal.
 pub(super) struct JsonSink<'a> {
-    writer: Writer<&'a mut dyn Write, RowPerLine>,
+    out: &'a mut dyn Write,
+    writer: Writer<Vec<u8>, RowPerLine>,
 }
 
 impl<'a> JsonSink<'a> {
@@ -23,19 +28,31 @@ impl<'a> JsonSink<'a> {
                 bail!("two columns are named '{}': rename one with AS", field.name());
             }
         }
-        let writer = WriterBuilder::new().with_explicit_nulls(true).build(out);
-        Ok(Self { writer })
+        let writer = WriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
+        Ok(Self { out, writer })
+    }
+
+    /// Prints what has been written so far: whole rows.
+    fn print(&mut self) -> Result<()> {
+        let text = String::from_utf8(std::mem::take(self.writer.get_mut()))?;
+        Ok(self.out.write_all(printable_json(&text).as_bytes())?)
     }
 }
 
 impl Sink for JsonSink<'_> {
     fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
-        Ok(self.writer.write(batch)?)
+        for first in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
+            let rows = ROWS_AT_ONCE.min(batch.num_rows() - first);
+            self.writer.write(&batch.slice(first, rows))?;
+            self.print()?;
+        }
+        Ok(())
     }
 
     fn end(&mut self) -> Result<()> {
         self.writer.finish()?;
-        Ok(self.writer.get_mut().flush()?)
+        self.print()?;
+        Ok(self.out.flush()?)
     }
 }
 
@@ -82,6 +99,22 @@ mod tests {
         assert_eq!(value, expected);
         let none: Value = serde_json::from_str(&answer("SELECT 1 AS a LIMIT 0").unwrap()).unwrap();
         assert_eq!(none, json!([]));
+    }
+
+    #[test]
+    fn crawled_text_cannot_steer_the_terminal() {
+        let text = answer("SELECT '\u{9b}31m\u{202e}a\u{7f}' AS \"x\u{2066}\"").unwrap();
+        assert!(text.contains(r#"{"x\u2066":"\u009b31m\u202ea\u007f"}"#), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value, json!([{"x\u{2066}": "\u{9b}31m\u{202e}a\u{7f}"}]));
+    }
+
+    #[test]
+    fn a_long_answer_is_whole() {
+        let sql = "SELECT value AS v FROM generate_series(1, 2500)";
+        let value: Vec<Value> = serde_json::from_str(&answer(sql).unwrap()).unwrap();
+        assert_eq!(value.len(), 2500);
+        assert_eq!(value[2499], json!({"v": 2500}));
     }
 
     #[test]

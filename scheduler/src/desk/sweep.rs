@@ -111,10 +111,18 @@ impl Desk {
                     continue;
                 }
             };
-            if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
-                self.supersede(letter, key, &why, SCHEDULER).await?;
-                if let Some(count) = waiting.get_mut(&letter.queue) {
-                    *count -= 1;
+            let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) else {
+                continue;
+            };
+            match self.supersede(letter, key, &why, SCHEDULER).await {
+                Ok(()) => {
+                    if let Some(count) = waiting.get_mut(&letter.queue) {
+                        *count -= 1;
+                    }
+                }
+                Err(e) => {
+                    // Nor does one that cannot be marked.
+                    tracing::warn!(letter = %letter.id, error = %e, "could not mark a dead run as superseded");
                 }
             }
         }

@@ -113,3 +113,26 @@ async fn damaged_reports_do_not_stop_a_rollback() {
     let report = world.deps.reports().load(&run(3)).await.unwrap().unwrap();
     assert_eq!(report.state, RunState::Dead);
 }
+
+/// Nobody is told of a run that was created behind the pause, for it ends there; of one that was sent, somebody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_issued_meanwhile_is_told_if_it_was_sent() {
+    let world = two_nights();
+    let did = RolledBack {
+        at: world.now(),
+        by: "ada".to_owned(),
+        note: None,
+        to: RunId(1),
+        version: Some(3),
+        put_back: 0,
+        taken_out: 1,
+        live: 1,
+    };
+    world.report(3, RunState::Queued, |_| {}).await;
+    assert_eq!(conclude(&world.deps, &acme(), &did, None).await.unwrap(), None);
+    let report = world.deps.reports().load(&run(3)).await.unwrap().unwrap();
+    assert_eq!(report.state, RunState::Superseded);
+    world.report(4, RunState::Queued, |report| report.sendings = 1).await;
+    let told = conclude(&world.deps, &acme(), &did, Some(&run(3))).await.unwrap();
+    assert_eq!(told, Some(run(4)));
+}

@@ -34,7 +34,7 @@ pub struct Change {
     /// The files that the pipe consisted of when the change was worked out. If they, or their dead rows,
     /// are others by now, the change is void: row positions have gone stale.
     pub base: Vec<DataFile>,
-    /// Files to add.
+    /// Files to add. They go with the change, unless it was committed or may have been.
     pub adds: Vec<NewFile>,
     /// Rows to mark dead, by the path of a file in `base`; those dead already need not be named.
     pub dead: BTreeMap<String, Vec<u64>>,
@@ -131,6 +131,8 @@ impl Table {
             if identities(&snapshot.files(Some(&change.pipe))?) != identities(&change.base)
                 || !holds(&snapshot)?
             {
+                // The fence says so, and not what came of an attempt: the change is not in.
+                change.adds.iter().for_each(NewFile::release);
                 return Ok(CommitOutcome::Moved);
             }
             if let Some(outcome) = self.try_commit(&snapshot, change, &mut prepared)? {
@@ -200,6 +202,8 @@ impl Table {
             }
         }
 
+        // From here on the entry may be written, also where that seems to fail.
+        change.adds.iter().for_each(NewFile::keep);
         match transaction.commit(self.engine()).context("commit to table", subject)? {
             CommitResult::Committed(done) => {
                 let version = done.commit_version();

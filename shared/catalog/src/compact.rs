@@ -59,14 +59,8 @@ pub fn compact(
         return Ok(None);
     }
     let schema = table.spec().file_schema()?;
-    let mut parts = Parts {
-        table: table.clone(),
-        pipe: pipe.clone(),
-        label: format!("compacted-{}", snapshot.version()),
-        schema: schema.clone(),
-        current: None,
-        files: Vec::new(),
-    };
+    let label = format!("compacted-{}", snapshot.version());
+    let mut parts = Parts::new(table, pipe, label, schema.clone());
     for file in &chosen {
         read::for_each_batch(snapshot, file, None, |rows| {
             let live = rows.live_batch().context("read", &file.path)?;
@@ -81,7 +75,6 @@ pub fn compact(
     };
     let app_id = format!("{pipe}/compaction");
     let run = snapshot.fence(&app_id)?.unwrap_or(0) + 1;
-    let new_files: Vec<String> = adds.iter().map(|f| f.path.clone()).collect();
     let change = Change {
         pipe: pipe.clone(),
         base,
@@ -94,12 +87,6 @@ pub fn compact(
     };
     match table.commit(&change)? {
         CommitOutcome::Committed { .. } => Ok(Some(result)),
-        _ => {
-            // Never committed, so nobody reads them.
-            for path in new_files {
-                table.files().discard(&table.place(&path)?);
-            }
-            Ok(None)
-        }
+        _ => Ok(None),
     }
 }

@@ -89,7 +89,7 @@ impl Diff {
             notes_unmentioned: true,
             places_bytes: 0,
             new_links: Vec::new(),
-            max_links: base.iter().map(|f| (f.rows - f.dead_rows().min(f.rows)) as usize).sum(),
+            max_links: base.iter().map(|f| f.live_rows() as usize).sum(),
             base,
         };
         diff.load(snapshot)?;

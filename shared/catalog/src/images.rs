@@ -277,14 +277,7 @@ fn write(
     let schema = table.spec().file_schema()?;
     let batch = RecordBatch::try_new(schema.clone(), columns)
         .context("encode image entries of", pipe.as_str())?;
-    let mut parts = Parts {
-        table: table.clone(),
-        pipe: pipe.clone(),
-        label: format!("images-{run}"),
-        schema,
-        current: None,
-        files: Vec::new(),
-    };
+    let mut parts = Parts::new(table, pipe, format!("images-{run}"), schema);
     parts.write(&batch)?;
     parts.finish()
 }

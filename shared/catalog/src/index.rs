@@ -98,7 +98,7 @@ impl Index {
         files: &[DataFile],
         share: Share,
     ) -> Result<Self, CatalogError> {
-        let live: u64 = files.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
+        let live: u64 = files.iter().map(DataFile::live_rows).sum();
         let expected = (live / u64::from(share.of)) as usize;
         let mut index = Self {
             entries: Vec::with_capacity(expected),

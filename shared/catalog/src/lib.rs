@@ -37,7 +37,7 @@ pub mod writer;
 
 pub use commit::{Change, CommitOutcome, Fence};
 pub use error::CatalogError;
-pub use figures::RunCommit;
+pub use figures::{RunCommit, run_figures};
 pub use index::{BYTES_PER_ROW, Share};
 pub use location::Location;
 pub use schema::TableSpec;

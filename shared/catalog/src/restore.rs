@@ -154,10 +154,6 @@ pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, R
         if let CommitOutcome::Committed { version, .. } = outcome {
             return Ok(Restored { plan, version });
         }
-        // Never committed, so nobody reads them.
-        for file in &change.adds {
-            table.files().discard(&table.place(&file.path)?);
-        }
     }
     Err(RestoreError::Busy { pipe: pipe.clone() })
 }
@@ -192,7 +188,7 @@ impl Draft {
                 pipe: pipe.clone(),
                 run,
                 files: gone.len() as u64,
-                rows: gone.iter().map(|file| live(file)).sum(),
+                rows: gone.iter().map(|file| file.live_rows()).sum(),
                 oldest: history.oldest_restorable(from_version)?,
             });
         }
@@ -201,7 +197,7 @@ impl Draft {
         back.retain(|part| !part.rows.is_empty());
         out.retain(|part| !part.rows.is_empty());
         let taken_out = count(&out);
-        let stays = base.iter().map(live).sum::<u64>().saturating_sub(taken_out);
+        let stays = base.iter().map(DataFile::live_rows).sum::<u64>().saturating_sub(taken_out);
         let plan = RestorePlan { from_version, put_back: count(&back), taken_out, stays };
         Ok(Self { plan, marks: Marks::of(&now, pipe)?, then, base, back, out })
     }
@@ -211,7 +207,7 @@ impl Draft {
         let adds = self.write(table, pipe)?;
         let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
         for Part { file, rows } in self.out {
-            if rows.len() as u64 >= live(&file) {
+            if rows.len() as u64 >= file.live_rows() {
                 drops.insert(file.path);
             } else {
                 dead.insert(file.path, rows);
@@ -233,14 +229,8 @@ impl Draft {
 
     fn write(&self, table: &Table, pipe: &PipeName) -> Result<Vec<NewFile>, CatalogError> {
         let schema = table.spec().file_schema()?;
-        let mut parts = Parts {
-            table: table.clone(),
-            pipe: pipe.clone(),
-            label: format!("restored-{}", self.plan.from_version),
-            schema: schema.clone(),
-            current: None,
-            files: Vec::new(),
-        };
+        let label = format!("restored-{}", self.plan.from_version);
+        let mut parts = Parts::new(table, pipe, label, schema.clone());
         for Part { file, rows: places } in &self.back {
             read::for_each_batch(&self.then, file, None, |rows| {
                 let chosen = rows.batch_of(places).context("read", &file.path)?;
@@ -290,10 +280,6 @@ fn missing<'a>(
         }
     }
     Ok(missing)
-}
-
-fn live(file: &DataFile) -> u64 {
-    file.rows.saturating_sub(file.dead_rows())
 }
 
 fn count(parts: &[Part]) -> u64 {

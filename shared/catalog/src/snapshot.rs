@@ -44,6 +44,11 @@ impl DataFile {
         self.dead.as_ref().map_or(0, |d| d.cardinality.unsigned_abs())
     }
 
+    /// Rows that are not.
+    pub fn live_rows(&self) -> u64 {
+        self.rows.saturating_sub(self.dead_rows())
+    }
+
     /// Two snapshots in which a file has the same identity see the same rows of it.
     pub fn identity(&self) -> FileIdentity {
         let dead = self.dead.as_ref().map(|d| (d.path_or_inline_dv.clone(), d.offset));

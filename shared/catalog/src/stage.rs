@@ -1,5 +1,5 @@
 //! Where new and changed rows wait for the commit: data files written by a thread of their own, so that
-//! reading the source and encoding for the table each have a core.
+//! reading the source and encoding for the table each have a core. A stage that is not finished leaves nothing behind.
 
 use crate::error::{CatalogError, Cause, Context};
 use crate::table::Table;
@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use feedfleet_model::{PipeName, RunKey};
 use std::collections::BTreeSet;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// A data file is closed and the next one begun at this size.
@@ -24,12 +24,15 @@ pub(crate) struct Stage {
     schema: SchemaRef,
     rows: u64,
     written: u64,
+    /// A file is closed at this size.
+    file_bytes: u64,
     dropped: BTreeSet<u64>,
     writer: Option<Writer>,
 }
 
 struct Writer {
-    batches: SyncSender<RecordBatch>,
+    /// None is the end: a stage that is given up does not come to it.
+    batches: SyncSender<Option<RecordBatch>>,
     thread: JoinHandle<Result<Vec<NewFile>, CatalogError>>,
 }
 
@@ -47,6 +50,7 @@ impl Stage {
             schema,
             rows: 0,
             written: 0,
+            file_bytes: FILE_BYTES,
             dropped: BTreeSet::new(),
             writer: None,
         }
@@ -70,7 +74,7 @@ impl Stage {
         if self.writer.is_none() {
             self.writer = Some(self.start());
         }
-        let sent = self.writer.as_ref().map(|w| w.batches.send(batch));
+        let sent = self.writer.as_ref().map(|w| w.batches.send(Some(batch)));
         match sent {
             Some(Ok(())) => Ok(()),
             // The thread is gone: its own error says why.
@@ -79,15 +83,19 @@ impl Stage {
     }
 
     fn start(&self) -> Writer {
-        let (batches, incoming) = sync_channel::<RecordBatch>(BATCHES_AHEAD);
+        let (batches, incoming) = sync_channel::<Option<RecordBatch>>(BATCHES_AHEAD);
         let (table, pipe, label) = (self.table.clone(), self.pipe.clone(), self.label.clone());
-        let schema = self.schema.clone();
-        let thread = std::thread::spawn(move || {
-            let mut parts = Parts { table, pipe, label, schema, current: None, files: Vec::new() };
-            for batch in incoming {
-                parts.write(&batch)?;
+        let (schema, file_bytes) = (self.schema.clone(), self.file_bytes);
+        let thread = std::thread::spawn(move || -> Result<Vec<NewFile>, CatalogError> {
+            let mut parts = Parts { file_bytes, ..Parts::new(&table, &pipe, label, schema) };
+            loop {
+                match incoming.recv() {
+                    Ok(Some(batch)) => parts.write(&batch)?,
+                    Ok(None) => return parts.finish(),
+                    // The stage was given up: what was written goes with `parts`.
+                    Err(RecvError) => return Ok(Vec::new()),
+                }
             }
-            parts.finish()
         });
         Writer { batches, thread }
     }
@@ -107,6 +115,10 @@ impl Stage {
     /// Ends the stage. Files that hold dropped rows are written again without them.
     pub fn finish(mut self) -> Result<Staged, CatalogError> {
         debug_assert_eq!(self.rows, self.written, "every ordinal given has been written");
+        if let Some(writer) = &self.writer {
+            // If the thread is gone, its own error says why.
+            writer.batches.send(None).ok();
+        }
         let files = self.join()?;
         if self.dropped.is_empty() {
             return Ok(Staged { files });
@@ -116,7 +128,7 @@ impl Stage {
         for file in files {
             let end = first + file.rows;
             if self.dropped.range(first..end).next().is_some() {
-                kept.extend(self.rewrite(&file, first)?);
+                kept.extend(self.rewrite(file, first)?);
             } else {
                 kept.push(file);
             }
@@ -125,15 +137,12 @@ impl Stage {
         Ok(Staged { files: kept })
     }
 
-    fn rewrite(&self, file: &NewFile, first: u64) -> Result<Vec<NewFile>, CatalogError> {
+    fn rewrite(&self, file: NewFile, first: u64) -> Result<Vec<NewFile>, CatalogError> {
         let place = self.table.place(&file.path)?;
+        let (label, schema) = (self.label.clone(), self.schema.clone());
         let mut parts = Parts {
-            table: self.table.clone(),
-            pipe: self.pipe.clone(),
-            label: self.label.clone(),
-            schema: self.schema.clone(),
-            current: None,
-            files: Vec::new(),
+            file_bytes: self.file_bytes,
+            ..Parts::new(&self.table, &self.pipe, label, schema)
         };
         let mut next = first;
         self.table.files().for_each_batch(&place, file.size_bytes, None, &mut |batch| {
@@ -144,22 +153,43 @@ impl Stage {
                 filter_record_batch(&batch, &BooleanArray::from(keep)).with("read", &place)?;
             parts.write(&batch)
         })?;
-        self.table.files().discard(&place);
+        // The first version goes.
+        drop(file);
         parts.finish()
     }
 }
 
-/// A sequence of data files.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Once its thread has ended, a stage that was not finished has left no file. Nobody asks how it ended.
+        self.join().ok();
+    }
+}
+
+/// A sequence of data files. They go with it, unless it is finished.
 pub(crate) struct Parts {
-    pub table: Table,
-    pub pipe: PipeName,
-    pub label: String,
-    pub schema: SchemaRef,
-    pub current: Option<PartWriter>,
-    pub files: Vec<NewFile>,
+    table: Table,
+    pipe: PipeName,
+    label: String,
+    schema: SchemaRef,
+    file_bytes: u64,
+    current: Option<PartWriter>,
+    files: Vec<NewFile>,
 }
 
 impl Parts {
+    pub fn new(table: &Table, pipe: &PipeName, label: String, schema: SchemaRef) -> Self {
+        Self {
+            table: table.clone(),
+            pipe: pipe.clone(),
+            label,
+            schema,
+            file_bytes: FILE_BYTES,
+            current: None,
+            files: Vec::new(),
+        }
+    }
+
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), CatalogError> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -169,7 +199,7 @@ impl Parts {
             None => PartWriter::create(&self.table, &self.pipe, &self.label, self.schema.clone())?,
         };
         writer.write(batch)?;
-        if writer.bytes() >= FILE_BYTES {
+        if writer.bytes() >= self.file_bytes {
             self.files.extend(writer.finish()?);
         } else {
             self.current = Some(writer);
@@ -182,5 +212,83 @@ impl Parts {
             self.files.extend(writer.finish()?);
         }
         Ok(self.files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Catalog;
+    use crate::read;
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use feedfleet_model::RunId;
+    use std::sync::Arc;
+    use tempfile::TempDir;
+
+    /// A stage that begins a file for each batch.
+    fn stage() -> (TempDir, Stage) {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Catalog::open(folder.path()).unwrap().products().clone();
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+        let schema = table.spec().file_schema().unwrap();
+        let mut stage = Stage::new(table, &run, schema);
+        stage.file_bytes = 1;
+        (folder, stage)
+    }
+
+    /// Stages a batch of one row.
+    fn write(stage: &mut Stage, id: usize) {
+        let ids: ArrayRef = Arc::new(StringArray::from(vec![id.to_string()]));
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let batch = read::conform(&batch, &stage.schema).unwrap();
+        stage.next_ordinal();
+        stage.write(batch).unwrap();
+    }
+
+    fn files_on_disk(table: &Table) -> usize {
+        std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count()
+    }
+
+    /// What was staged for nothing does not wait for vacuum: the next attempt needs its room.
+    #[test]
+    fn a_stage_that_is_given_up_leaves_no_file() {
+        let (_folder, mut stage) = stage();
+        let table = stage.table.clone();
+        // So many wait, or are being written; the two before them are in files.
+        for id in 0..BATCHES_AHEAD + 1 + 2 {
+            write(&mut stage, id);
+        }
+        assert!(files_on_disk(&table) >= 2);
+        drop(stage);
+        assert_eq!(files_on_disk(&table), 0);
+    }
+
+    #[test]
+    fn a_stage_that_cannot_write_leaves_no_file() {
+        let (_folder, mut stage) = stage();
+        let table = stage.table.clone();
+        write(&mut stage, 0);
+        write(&mut stage, 1);
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![2]));
+        stage.next_ordinal();
+        stage.write(RecordBatch::try_from_iter([("id", numbers)]).unwrap()).unwrap();
+        assert!(stage.finish().is_err(), "an id is a text");
+        assert_eq!(files_on_disk(&table), 0);
+    }
+
+    #[test]
+    fn files_of_a_stage_go_with_those_who_have_no_use_for_them() {
+        let (_folder, mut stage) = stage();
+        let table = stage.table.clone();
+        for id in 0..3 {
+            write(&mut stage, id);
+        }
+        stage.drop_row(1);
+        let mut staged = stage.finish().unwrap();
+        assert_eq!((staged.files.len(), files_on_disk(&table)), (2, 2));
+        staged.files.pop();
+        assert_eq!(files_on_disk(&table), 1);
+        drop(staged);
+        assert_eq!(files_on_disk(&table), 0);
     }
 }

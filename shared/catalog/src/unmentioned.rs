@@ -51,8 +51,11 @@ impl Unmentioned {
                 missing.nights.add(night);
             }
             let is_due = |missing: &Missing| missing.nights.are_enough(needed, night);
+            // No room to spare: what the places take has been measured, and is to stay.
+            waiting.reserve_exact(due.iter().filter(|missing| !is_due(missing)).count());
             waiting.extend(due.iter().filter(|missing| !is_due(missing)));
             due.retain(is_due);
+            due.shrink_to_fit();
         }
     }
 
@@ -199,6 +202,19 @@ mod tests {
         assert_eq!((places(&rows.due), places(&rows.waiting)), (vec![2, 3, 4], vec![0, 1]));
         assert_eq!(rows.waiting[0][0].nights, complete(1));
         assert_eq!((count(&rows.due), count(&rows.waiting)), (3, 2));
+    }
+
+    #[test]
+    fn rows_that_wait_take_no_more_memory_than_they_took_before() {
+        let mut rows = Unmentioned::of(1);
+        for row in 0..999 {
+            rows.push(0, Missing { row, nights: complete((row % 3) as u8) });
+        }
+        rows.shrink_to_fit();
+        let before = rows.memory_bytes();
+        rows.let_wait(3, Night::Complete);
+        assert_eq!((count(&rows.due), count(&rows.waiting)), (333, 666));
+        assert!(rows.memory_bytes() <= before, "{} > {before}", rows.memory_bytes());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Data files: Parquet, written beside the table's others and invisible until a commit names them.
 
 use crate::error::{CatalogError, Context};
-use crate::files::{Draft, FilePlace, NewObject};
+use crate::files::{Draft, FilePlace, Files, NewObject};
 use crate::schema::PARTITION;
 use crate::table::Table;
 use arrow::array::{RecordBatch, StructArray};
@@ -13,10 +13,12 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A finished data file, ready to be committed.
-#[derive(Debug, Clone)]
+/// A finished data file, ready to be committed. It goes with the value, unless it was committed or may have been.
+#[derive(Debug)]
 pub struct NewFile {
     /// Its path below the table's folder.
     pub path: String,
@@ -28,6 +30,19 @@ pub struct NewFile {
     pub modified_ms: i64,
     /// Its statistics, for the log.
     pub(crate) stats: StructArray,
+    uncommitted: Uncommitted,
+}
+
+impl NewFile {
+    /// A commit may name the file from now on.
+    pub(crate) fn keep(&self) {
+        self.uncommitted.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// It is certain that no commit names the file.
+    pub(crate) fn release(&self) {
+        self.uncommitted.is_kept.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A row group is closed when it holds about this many bytes in memory: what a writer needs does not grow
@@ -41,9 +56,32 @@ const PAGE_BYTES: usize = 128 * 1024;
 pub struct PartWriter {
     writer: ArrowWriter<NewObject>,
     stats: FileStatsAccumulator,
+    files: Files,
     place: FilePlace,
     path: String,
     rows: u64,
+}
+
+/// A finished file that no commit names. It goes with the value, unless it is kept: a disk that was too small for a run
+/// has its room again when the run has failed.
+struct Uncommitted {
+    files: Files,
+    place: FilePlace,
+    is_kept: AtomicBool,
+}
+
+impl Drop for Uncommitted {
+    fn drop(&mut self) {
+        if !*self.is_kept.get_mut() {
+            self.files.discard(&self.place);
+        }
+    }
+}
+
+impl fmt::Debug for Uncommitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uncommitted").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl PartWriter {
@@ -56,14 +94,15 @@ impl PartWriter {
     ) -> Result<Self, CatalogError> {
         let path = format!("{PARTITION}={pipe}/{label}-{}.parquet", uuid::Uuid::new_v4());
         let place = table.place(&path)?;
+        let files = table.files().clone();
         // Whoever asks which rows there are must not overlook those that are on their way.
-        let file = table.files().create(&place, Draft::Listed)?;
+        let file = files.create(&place, Draft::Listed)?;
         let writer =
             ArrowWriter::try_new(file, schema, Some(properties())).with("begin", &place)?;
         let columns: Vec<ColumnName> =
             table.spec().stats_columns.iter().map(|c| ColumnName::new([*c])).collect();
         let stats = FileStatsAccumulator::new(&columns, &table.spec().schema);
-        Ok(Self { writer, stats, place, path, rows: 0 })
+        Ok(Self { writer, stats, files, place, path, rows: 0 })
     }
 
     /// Adds rows.
@@ -89,14 +128,15 @@ impl PartWriter {
 
     /// Closes the file and makes it durable. None, and no file, when it has no rows.
     pub fn finish(self) -> Result<Option<NewFile>, CatalogError> {
-        let Self { writer, stats, place, path, rows } = self;
+        let Self { writer, stats, files, place, path, rows } = self;
         let stats = stats.finish().with("measure", &place)?;
         let file = writer.into_inner().with("finish", &place)?;
         let Some(stats) = stats.filter(|_| rows > 0) else { return Ok(None) };
         let size_bytes = file.finish()?;
+        let uncommitted = Uncommitted { files, place, is_kept: AtomicBool::new(false) };
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let modified_ms = modified.as_millis() as i64;
-        Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats }))
+        Ok(Some(NewFile { path, size_bytes, rows, modified_ms, stats, uncommitted }))
     }
 }
 

@@ -91,8 +91,10 @@ async fn serve(mut socket: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
                 }
             }
             Step::Drip(pause) => {
-                while socket.write_all(b"x").await.is_ok() {
-                    tokio::time::sleep(pause).await;
+                // Until the visitor leaves.
+                while socket.write_all(b"x").await.is_ok()
+                    && tokio::time::timeout(pause, socket.read_u8()).await.is_err()
+                {
                 }
             }
             Step::Hold => while socket.read_u8().await.is_ok() {},

@@ -36,8 +36,8 @@ pub struct RunReport {
     pub finished_at: Option<DateTime<Utc>>,
     /// Each start of the job by a worker, in order.
     pub attempts: Vec<Attempt>,
-    /// Attempts, from the first on, that do not count any more: those before the run's last replay from the dead
-    /// letters.
+    /// Attempts, from the first on, that do not count any more: those up to the run's commit, and those before its
+    /// last replay from the dead letters.
     #[serde(default)]
     pub forgiven_attempts: usize,
     /// Rollbacks of the pipe that found the run dead, and count on that: [`RunReport::pass_over`].
@@ -307,13 +307,17 @@ impl RunReport {
         }
     }
 
-    /// The time the run stands for: its id.
+    /// When the run was to begin: the scheduled time, which is its id, or when an operator asked for it. (Of an operator's
+    /// run the id may lie ahead: it must be greater than that of the pipe's last run.)
     pub fn scheduled_at(&self) -> DateTime<Utc> {
         let RunId(secs) = self.key.run;
-        DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at)
+        match self.trigger {
+            Trigger::Schedule => DateTime::from_timestamp(secs, 0).unwrap_or(self.created_at),
+            Trigger::Operator => self.created_at,
+        }
     }
 
-    /// The attempts since the run was created, or last reopened.
+    /// The attempts since the run was created, committed, or last reopened.
     pub fn counted_attempts(&self) -> &[Attempt] {
         self.attempts.get(self.forgiven_attempts..).unwrap_or_default()
     }
@@ -333,6 +337,15 @@ impl RunReport {
         self.updated_at = now;
     }
 
+    /// Notes that the run is in the table. What is left of it has all attempts before it: those up to the commit, the
+    /// one that committed among them, do not count any more.
+    pub fn commit(&mut self) {
+        if self.state != RunState::Committed {
+            self.state = RunState::Committed;
+            self.forgiven_attempts = self.attempts.len();
+        }
+    }
+
     /// Notes that a rollback of the pipe counts on the run's being dead: whoever looked at it before, to reopen
     /// it, has to look again. Runs in any other state stay as they are.
     pub fn pass_over(&mut self, now: DateTime<Utc>) {
@@ -340,6 +353,12 @@ impl RunReport {
             self.passed_over += 1;
             self.updated_at = now;
         }
+    }
+
+    /// Another one since somebody looked: a rollback has passed the run over, or the report was damaged and has been
+    /// replaced.
+    pub fn mark(&self) -> (DateTime<Utc>, u32) {
+        (self.created_at, self.passed_over)
     }
 
     /// Attempts that count against the limit: those that failed, and those without an end, under which the
@@ -463,5 +482,24 @@ mod tests {
         assert_eq!((report.attempts.len(), report.finished_at), (4, None));
         report.attempts.push(ended("retry"));
         assert_eq!(report.failed_attempts(), 1);
+    }
+
+    /// What fails up to the commit does not count against what comes after it; and what comes after it counts.
+    #[test]
+    fn a_commit_gives_all_attempts_back_once() {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(5) };
+        let mut report = RunReport::new(key, Trigger::Schedule, Utc::now());
+        let lost = || Attempt { worker: "w".into(), started_at: Utc::now(), end: None };
+        report.state = RunState::Running;
+        for failed_after in [0, 1, 2] {
+            report.attempts.push(lost());
+            report.commit();
+            let (state, failed) = (report.state, report.failed_attempts());
+            assert_eq!((state, failed), (RunState::Committed, failed_after));
+        }
+        // A replay gives them back too.
+        (report.state, report.table_version) = (RunState::Dead, Some(3));
+        report.reopen(Utc::now());
+        assert_eq!((report.state, report.failed_attempts()), (RunState::Committed, 0));
     }
 }

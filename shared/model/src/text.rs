@@ -43,18 +43,36 @@ pub fn count(n: u64) -> String {
 /// Text from outside, made harmless for a terminal and a log: control characters, and those that
 /// reorder text, become `\u{…}` escapes.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let unsafe_char = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.chars().any(unsafe_char) {
+    if !text.chars().any(steers) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if unsafe_char(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if steers(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     Cow::Owned(out)
+}
+
+/// As [`printable`], for a text that is JSON: such characters become the `\uXXXX` of its strings, and what it says
+/// stays the same.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    // JSON escapes what is below the space itself: there are only the line ends between its values.
+    let is_unsafe = |c: char| c >= ' ' && steers(c);
+    if !json.chars().any(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        // None of them needs more than four digits.
+        if is_unsafe(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a character changes what a terminal shows elsewhere, or how it orders or hides text.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// As [`printable`], for a text of several lines: its line ends stay.
@@ -90,5 +108,17 @@ mod tests {
         assert_eq!(printable("a\u{202e}b\u{61c}"), "a\\u{202e}b\\u{61c}");
         assert_eq!(printable("전기밥솥"), "전기밥솥");
         assert_eq!(shorten("전기밥솥", 2), "전기…");
+    }
+
+    #[test]
+    fn json_says_the_same_and_steers_nothing() {
+        let said = "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2066}\u{feff}\n\\u 전기밥솥 \u{1f600}";
+        let json = serde_json::to_string_pretty(&[said]).unwrap();
+        let shown = printable_json(&json);
+        assert!(!shown.chars().any(|c| c != '\n' && steers(c)), "{shown:?}");
+        assert!(shown.contains("\\u007f\\u009b31m\\u202e\\u2066\\ufeff"), "{shown}");
+        assert!(shown.contains("전기밥솥 \u{1f600}") && shown.lines().count() == 3, "{shown}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [said]);
+        assert!(matches!(printable_json("[\n  1\n]"), Cow::Borrowed(_)));
     }
 }

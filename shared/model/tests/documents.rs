@@ -1,8 +1,9 @@
 //! What the documents say of the repository is so: the paths that they name exist, their links lead
-//! somewhere, and the states they list are those of the code.
+//! somewhere, the states they list are those of the code, and the tests of promises are those that name them.
 
 use feedfleet_model::report::RunState;
 use feedfleet_model::{Outcome, Reason, ReasonClass};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,18 +33,19 @@ fn documents() -> Vec<PathBuf> {
     let names = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"];
     let mut found: Vec<PathBuf> = names.iter().map(|name| root().join(name)).collect();
     for folder in ["docs", "examples", "infra", "scripts"] {
-        collect(&root().join(folder), &mut found);
+        collect(&root().join(folder), "md", &mut found);
     }
     found
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All files below a folder whose names have this ending.
+fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     for entry in entries {
         let path = entry.expect("an entry of a folder that can be read").path();
         if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            collect(&path, ending, found);
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             found.push(path);
         }
     }
@@ -219,4 +221,78 @@ fn the_ends_and_reasons_are_those_of_the_code() {
         let row = format!("| `{}` | ", end.word());
         assert!(text.contains(&row), "docs/states.md has no line {row}");
     }
+}
+
+/// The promises that tests name in the first line of their documentation, each with the test's name.
+fn named_promises(source: &str) -> Vec<(u32, String)> {
+    let (mut found, mut promises, mut is_test) = (Vec::new(), Vec::<u32>::new(), false);
+    for line in source.lines().map(str::trim) {
+        if let Some(named) = line.strip_prefix("/// Promise") {
+            let numbers = named.split(':').next().unwrap_or_default();
+            let numbers = numbers.split(|c: char| !c.is_ascii_digit());
+            promises = numbers.filter_map(|number| number.parse().ok()).collect();
+        } else if line.starts_with("#[") {
+            is_test |= line.contains("test");
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| !line.starts_with("//")) {
+            let test = rest.split('(').next().unwrap_or_default();
+            if is_test {
+                found.extend(promises.iter().map(|promise| (*promise, test.to_owned())));
+            }
+            (promises, is_test) = (Vec::new(), false);
+        }
+    }
+    found
+}
+
+/// A line of the table of promises: the promise, the file and the name of a test.
+fn listed_promises(table: &str) -> Vec<(u32, &str, &str)> {
+    let (mut found, mut promise) = (Vec::new(), 0);
+    for line in table.lines().take_while(|line| *line != "## Faults") {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, number, _, file, alone, _] = cells[..] else { continue };
+        promise = number.parse().unwrap_or(promise);
+        let (file, alone) = (file.trim_matches('`'), alone.trim_matches('`'));
+        if alone.starts_with("scripts/chaos") {
+            found.push((promise, file, "faults_at_random_moments"));
+        } else if let Some((_, test)) = alone.rsplit_once("::") {
+            found.push((promise, file, test));
+        }
+    }
+    found
+}
+
+#[test]
+fn tests_of_promises_are_listed() {
+    let table = read(&root().join("docs/promises.md"));
+    let listed = listed_promises(&table);
+    assert!(listed.len() > 100, "only {} tests were found", listed.len());
+    for (promise, file, test) in &listed {
+        let is_there = read(&root().join(file)).contains(&format!("fn {test}("));
+        assert!(is_there, "promise {promise} is not shown by {test}: {file} has no such test");
+    }
+    let listed: BTreeSet<(u32, &str)> = listed.iter().map(|(n, _, test)| (*n, *test)).collect();
+    let (mut files, mut missing, mut checked) = (Vec::new(), Vec::new(), 0);
+    for folder in ["operator", "query", "scheduler", "shared", "tests", "worker"] {
+        collect(&root().join(folder), "rs", &mut files);
+    }
+    for file in files {
+        for (promise, test) in named_promises(&read(&file)) {
+            checked += 1;
+            if !listed.contains(&(promise, test.as_str())) {
+                missing.push(format!("{promise}: {test} in {}", file.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/promises.md does not list\n{}", missing.join("\n"));
+    assert!(checked > 80, "only {checked} names were found");
+}
+
+#[test]
+fn promises_are_found() {
+    let source = "/// Promises 3 and 12: so.\n#[test]\n// fn no\nasync fn first() {}\n\
+                  /// Else.\n#[test]\nfn second() {}\n/// Promise 4: none.\nfn third() {}\n";
+    assert_eq!(named_promises(source), [(3, "first".to_owned()), (12, "first".to_owned())]);
+    let table = "| | promise | file | alone |\n|---|---|---|---|\n| 3 | So | `a.rs` | `e2e a::first` |\n\
+                 | | | `b.rs` | `unit b c::d` |\n## Faults\n| 4 | No | `a.rs` | `e2e a::first` |\n";
+    assert_eq!(listed_promises(table), [(3, "a.rs", "first"), (3, "b.rs", "d")]);
 }

@@ -12,5 +12,6 @@ mod isolation;
 mod leases;
 pub(crate) mod nights;
 mod processes;
+mod queue;
 mod resume;
 pub(crate) mod support;

@@ -122,6 +122,21 @@ fn the_first_nights_of_a_file() {
     assert_eq!(listed[0]["last_state"], "done", "{listed:#}");
 }
 
+/// A dead night takes nothing away, and nothing that is shown afterwards says so.
+#[test]
+fn a_dead_run_leaves_the_products_that_are_listed() {
+    let fleet = shop();
+    fleet.run_pipe("shop");
+    fleet.pipe("shop", &but("products.csv", "prodcts.csv"));
+    let dead = fleet.run(&["run", "shop", "--wait"]).failed();
+    dead.says(&["products       as they were: the run is not in the table"]);
+    let listed = fleet.run(&["pipes", "list", "--json"]).failed().json();
+    assert_eq!(listed[0]["live"], 3, "{listed:#}");
+    assert_eq!(listed[0]["last_state"], "dead", "{listed:#}");
+    // Its number may be ahead of the clock, to be greater than the last run's. It was not scheduled for later.
+    assert_eq!(listed[0]["last_run"], fleet.report("shop")["created_at"], "{listed:#}");
+}
+
 #[test]
 fn a_replay_of_a_run_that_never_was_says_so() {
     let fleet = shop();

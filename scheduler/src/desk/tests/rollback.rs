@@ -14,9 +14,9 @@ async fn world() -> World {
 }
 
 /// What a replay of the dead night would come to, as far as it has looked.
-async fn looked(desk: &Desk) -> u32 {
+async fn looked(desk: &Desk) -> Mark {
     match desk.prospect(&run(3)).await.unwrap() {
-        Prospect::Open { passed_over } => passed_over,
+        Prospect::Open { mark } => mark,
         other => panic!("{other:?}"),
     }
 }
@@ -33,6 +33,20 @@ async fn a_replay_that_looked_before_the_rollback_has_to_look_again() {
     assert_eq!(report.state, RunState::Dead);
     let now = desk.prospect(&run(3)).await.unwrap();
     assert!(matches!(&now, Prospect::Closed(why) if why.contains("is paused")), "{now:?}");
+}
+
+/// So it has where the report that would say so was damaged meanwhile: the one in its place does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_looked_before_the_report_was_damaged_has_to_look_again() {
+    let world = world().await;
+    let desk = Desk::new(&world.deps);
+    let seen = looked(&desk).await;
+    roll_back(&world.deps, &run(1), &ann()).await.unwrap();
+    world.pass(TimeDelta::seconds(1));
+    world.deps.objects.put(&keys::report(&run(3)), "{".into()).await.unwrap();
+    let report = damaged::load(&world.deps, &run(3)).await.unwrap().unwrap();
+    assert_eq!((report.state, report.passed_over), (RunState::Dead, 0));
+    assert!(!desk.reopen(&run(3), seen).await.unwrap());
 }
 
 /// A run that a replay has reopened must end before its pipe is rolled back.

@@ -49,6 +49,41 @@ async fn a_run_that_is_in_the_table_is_not_superseded() {
     }
 }
 
+/// A run that the log cannot be asked for keeps no other letter waiting; and an entry that is damaged, and that a
+/// checkpoint has made good, keeps none.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_letter_that_cannot_be_settled_keeps_no_other_waiting() {
+    let world = World::new();
+    let desk = Desk::new(&world.deps);
+    for number in [1, 4, 6, 9] {
+        world.add_rows(number, &["a"]);
+    }
+    world.deps.catalog.products().snapshot().unwrap().unwrap().checkpoint().unwrap();
+    for number in [3, 8] {
+        world.report(number, RunState::Dead, |_| {}).await;
+        desk.letters.keep(&crawl_letter("acme", number)).await.unwrap();
+    }
+    let settled = async || {
+        desk.settle_pointless(&Letters::default()).await.unwrap();
+        let mut states = Vec::new();
+        for number in [3, 8] {
+            let id = format!("crawl-acme-{number}");
+            states.push(desk.letters.load(&id).await.unwrap().unwrap().state);
+        }
+        states
+    };
+    // What run 4 committed, in a log that is read from its end, lies before run 3 and behind run 8.
+    let entry = world.table_path(&format!("_delta_log/{:020}.json", 2));
+    std::fs::remove_file(&entry).unwrap();
+    // It is listed, and reading it fails.
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder.path(), &entry).unwrap();
+    assert_eq!(settled().await, [LetterState::Waiting, LetterState::Superseded]);
+    std::fs::remove_file(&entry).unwrap();
+    std::fs::write(&entry, "{\"txn\":").unwrap();
+    assert_eq!(settled().await, [LetterState::Superseded, LetterState::Superseded]);
+}
+
 #[tokio::test]
 async fn what_the_queue_gave_up_gets_a_letter_and_leaves_the_queue() {
     let mut office = Office::open();

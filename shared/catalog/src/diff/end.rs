@@ -7,7 +7,7 @@ use crate::error::CatalogError;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Staged;
 use crate::tally::{Absent, Tally};
-use crate::unmentioned::{Page, count, for_each_page, for_each_text, successors};
+use crate::unmentioned::{Page, Unmentioned, count, for_each_page, for_each_text, successors};
 use feedfleet_model::{Night, Nights, PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -98,12 +98,16 @@ impl Diff {
             Absent::Remove => {
                 self.tally.removed += self.absent();
                 for (dead, due) in self.dead.iter_mut().zip(&self.unmentioned.due) {
+                    dead.reserve_exact(due.len());
                     dead.extend(due.iter().map(|missing| missing.row));
                 }
             }
             Absent::Hold => self.tally.held += self.absent(),
             Absent::Keep => {}
         }
+        // They are counted, and named among the dead where they are to go: their memory is needed for the change.
+        self.unmentioned = Unmentioned::of(0);
+        self.new_links = Vec::new();
         if self.batch.rows() > 0 {
             self.stage.write(self.batch.take()?)?;
         }

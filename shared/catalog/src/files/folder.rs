@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 pub(super) fn list(folder: &Path) -> Result<Vec<Found>, CatalogError> {
     let mut files = Vec::new();
     for_each_entry(folder, &mut |entry, kind| {
-        if kind.is_file() {
-            files.extend(measure(entry)?);
+        // Links are followed, as they are where a file is read.
+        if !kind.is_dir() {
+            files.extend(find(&entry.path())?);
         }
         Ok(())
     })?;

@@ -52,6 +52,14 @@ fn a_commit_says_what_its_run_did() {
     assert_eq!(commit(7), Some(RunCommit { version: 3, figures: figures(7) }));
     assert_eq!(commit(3), Some(RunCommit { version: 1, figures: figures(3) }));
     assert_eq!((commit(5), commit(8)), (None, None));
+
+    // One entry that is damaged hides no other; of a run whose own it is, nothing is known.
+    let log = table.folder().unwrap().join("_delta_log");
+    for damage in [b"{\"txn\":".as_slice(), b"\xff\xfe".as_slice()] {
+        std::fs::write(log.join(format!("{:020}.json", 3)), damage).unwrap();
+        let found = |run| table.commit_of(&app_id, run).unwrap().map(|commit| commit.version);
+        assert_eq!((found(3), found(7)), (Some(1), None));
+    }
 }
 
 #[test]
@@ -118,6 +126,37 @@ fn a_run_that_was_rolled_back_before_it_committed_is_void() {
     assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
     assert_eq!(table.commit_run(&anew, None).unwrap(), CommitOutcome::AlreadyIn);
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
+}
+
+/// What did not go in leaves its room at once; what did, or may have, stays.
+#[test]
+fn the_files_of_a_change_go_with_it_unless_it_is_in() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    let files = || std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count();
+    run(&catalog, &night("acme", 1, &products(1, 10)));
+    assert_eq!(files(), 1);
+
+    drop(prepare(&catalog, &night("acme", 9, &products(9, 10))));
+    assert_eq!(files(), 1, "it was not tried");
+    let (moved, _) = prepare(&catalog, &night("acme", 9, &products(9, 10)));
+    let (older, _) = prepare(&catalog, &night("acme", 2, &products(2, 10)));
+    let (twin, _) = prepare(&catalog, &night("acme", 3, &products(3, 10)));
+    let (change, _) = prepare(&catalog, &night("acme", 3, &products(3, 10)));
+    assert!(matches!(table.commit(&change).unwrap(), CommitOutcome::Committed { .. }));
+    assert_eq!(files(), 5);
+    for (void, outcome) in [
+        (moved, CommitOutcome::Moved),
+        (older, CommitOutcome::Superseded { by: 3 }),
+        (twin, CommitOutcome::AlreadyIn),
+    ] {
+        assert_eq!(table.commit(&void).unwrap(), outcome);
+    }
+    assert_eq!(files(), 2);
+    assert_eq!(table.commit(&change).unwrap(), CommitOutcome::AlreadyIn);
+    drop(change);
+    assert_eq!(files(), 2);
+    assert!(stored(&catalog, "acme").values().all(|p| p.price == 3));
 }
 
 #[test]

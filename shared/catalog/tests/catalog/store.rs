@@ -215,6 +215,34 @@ fn files_of_a_commit_whose_reply_was_lost_stay() {
     }
 }
 
+/// What did not go in leaves its room at once; what may have, stays.
+#[test]
+fn the_files_of_a_change_go_with_it_unless_it_may_be_in() {
+    let (store, catalog) = in_store();
+    let table = catalog.products();
+    let files = || data_files(&store).len();
+    run(&catalog, &night("acme", 1, &products(1, 10)));
+    assert_eq!(files(), 1);
+    drop(prepare(&catalog, &night("acme", 9, &products(9, 10))));
+    assert_eq!(files(), 1, "it was not tried");
+
+    let (moved, _) = prepare(&catalog, &night("acme", 9, &products(9, 10)));
+    let (change, _) = prepare(&catalog, &night("acme", 2, &products(2, 10)));
+    assert_eq!(files(), 3);
+    store.expect(&[Fault::LostReply]);
+    assert!(matches!(table.commit(&change).unwrap(), CommitOutcome::Committed { .. }));
+    drop(change);
+    assert_eq!(table.commit(&moved).unwrap(), CommitOutcome::Moved);
+    drop(moved);
+    assert_eq!(files(), 2);
+
+    let (unsure, _) = prepare(&catalog, &night("acme", 3, &products(3, 10)));
+    store.expect(&[Fault::Denied]);
+    assert!(table.commit(&unsure).is_err());
+    drop(unsure);
+    assert_eq!(files(), 3);
+}
+
 #[test]
 fn a_compaction_that_was_overtaken_takes_its_files_back() {
     let (store, catalog) = in_store();

@@ -40,7 +40,7 @@ CREATE TABLE message_group (
 CREATE INDEX message_group_ready ON message_group (queue_id, ready_seq)
     WHERE ready_seq IS NOT NULL;
 
--- AUTOINCREMENT: a sequence number is never used again, hence neither is a receipt.
+-- AUTOINCREMENT: a sequence number is never used again, hence neither is a message's id or a receipt.
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     queue_id INTEGER NOT NULL REFERENCES queue (id),
@@ -87,6 +87,12 @@ CREATE TABLE dead (
     died_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX dead_by_age ON dead (queue_id, died_at_ms);
+";
+
+/// A file that was lost gives way to a new one, while dead letters remember ids of the old. The new one's sequence
+/// numbers begin somewhere in the lower half of all that there are: they do not meet the old ones.
+const BEGIN_ANYWHERE: &str = "
+INSERT INTO sqlite_sequence (name, seq) VALUES ('message', random() & 0x3fffffffffffffff);
 ";
 
 /// A connection ready for use, and the row of the queue it was opened for.
@@ -140,6 +146,7 @@ fn prepare(conn: &mut Connection, name: &str) -> Result<i64, OpError> {
     // Asked again: another process may have made the tables just now.
     if version(&tx)? == 0 {
         tx.execute_batch(TABLES)?;
+        tx.execute_batch(BEGIN_ANYWHERE)?;
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     let known: Option<i64> = tx

@@ -1,7 +1,8 @@
 //! What a receipt's holder can do: extend, release, delete, dead-letter.
 //!
 //! A receipt is the message's sequence number and its receive count. Each receive raises the
-//! count and a sequence number is never used twice, so the pair names one lease for ever.
+//! count and a sequence number is never used twice, not even in the file that follows a lost
+//! one, so the pair names one lease for ever.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feedfleet_queue::{
-    ManualClock, Queue, QueueError, Receive, Received, SqliteQueue, SqliteQueueOptions,
+    ManualClock, Queue, QueueError, Receive, Received, Sent, SqliteQueue, SqliteQueueOptions,
 };
 
 use super::{START_MS, message, open};
@@ -106,6 +106,35 @@ async fn everything_survives_the_handle() {
     assert_eq!(again[0].receive_count, 2);
     let dead = queue.dead(10).await.expect("dead");
     assert_eq!(dead[0].body, "dies");
+}
+
+/// Dead letters remember the ids of messages, and workers hold receipts: when a file was lost, they must not stand for
+/// messages of the next.
+#[tokio::test]
+async fn ids_and_receipts_of_one_file_stand_for_nothing_in_another() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let (lost, next) = (dir.path().join("lost.db"), dir.path().join("next.db"));
+    let clock = clock();
+    let batch = [message("a", "dies"), message("b", "lives")];
+    let mut before: Option<(Vec<Sent>, Vec<Received>)> = None;
+    for path in [lost, next] {
+        let queue = open(&path, "crawl", 5, &clock);
+        let sent = queue.send(&batch).await.expect("send");
+        let received = queue.receive(NOW).await.expect("receive");
+        queue.dead_letter(&received[0].receipt, "a test").await.expect("dead-letter");
+        let (sent_before, received_before) = before.unwrap_or_default();
+        for one in sent_before {
+            assert!(!queue.forget_dead(&one.id).await.expect("forget"), "{}", one.id);
+        }
+        for one in received_before {
+            let deleted = queue.delete(&one.receipt).await;
+            assert!(matches!(deleted, Err(QueueError::ReceiptExpired { .. })), "{deleted:?}");
+        }
+        let counts = queue.counts().await.expect("counts");
+        assert_eq!((counts.in_flight, counts.dead), (1, 1));
+        assert_eq!(queue.dead(10).await.expect("dead")[0].id, sent[0].id);
+        before = Some((sent, received));
+    }
 }
 
 #[tokio::test]

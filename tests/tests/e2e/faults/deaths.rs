@@ -188,6 +188,31 @@ fn a_run_whose_job_dies_after_its_commit_does_not_die() {
     stop(&mut worker);
 }
 
+/// Promise 8: what kills its process after the commit, every time, is a dead letter too. The run is known to be in the
+/// table, and a replay does what is left.
+#[test]
+fn a_run_whose_job_always_dies_after_its_commit() {
+    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "max = 1");
+    let [committed, sent] = ["crawl.committed=abort", "crawl.images-sent=abort"];
+    let mut worker = scene.fleet.spawn(&["worker", "--failpoint", committed, "--failpoint", sent]);
+    let dead = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(dead["state"], "dead", "{dead:#}");
+    assert!(dead["table_version"].is_u64(), "{dead:#}");
+    assert_eq!(attempts(&dead).len(), 2, "one up to the commit, and one after it: {dead:#}");
+    let letter = object(&scene.fleet, &format!("dead/crawl-acme-{}.json", scene.run));
+    assert_eq!(letter["state"], "waiting", "{letter:#}");
+    assert_eq!(letter["reason"]["class"], "worker-lost", "{letter:#}");
+    stop(&mut worker);
+
+    let id = letter["id"].as_str().expect("a letter has an id");
+    scene.fleet.run(&["dlq", "replay", id]).ok();
+    let mut second = scene.fleet.spawn(&["worker"]);
+    let done = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(done["state"], "done", "{done:#}");
+    scene.assert_done();
+    stop(&mut second);
+}
+
 /// Promise 5: a message that is delivered four times changes table and queue once.
 #[test]
 fn redelivered_three_times() {

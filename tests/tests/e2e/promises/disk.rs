@@ -3,10 +3,12 @@
 use super::skipped;
 use crate::faults::nights::Random;
 use crate::faults::support::{
-    SOON, attempts, commits, fleet, is_final, issue, left, report, settled, stop,
+    SOON, attempts, commits, failing_worker, fleet, is_final, issue, left, report, settled, stop,
+    wait_until_stopped,
 };
-use feedfleet_tests::eventually;
-use std::fs;
+use feedfleet_tests::{Fleet, eventually};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,10 +17,12 @@ const SMALL: &str = "4m";
 const LARGE: &str = "64m";
 const FEW: u64 = 10;
 const MANY: u64 = 5000;
+/// How often a worker tries to settle a message.
+const SETTLE_TRIES: usize = 5;
 /// Characters of a product's text: of 64 kinds, so that no more than a quarter of them is compressed away.
 const TEXT: usize = 2000;
 
-/// A file system in memory, in a folder of the test's; gone with the value.
+/// A file system in memory, in a folder of the test's; small at first, and gone with the value.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -31,6 +35,19 @@ impl Disk {
             Err(why) => {
                 skipped("a full disk", &why);
                 None
+            }
+        }
+    }
+
+    /// Takes all the room that there is; the file that has it.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("ballast");
+        let mut ballast = File::create(&path).expect("a file takes no room by itself");
+        loop {
+            match ballast.write_all(&[1; 4096]) {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::StorageFull => return path,
+                Err(e) => panic!("{}: {e}", path.display()),
             }
         }
     }
@@ -79,17 +96,21 @@ fn feed(products: u64) -> String {
     feed
 }
 
+fn write_pipe(fleet: &Fleet) {
+    fleet.pipe(
+        "shop",
+        "[source]\nurl = \"products.csv\"\nformat = \"csv\"\n\
+         [map]\nid = \"sku\"\ntitle = \"name\"\ndescription = \"text\"\n[images]\nmirror = false\n",
+    );
+}
+
 /// Promises 1 and 3: when the catalogue's disk is full, the attempt fails and says so; the rows that were there can
 /// be read, the message is not lost, and with more room the same run is done.
 #[test]
 fn a_full_disk_costs_an_attempt_and_no_row() {
     let fleet = fleet("visibility = \"10s\"", "max = 1");
     let Some(disk) = Disk::mount(fleet.path("var/catalog")) else { return };
-    fleet.pipe(
-        "shop",
-        "[source]\nurl = \"products.csv\"\nformat = \"csv\"\n\
-         [map]\nid = \"sku\"\ntitle = \"name\"\ndescription = \"text\"\n[images]\nmirror = false\n",
-    );
+    write_pipe(&fleet);
     fleet.write("products.csv", feed(FEW));
     fleet.run_pipe("shop");
     let before = fleet.products("shop");
@@ -124,4 +145,48 @@ fn a_full_disk_costs_an_attempt_and_no_row() {
     assert_eq!(fleet.products("shop").len() as u64, MANY);
     stop(&mut worker);
     assert_eq!(commits(&fleet).len(), committed.len() + 1);
+}
+
+/// Promises 1 and 3: when the one disk that has table, objects and queue is full to the last byte under a run, not even
+/// the attempt's end can be noted, and the message cannot be settled. Rows, reports and queue can be read, nothing that
+/// was there is lost, and with room again the same run is done.
+#[test]
+fn a_disk_without_a_byte_left_loses_nothing() {
+    let fleet = fleet("visibility = \"10s\"", "max = 1");
+    let Some(disk) = Disk::mount(fleet.path("var")) else { return };
+    write_pipe(&fleet);
+    fleet.write("products.csv", feed(FEW));
+    fleet.run_pipe("shop");
+    let (before, committed) = (fleet.products("shop"), commits(&fleet));
+
+    fleet.write("products.csv", feed(2 * FEW));
+    let run = issue(&fleet, "shop");
+    let mut worker = failing_worker(&fleet, "job.begun=stop");
+    wait_until_stopped(&worker);
+    let ballast = disk.fill();
+    worker.signal_group("CONT");
+    eventually(SOON, "the worker to give the message up", || {
+        let failures = worker.stderr().matches("could not settle a message").count();
+        (failures == SETTLE_TRIES).then_some(())
+    });
+    let told = worker.stderr();
+    assert!(told.contains("storage") && told.contains("No space left on device"), "{told}");
+    let begun = report(&fleet, "shop", run);
+    assert_eq!(begun["state"], "running", "{begun:#}");
+    assert!(attempts(&begun)[0]["end"].is_null(), "there was room to note it: {begun:#}");
+    fleet.run(&["runs", "show", "shop"]).ok().says(&["running"]);
+    assert_eq!(left(&fleet, "crawl"), 1, "the message is not lost");
+    assert_eq!(fleet.products("shop"), before);
+    assert_eq!(commits(&fleet), committed);
+
+    fs::remove_file(ballast).expect("what was written can be removed");
+    // At its failpoint it would stop again.
+    stop(&mut worker);
+    let mut worker = fleet.spawn(&["worker"]);
+    let done = settled(&fleet, "shop", run);
+    assert_eq!(done["state"], "done", "{done:#}");
+    assert_eq!(attempts(&done).len(), 2, "{done:#}");
+    assert_eq!(fleet.products("shop").len() as u64, 2 * FEW);
+    assert_eq!(commits(&fleet).len(), committed.len() + 1);
+    stop(&mut worker);
 }

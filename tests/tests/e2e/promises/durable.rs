@@ -32,7 +32,8 @@ fn table_files(fleet: &Fleet, ending: &str) -> BTreeSet<PathBuf> {
 }
 
 /// Promise 11: data and deletion vectors are on the disk before there is a log entry that names them; they, the
-/// log entry and the report, each with its folder, before the message is acknowledged.
+/// log entry and the report, each with its folder, before the message is acknowledged. The log entry gets its name when
+/// it is written.
 #[test]
 fn all_is_synced_before_the_acknowledgement() {
     let fleet = shop();
@@ -50,6 +51,7 @@ fn all_is_synced_before_the_acknowledgement() {
         let entry = entries.last().expect("a run that brings products has a log entry");
 
         let committed = trace.placed(entry, usize::MAX);
+        assert_eq!(committed.kind, Kind::Name, "it could be seen half written: {committed:?}");
         let acknowledged = trace.synced_after(&fleet.path("var/queue.db-wal"), committed.ended);
         for file in data.iter().chain(dead) {
             trace.assert_durable(file, committed.begun);

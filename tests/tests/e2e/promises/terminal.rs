@@ -3,7 +3,9 @@
 use super::skipped;
 use crate::faults::support::fleet;
 use feedfleet_tests::{Fleet, feedfleet};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Cursor, Write};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -14,6 +16,10 @@ const HOSTILE: &str =
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}gpj.exe\u{2066}\u{61c}\u{7f}\r\nforged";
 /// A part of it, as it is shown: control characters below 32 are taken out of feeds, this one is not.
 const SHOWN: &str = "\\u{9b}31m";
+/// The same in JSON.
+const SHOWN_IN_JSON: &str = "\\u009b31m";
+/// A night to simulate.
+const NIGHT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/simulate/migration.toml");
 /// What a spreadsheet would run.
 const FORMULAS: [&str; 4] = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)"];
 
@@ -27,17 +33,34 @@ fn steers(c: char) -> bool {
 /// What a command prints on either output, which must be harmless.
 fn look(fleet: &Fleet, args: &[&str]) -> String {
     let said = fleet.run(args).all();
-    let found: Vec<char> = said.chars().filter(|c| steers(*c)).collect();
-    assert!(found.is_empty(), "{args:?} prints {found:?} in {said:?}");
-    let forged = said.lines().find(|line| line.trim_start().starts_with("forged"));
-    assert!(forged.is_none(), "{args:?} prints a line of the partner's:\n{said}");
+    assert_harmless(&format!("{args:?}"), &said);
     said
+}
+
+fn assert_harmless(whose: &str, said: &str) {
+    let found: Vec<char> = said.chars().filter(|c| steers(*c)).collect();
+    assert!(found.is_empty(), "{whose} prints {found:?} in {said:?}");
+    let forged = said.lines().find(|line| line.trim_start().starts_with("forged"));
+    assert!(forged.is_none(), "{whose} prints a line of the partner's:\n{said}");
 }
 
 /// As [`look`], of what must show the partner's text.
 fn look_at_text(fleet: &Fleet, args: &[&str]) {
     let said = look(fleet, args);
     assert!(said.contains(SHOWN), "{args:?} does not show the text:\n{said}");
+}
+
+/// As [`look`], of JSON, unless the command fails and prints none. `has_text`: whether it must show the partner's.
+fn look_at_json(fleet: &Fleet, args: &[&str], has_text: bool) {
+    let output = fleet.run(args);
+    let said = output.all();
+    assert_harmless(&format!("{args:?}"), &said);
+    if !output.stdout.is_empty() {
+        output.json();
+    }
+    // Errors are texts, and some reasons quote the text as it is shown.
+    let is_shown = said.contains(SHOWN_IN_JSON) || said.contains(SHOWN);
+    assert!(!has_text || is_shown, "{args:?} does not show the text:\n{said}");
 }
 
 fn csv_line(cells: &[&str]) -> String {
@@ -157,8 +180,75 @@ fn no_command_passes_control_characters_on() {
     }
 }
 
-/// Promise 17: in a table, SQL's answers are shown harmless; in CSV, no text begins as a formula does, and every
-/// text stays in its cell.
+/// What has `--json` among a command and those below it, as its help tells.
+fn commands_with_json(fleet: &Fleet, command: &[&str]) -> BTreeSet<String> {
+    let mut asked = command.to_vec();
+    asked.push("--help");
+    let help = fleet.run(&asked).ok().stdout;
+    let mut found = BTreeSet::new();
+    if help.contains("--json") {
+        found.insert(command.join(" "));
+    }
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in listed.take_while(|line| !line.is_empty()) {
+        // What is indented further goes on with a description.
+        let name = line.strip_prefix("  ").and_then(|line| line.split(' ').next());
+        if let Some(name) = name.filter(|name| !name.is_empty() && *name != "help") {
+            let mut below = command.to_vec();
+            below.push(name);
+            found.extend(commands_with_json(fleet, &below));
+        }
+    }
+    found
+}
+
+/// Promise 17: the same of every command that prints JSON: what it says is the partner's text, and what it prints
+/// steers no terminal.
+#[test]
+fn no_json_passes_control_characters_on() {
+    let fleet = hostile_fleet();
+    let mut looked = BTreeSet::new();
+    let mut look_at = |command: &str, args: &[&str], has_text: bool| {
+        let args: Vec<&str> = command.split(' ').chain(args.iter().copied()).collect();
+        look_at_json(&fleet, &args, has_text);
+        looked.insert(command.to_owned());
+    };
+    for (pipe, is_previewed) in PIPES {
+        look_at("pipes preview", &[pipe, "-n", "20", "--json"], is_previewed);
+        look_at("run", &[pipe, "--wait", "--json"], true);
+        look_at("runs show", &[pipe, "--json"], true);
+    }
+    look_at("pipes list", &["--json"], false);
+    look_at("runs list", &["--json"], true);
+    look_at("fleet status", &["--json"], false);
+    look_at("fleet simulate", &[NIGHT, "--json"], false);
+    look_at("doctor", &["--offline", "--json"], false);
+    look_at("dlq list", &["--json"], true);
+    look_at("dlq list", &["--each", "--json"], true);
+    let letters = fleet.run(&["dlq", "list", "--each", "--json"]).ok().json();
+    let letters = letters.as_array().expect("letters are a list");
+    assert_eq!(letters.len(), DEAD.len(), "{letters:#?}");
+    let reason = |letter: &Value| letter["reason"]["message"].to_string();
+    let is_said = letters.iter().any(|letter| reason(letter).contains("\u{9b}31m"));
+    assert!(is_said, "what is read is not the partner's text: {letters:#?}");
+    for letter in letters {
+        let id = letter["id"].as_str().expect("a letter has an id");
+        look_at("dlq show", &[id, "--json"], true);
+    }
+    assert_eq!(looked, commands_with_json(&fleet, &[]));
+
+    let printed = look(&fleet, &["dlq", "export"]);
+    let file = fleet.path("letters.jsonl");
+    let path = file.to_str().expect("the path of a temporary folder is text");
+    look(&fleet, &["dlq", "export", "--out", path]);
+    let written = fs::read_to_string(&file).expect("the letters were exported");
+    assert_eq!(written, printed);
+    let exported = written.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+    assert_eq!(exported.collect::<Vec<Value>>(), *letters);
+}
+
+/// Promise 17: in a table, SQL's answers are shown harmless, and in JSON; in CSV, no text begins as a formula does,
+/// and every text stays in its cell.
 #[test]
 fn sql_shows_crawled_text_as_text() {
     if !feedfleet().with_file_name("feedfleet-query").is_file() {
@@ -171,7 +261,9 @@ fn sql_shows_crawled_text_as_text() {
     }
     let query = "SELECT id, title, brand, link, extra FROM products ORDER BY id";
     look_at_text(&fleet, &["sql", query]);
+    look_at_json(&fleet, &["sql", query, "--format", "json"], true);
     look(&fleet, &["sql", "SELECT * FROM runs"]);
+    look_at_json(&fleet, &["sql", "SELECT * FROM runs", "--format", "json"], false);
 
     let csv = fleet.run(&["sql", query, "--format", "csv"]).ok().stdout;
     let mut reader = csv::Reader::from_reader(csv.as_bytes());

@@ -7,7 +7,7 @@
 use super::guard;
 use feedfleet_catalog::RunCommit;
 use feedfleet_model::report::{Bytes, Counts, Lists, RefusalCount, SourceFacts};
-use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport, keys};
+use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport};
 
 /// What is to be said of what was loaded.
 #[derive(Clone)]
@@ -22,37 +22,8 @@ pub(crate) struct LoadFacts {
     pub note: Option<Reason>,
 }
 
-/// A count that a commit has, by its name there.
-type Figure = (&'static str, fn(&mut Counts) -> &mut u64);
-
-const FIGURES: [Figure; 10] = [
-    ("seen", |counts| &mut counts.seen),
-    ("new", |counts| &mut counts.new),
-    ("changed", |counts| &mut counts.changed),
-    ("unchanged", |counts| &mut counts.unchanged),
-    ("removed", |counts| &mut counts.removed),
-    ("held", |counts| &mut counts.held),
-    ("absent", |counts| &mut counts.absent),
-    ("refused", |counts| &mut counts.refused),
-    ("duplicates", |counts| &mut counts.duplicates),
-    ("live", |counts| &mut counts.live),
-];
-/// Names in a commit of what its run's lists are named by.
-const HELD_LIST: &str = "heldList";
-const ABSENT_LIST: &str = "absentList";
-
 /// Stands for what the worker that committed a run took with it.
 const NOT_KNOWN: &str = "not known: what the worker that committed the run said of it is lost";
-
-/// The figures for the commit of what was loaded.
-pub(super) fn figures(facts: &LoadFacts) -> Vec<(&'static str, u64)> {
-    let mut counts = facts.counts;
-    let mut figures = FIGURES.map(|(name, field)| (name, *field(&mut counts))).to_vec();
-    for (name, list) in [(HELD_LIST, &facts.lists.held), (ABSENT_LIST, &facts.lists.absent)] {
-        figures.extend(list.as_deref().and_then(keys::content_of_list).map(|hash| (name, hash)));
-    }
-    figures
-}
 
 /// Writes into a run's report what was loaded for it.
 pub(super) fn write(report: &mut RunReport, facts: &LoadFacts) {
@@ -71,13 +42,7 @@ pub(super) fn write(report: &mut RunReport, facts: &LoadFacts) {
 /// that did not get into the table, and those that the commit does not have are taken out.
 pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     report.table_version = Some(commit.version);
-    let mut counts = report.counts;
-    for (name, field) in FIGURES {
-        if let Some(figure) = commit.figures.get(name) {
-            *field(&mut counts) = *figure;
-        }
-    }
-    let lists = lists(&report.key, commit);
+    let (counts, lists) = (commit.counts(report.counts), commit.lists(&report.key));
     if counts == report.counts && lists == report.lists {
         return;
     }
@@ -96,13 +61,6 @@ pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     report.reason = Some(note(&report.key, counts, why));
 }
 
-fn lists(run: &RunKey, commit: &RunCommit) -> Lists {
-    let key = |name: &str, key_of: fn(&RunKey, u64) -> keys::ObjectKey| {
-        commit.figures.get(name).map(|content| key_of(run, *content).to_string())
-    };
-    Lists { held: key(HELD_LIST, keys::held), absent: key(ABSENT_LIST, keys::absent) }
-}
-
 /// `why` the report lacks what it should say, where that is known.
 fn note(run: &RunKey, counts: Counts, why: Option<Reason>) -> Reason {
     if counts.held > 0 {
@@ -117,8 +75,9 @@ fn note(run: &RunKey, counts: Counts, why: Option<Reason>) -> Reason {
 mod tests {
     use super::*;
     use chrono::Utc;
-    use feedfleet_model::RunId;
+    use feedfleet_catalog::run_figures;
     use feedfleet_model::report::Trigger;
+    use feedfleet_model::{RunId, keys};
     use std::collections::BTreeMap;
 
     fn key() -> RunKey {
@@ -139,7 +98,8 @@ mod tests {
     }
 
     fn commit(facts: &LoadFacts) -> RunCommit {
-        let figures = figures(facts).into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let figures = run_figures(facts.counts, &facts.lists);
+        let figures = figures.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
         RunCommit { version: 3, figures }
     }
 

@@ -69,7 +69,7 @@ impl Loaded {
     /// The source said that nothing has changed.
     pub fn not_modified(pipe: &Pipe, key: &RunKey, base: Vec<DataFile>) -> Self {
         let change = nothing_changed(&key.pipe, key.run, &feed_app_id(&key.pipe), base);
-        let live: u64 = change.base.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum();
+        let live: u64 = change.base.iter().map(DataFile::live_rows).sum();
         let source = SourceFacts {
             location: pipe.source.location.display(),
             mapping: pipe.mapping_fingerprint(),
@@ -102,7 +102,7 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     let rows: u64 = match &work.snapshot {
         Some(snapshot) => {
             let files = snapshot.files(Some(&work.key.pipe))?;
-            files.iter().map(|f| f.rows - f.dead_rows().min(f.rows)).sum()
+            files.iter().map(DataFile::live_rows).sum()
         }
         None => 0,
     };

@@ -18,7 +18,7 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
-use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id, rollback_app_id};
+use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id, rollback_app_id, run_figures};
 use feedfleet_config::{Location, Pipe};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
@@ -61,7 +61,7 @@ pub async fn run(deps: &Deps, job: &CrawlJob, cancel: &CancellationToken) -> Out
 }
 
 /// Makes the report of a run that is in the table say so. The worker that committed it may have died before it did,
-/// and what the report says may be another's. What is in the table cannot fail any more.
+/// and what the report says may be another's.
 pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Failure> {
     let (products, run) = (deps.catalog.products().clone(), key.clone());
     let commit = blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0));
@@ -74,7 +74,7 @@ pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Fail
         if let Some(commit) = &commit {
             facts::settle(report, commit);
         }
-        report.state = RunState::Committed;
+        report.commit();
     });
     noted.await?;
     Ok(())
@@ -267,7 +267,7 @@ impl Crawl<'_> {
         self.announce(&facts).await?;
         failpoint::hit("crawl.before-commit");
         let products = self.deps.catalog.products().clone();
-        change.metrics = facts::figures(&facts);
+        change.metrics = run_figures(facts.counts, &facts.lists);
         let outcome = blocking(move || products.commit_run(&change, rollback)).await??;
         failpoint::hit("crawl.committed");
         self.lap("commit", begun);
@@ -281,7 +281,7 @@ impl Crawl<'_> {
                 }
                 // Once more: a worker that slept past its lease may have written its own in between.
                 facts::write(report, &facts);
-                report.state = RunState::Committed;
+                report.commit();
                 report.table_version = Some(version);
                 report.bytes.written += vector_bytes;
                 report.seconds = seconds.clone();

@@ -21,15 +21,19 @@ use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_objects::{Expected, ObjectError, Objects, PutOutcome, Version};
 use parts::{Part, PartsReader};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// The most that a part holds: what a transfer has in memory, twice, and what a killed worker loses of it, likewise. Smaller
-/// parts would be synced more often than is free, larger ones would weigh in the budget of a small worker.
+/// The most that a part holds. Smaller parts would be synced more often than is free; larger ones would weigh in the
+/// budget of a small worker, which has one in hand and those in flight in memory, and lose more where it is killed.
 const PART_BYTES: usize = 4 * 1024 * 1024;
+
+/// Parts that are written at once: while the disk syncs one, the next is on its way. Where a worker is killed and one of
+/// them is missing, those after it count for nothing.
+const PARTS_IN_FLIGHT: usize = 2;
 
 /// Where a run's snapshot is kept.
 #[derive(Clone)]
@@ -154,9 +158,9 @@ pub(crate) struct RawWriter {
     facts: RawFacts,
     version: Version,
     buffer: BytesMut,
-    /// The part that is being written while the next one fills.
-    in_flight: Option<JoinHandle<Result<(), ObjectError>>>,
-    /// What this transfer has written, the part in flight included.
+    /// The parts that are being written while the next one fills.
+    in_flight: VecDeque<JoinHandle<Result<(), ObjectError>>>,
+    /// What this transfer has written, the parts in flight included.
     written: Segment,
 }
 
@@ -197,7 +201,7 @@ impl RawWriter {
             facts,
             version,
             buffer: BytesMut::new(),
-            in_flight: None,
+            in_flight: VecDeque::new(),
             written: Segment { transfer, parts: 0, bytes: 0 },
         })
     }
@@ -224,7 +228,7 @@ impl RawWriter {
     /// likewise.
     pub fn finish(mut self, whole: bool) -> Result<(), ObjectError> {
         self.put_part()?;
-        self.settle()?;
+        self.settle(0)?;
         if !whole {
             return Ok(());
         }
@@ -241,12 +245,12 @@ impl RawWriter {
         self.place.put_facts(&self.facts, Expected::Version(self.version)).await.map(|_| ())
     }
 
-    /// Begins to write the part at hand, once the one before it is there: parts have no gaps.
+    /// Begins to write the part at hand, once there is room beside those in flight.
     fn put_part(&mut self) -> Result<(), ObjectError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.settle()?;
+        self.settle(PARTS_IN_FLIGHT - 1)?;
         let Segment { transfer, parts, .. } = self.written;
         let key = keys::raw_part(&self.place.run, transfer, parts);
         let bytes = self.buffer.split().freeze();
@@ -254,17 +258,21 @@ impl RawWriter {
         self.written.parts += 1;
         let objects = self.place.objects.clone();
         let put = async move { objects.put(&key, bytes).await.map(|_| ()) };
-        self.in_flight = Some(self.place.runtime.spawn(put));
+        self.in_flight.push_back(self.place.runtime.spawn(put));
         Ok(())
     }
 
-    /// Waits for the part in flight.
-    fn settle(&mut self) -> Result<(), ObjectError> {
-        let Some(part) = self.in_flight.take() else { return Ok(()) };
-        self.place.runtime.block_on(part).unwrap_or_else(|stopped| {
-            let subject = keys::raw(&self.place.run).to_string();
-            let source = io::Error::other(stopped);
-            Err(ObjectError { action: "write a part of", subject, source })
-        })
+    /// Waits until no more than this many parts are in flight.
+    fn settle(&mut self, most: usize) -> Result<(), ObjectError> {
+        while self.in_flight.len() > most
+            && let Some(part) = self.in_flight.pop_front()
+        {
+            self.place.runtime.block_on(part).unwrap_or_else(|stopped| {
+                let subject = keys::raw(&self.place.run).to_string();
+                let source = io::Error::other(stopped);
+                Err(ObjectError { action: "write a part of", subject, source })
+            })?;
+        }
+        Ok(())
     }
 }

@@ -84,7 +84,7 @@ impl Fault {
             Fault::Busy(secs) => Reply::status(503).header("Retry-After", secs.to_string()),
             Fault::Reset => Reply::reset(),
             Fault::Hang(ms) => {
-                std::thread::sleep(Duration::from_millis(ms));
+                reply.delay = Some(Duration::from_millis(ms));
                 reply
             }
             Fault::Slow(ms) => {

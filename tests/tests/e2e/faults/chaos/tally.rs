@@ -25,6 +25,7 @@ const ALL: &[&str] = &[
     "partner: reset",
     "partner: slow",
     "runs: held",
+    "runs: report torn, and mended",
     "runs: resumed",
     "schedulers: killed",
     "schedulers: told to stop",

@@ -41,7 +41,7 @@ fn a_killed_transfer_loses_less_than_a_part_and_an_interrupted_one_nothing() {
     let (first, rest) = feed.split_at(PART_BYTES + 5);
     let mut killed = archive.begin();
     killed.write(first).unwrap();
-    killed.settle().unwrap();
+    killed.settle(0).unwrap();
     drop(killed);
     assert_eq!(archive.look().bytes(), PART_BYTES as u64);
 
@@ -62,13 +62,33 @@ fn a_killed_transfer_loses_less_than_a_part_and_an_interrupted_one_nothing() {
     assert!(archive.read() == feed);
 }
 
+/// Two parts are on their way at once, and the worker dies when only the later one is there.
+#[test]
+fn a_part_behind_a_missing_one_does_not_count() {
+    let archive = Archive::new();
+    let feed = feed(3 * PART_BYTES + 5);
+    let mut killed = archive.begin();
+    killed.write(&feed[..3 * PART_BYTES]).unwrap();
+    killed.settle(0).unwrap();
+    drop(killed);
+    let second = keys::raw_part(archive.place.run(), 1, 1);
+    archive.runtime.block_on(archive.place.objects.delete(&second)).unwrap();
+    assert_eq!(archive.look().bytes(), PART_BYTES as u64);
+
+    let mut next = archive.resume();
+    next.write(&feed[PART_BYTES..]).unwrap();
+    next.finish(true).unwrap();
+    assert!(archive.look().facts.unwrap().complete);
+    assert!(archive.read() == feed);
+}
+
 #[test]
 fn a_worker_that_was_replaced_spoils_nothing() {
     let archive = Archive::new();
     let feed = feed(2 * PART_BYTES);
     let mut slow = archive.begin();
     slow.write(&feed[..PART_BYTES]).unwrap();
-    slow.settle().unwrap();
+    slow.settle(0).unwrap();
     let mut next = archive.resume();
     next.write(&feed[PART_BYTES..]).unwrap();
     // The first one has not noticed yet.
