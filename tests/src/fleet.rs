@@ -190,7 +190,7 @@ impl Fleet {
 
     /// The pipe's live products, by id. The table is read by itself, not through the binary.
     pub fn products(&self, pipe: &str) -> Vec<Product> {
-        products(&self.path("var/catalog"), pipe)
+        products(self.path("var/catalog"), pipe)
     }
 }
 

@@ -121,7 +121,7 @@ mod tests {
     fn a_products_values_have_the_types_of_json() {
         let fixture = Fixture::new();
         fixture.night("acme", 86_400, [Product::new(1, 3)]);
-        let table = feedfleet_catalog::Catalog::open(&fixture.catalog()).unwrap();
+        let table = feedfleet_catalog::Catalog::open(fixture.catalog()).unwrap();
         let table = crate::table::DeltaTable::open(table.products()).unwrap();
         let context = SessionContext::new();
         context.register_table("products", std::sync::Arc::new(table)).unwrap();

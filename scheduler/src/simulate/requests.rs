@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_scheduler_that_rests_asks_little_and_reports_are_listed_by_the_page() {
         let settings = fixture::settings();
-        let day = |all, hours| {
+        let day = |all, hours: u64| {
             let crawling = Duration::from_secs(hours * 3_600);
             Requests::of_scheduler_a_day(&settings, Pipes { all, with_images: 0 }, crawling)
         };

@@ -24,7 +24,7 @@ type Expected = BTreeMap<(String, i64), Vec<Row>>;
 /// Compares everything with everything else, and counts what happened.
 pub(super) fn reconcile(aftermath: &mut Aftermath) {
     let Aftermath { fleet, partner, pipes, tally, .. } = aftermath;
-    let catalog = Catalog::open(&fleet.path("var/catalog")).expect("the catalog can be opened");
+    let catalog = Catalog::open(fleet.path("var/catalog")).expect("the catalog can be opened");
     let images = catalog.images().snapshot().expect("the table's log can be read");
     let images = images.expect("some pictures have been folded");
     let mut expected = Expected::new();
