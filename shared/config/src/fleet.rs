@@ -1,5 +1,6 @@
 //! What `fleet.toml` says: where the fleet's things are, and how much it may use.
 
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -113,9 +114,8 @@ pub struct Console {
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Networks in CIDR form that may be connected to although they are private; a single address
-    /// has its full prefix, such as `/32`. Default none.
-    pub allow_private: Vec<String>,
+    /// Networks that may be connected to although they are private. Default none.
+    pub allow_private: Vec<IpNet>,
     /// What the fleet calls itself to servers; default `feedfleet/VERSION
     /// (+https://feedfleet.example/)`.
     pub user_agent: String,
