@@ -39,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between looks for runs that lost their message.
 const RESCUE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between looks at all reports.
+const REPORTS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Between foldings of image receipts.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,7 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
     let upkeep = upkeep::keep(&deps, &shutdown);
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
     let rescue = every(RESCUE_INTERVAL, &shutdown, || rescue::resend_lost_runs(&deps));
+    let reports = every(REPORTS_INTERVAL, &shutdown, || damaged::look_at_all(&deps));
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {
@@ -66,7 +69,7 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
             fleet.stop(&deps).await;
         }
     };
-    tokio::join!(ticking, rescue, folding, upkeep, desk);
+    tokio::join!(ticking, rescue, reports, folding, upkeep, desk);
     if has_fleet {
         // The workers' last receipts.
         fold::fold_receipts(&deps).await;
