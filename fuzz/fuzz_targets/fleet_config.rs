@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
             let shares = fleet.workers.memory_shares();
             assert!(shares.crawl_bytes > 0 && fleet.workers.max >= fleet.workers.min);
             for network in &fleet.http.allow_private {
-                assert!(network.parse::<feedfleet_http::IpNet>().is_ok(), "{network}");
+                assert_eq!(*network, network.trunc());
             }
         }
         Err(mistakes) => assert_told(&mistakes, text),

@@ -127,10 +127,8 @@ impl Context {
     /// The HTTP client, behind the guard.
     pub fn http(&self) -> Result<Client> {
         let http = &self.config.fleet.http;
-        let mut policy = GuardPolicy::default();
-        for network in &http.allow_private {
-            policy.allow_private.push(network.parse()?);
-        }
+        let policy =
+            GuardPolicy { allow_private: http.allow_private.clone(), ..GuardPolicy::default() };
         let mut options = ClientOptions::new(http.user_agent.clone());
         options.policy = policy;
         Ok(Client::new(options)?)

@@ -45,6 +45,22 @@ pub(crate) async fn load(deps: &Deps, run: &RunKey) -> Result<Option<RunReport>,
     }
 }
 
+/// Looks at every report there is. The other duties look at the newest of each pipe only.
+pub(crate) async fn look_at_all(deps: &Deps) {
+    let runs = match deps.reports().all_runs().await {
+        Ok(runs) => runs,
+        Err(e) => {
+            tracing::warn!(error = %e, "could not look for damaged reports, will try again");
+            return;
+        }
+    };
+    for run in runs {
+        if let Err(e) = load(deps, &run).await {
+            deps.complain(&e.to_string());
+        }
+    }
+}
+
 /// The newest report of a pipe; none where there is none. One that is damaged is set aside first.
 pub(crate) async fn last_of(
     deps: &Deps,

@@ -47,6 +47,8 @@ use tokio_util::sync::CancellationToken;
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the workers' last receipts may take at the end; what is left waits for the next scheduler.
 const LAST_FOLDING: Duration = Duration::from_secs(30);
+/// Between looks at all reports.
+const REPORTS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
 pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: CancellationToken) {
@@ -61,6 +63,7 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
     let rescue = every(store.rescue_interval, &shutdown, lost);
     let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
     let issuing = issue_due_runs(&deps, &watch, &shutdown);
+    let reports = every(REPORTS_INTERVAL, &shutdown, || damaged::look_at_all(&deps));
     // On its own: however long the others take, the fleet follows the work.
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
@@ -81,7 +84,7 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
             fleet::stop(&deps, fleet.as_mut()).await;
         }
     };
-    tokio::join!(ticking, issuing, rescue, folding, upkeep, desk, figures);
+    tokio::join!(ticking, issuing, rescue, reports, folding, upkeep, desk, figures);
     if has_fleet {
         // The workers' last receipts.
         if tokio::time::timeout(LAST_FOLDING, fold::fold_receipts(&deps)).await.is_err() {

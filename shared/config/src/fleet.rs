@@ -2,6 +2,7 @@
 
 use crate::cluster::{Aws, FleetBackend, Metrics};
 use crate::place::Place;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -132,9 +133,8 @@ pub struct Console {
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Networks in CIDR form that may be connected to although they are private; a single address
-    /// has its full prefix, such as `/32`. Default none.
-    pub allow_private: Vec<String>,
+    /// Networks that may be connected to although they are private. Default none.
+    pub allow_private: Vec<IpNet>,
     /// What the fleet calls itself to servers; default `feedfleet/VERSION
     /// (+https://feedfleet.example/)`.
     pub user_agent: String,

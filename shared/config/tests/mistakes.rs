@@ -398,6 +398,11 @@ fn fleets() {
             "2:18: '10.0.0.0/40' is not a network; expected CIDR, such as '10.0.0.0/8' or \
              '192.168.1.7'",
         ),
+        (
+            "[http]\nallow_private = ['20.1.0.0/8']",
+            "2:18: '20.1.0.0/8' is not a network; expected an address without bits beyond the prefix, such as \
+             '20.0.0.0/8'",
+        ),
         ("[leases]\nvisibility = '1s'", "2:14: visibility in [leases] is '1s'; expected 10s to 1h"),
         (
             "[leases]\nvisibility = '12h'",

@@ -6,10 +6,10 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::address::is_public;
-use crate::ip_net::IpNet;
 
 /// What the guard lets through. The default allows public addresses and [`PortRule::Web`].
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,9 @@ pub struct GuardPolicy {
 impl GuardPolicy {
     /// Whether a connection to `ip` is allowed: it is public, or in an allowed private network.
     pub fn allows(&self, ip: IpAddr) -> bool {
-        is_public(ip) || self.allow_private.iter().any(|net| net.contains(ip))
+        // An IPv4 address may come mapped into an IPv6 one.
+        let ip = ip.to_canonical();
+        is_public(ip) || self.allow_private.iter().any(|net| net.contains(&ip))
     }
 }
 
@@ -246,6 +248,7 @@ mod tests {
             ..GuardPolicy::default()
         };
         assert!(check_url(&policy, "http://127.0.0.1:8080/").is_ok());
+        assert!(check_url(&policy, "http://[::ffff:127.0.0.1]/").is_ok());
         assert!(check_url(&policy, "http://10.0.0.1/").is_err());
         assert!(check_url(&policy, "http://[::1]/").is_err());
         assert!(check_url(&policy, "http://127.0.0.1:6379/").is_err());

@@ -11,6 +11,7 @@ use crate::place::Place;
 use crate::table::Table;
 use crate::units;
 use crate::value::Value;
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -142,37 +143,29 @@ fn listen(value: &Value<'_>) -> Option<SocketAddr> {
     }
 }
 
-fn networks(value: &Value<'_>) -> Option<Vec<String>> {
+fn networks(value: &Value<'_>) -> Option<Vec<IpNet>> {
     let networks = value.items()?;
     networks
         .iter()
-        .map(|network| {
-            let text = network.word()?;
-            cidr(&text).or_else(|| {
-                network
-                    .text()?
-                    .refuse("a network", "expected CIDR, such as '10.0.0.0/8' or '192.168.1.7'")
-            })
+        .map(|network| match cidr(&network.word()?) {
+            Ok(net) => Some(net),
+            Err(expected) => network.text()?.refuse("a network", &expected),
         })
         .collect()
 }
 
-/// A network in CIDR form; a single address gets its full prefix.
-fn cidr(text: &str) -> Option<String> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
-    let length = match prefix {
-        None => bits,
-        // `+8` and `008` would parse as numbers too.
-        Some(prefix) => {
-            prefix.parse::<u8>().ok().filter(|n| *n <= bits && n.to_string() == prefix)?
+/// A network in CIDR form; a single address gets its full prefix. The error says what was expected.
+fn cidr(text: &str) -> Result<IpNet, String> {
+    let network = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "expected CIDR, such as '10.0.0.0/8' or '192.168.1.7'".to_owned())?;
+    match network.trunc() {
+        whole if whole == network => Ok(network),
+        whole => {
+            Err(format!("expected an address without bits beyond the prefix, such as '{whole}'"))
         }
-    };
-    Some(format!("{address}/{length}"))
+    }
 }
 
 fn user_agent(value: &Value<'_>) -> Option<String> {
@@ -196,10 +189,15 @@ mod tests {
             ("fc00::/7", "fc00::/7"),
             ("0.0.0.0/0", "0.0.0.0/0"),
         ] {
-            assert_eq!(cidr(text).as_deref(), Some(network));
+            assert_eq!(cidr(text).map(|net| net.to_string()).as_deref(), Ok(network));
         }
         for bad in ["10.0.0.0/33", "10.0.0/8", "fc00::/129", "10.0.0.0/", "10.0.0.0/+8", "host/8"] {
-            assert_eq!(cidr(bad), None, "{bad}");
+            let expected = cidr(bad).expect_err(bad);
+            assert!(expected.contains("CIDR"), "{bad}: {expected}");
+        }
+        for (bad, meant) in [("20.1.0.0/8", "'20.0.0.0/8'"), ("fd00::1/8", "'fd00::/8'")] {
+            let expected = cidr(bad).expect_err(bad);
+            assert!(expected.ends_with(meant), "{bad}: {expected}");
         }
     }
 }

@@ -73,6 +73,8 @@ struct Chaos {
     worker_plans: Random,
     scheduler_plans: Random,
     damage: Damage,
+    /// The last one has been started: nothing befalls any report after it.
+    has_last_scheduler: bool,
     trouble_until: Instant,
     last_kill: SystemTime,
     tally: Tally,
@@ -111,6 +113,7 @@ impl Chaos {
             worker_plans,
             scheduler_plans,
             damage,
+            has_last_scheduler: false,
             trouble_until: Instant::now() + Duration::from_millis(TROUBLE_MS_PER_RUN * runs),
             last_kill: SystemTime::now(),
             tally: Tally::default(),
@@ -130,12 +133,19 @@ impl Chaos {
         let mut all_ended = true;
         for pipe in &mut self.pipes {
             let ended = pipe.advance(&self.fleet, &self.partner, is_troubled, &mut self.tally);
-            all_ended &= ended && pipe.has_its_reports(&self.fleet);
+            all_ended &= ended;
         }
         let Some(status) = self.status() else { return false };
         let sum = |field: &str| number(&status, "crawl", field) + number(&status, "image", field);
         if all_ended && sum("visible") + sum("in_flight") == 0 {
-            return true;
+            if self.pipes.iter().all(|pipe| pipe.has_its_reports(&self.fleet)) {
+                return true;
+            }
+            // Reports that were torn after newer runs: a scheduler looks at all of them when it starts.
+            if !is_troubled && !self.has_last_scheduler {
+                self.has_last_scheduler = true;
+                self.scheduler.iter_mut().for_each(Victim::end);
+            }
         }
         let at_work = self.workers.iter().filter(|worker| worker.is_at_work()).count();
         if sum("runnable_groups") > 0 && at_work < WORKERS {

@@ -2,7 +2,7 @@
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{SOON, commits, fleet, is_final, issue, object, settled, stop};
-use feedfleet_tests::eventually;
+use feedfleet_tests::{Fleet, eventually};
 use serde_json::Value;
 use std::fs;
 
@@ -27,11 +27,7 @@ fn a_damaged_report_says_again_what_the_commit_says() {
     fleet.write(&format!("var/objects/{key}"), damaged);
 
     let mut scheduler = fleet.spawn(&["scheduler"]);
-    let is_report = |bytes: &[u8]| serde_json::from_slice(bytes).is_ok_and(|r: Value| is_final(&r));
-    eventually(SOON, "the run to have its report again", || {
-        is_report(&fs::read(&path).expect("it is never gone")).then_some(())
-    });
-    let after = object(&fleet, &key);
+    let after = mended(&fleet, &key);
     for name in ["state", "table_version", "lists"] {
         assert_eq!(after[name], before[name], "{name}: {after:#}");
     }
@@ -75,6 +71,59 @@ fn a_damaged_report_is_mended_by_who_asks_for_a_run() {
     assert!(next["run"].as_i64() > Some(number), "{next:#}");
 }
 
+/// Promise 1: so, too, where the pipe's next run came before the worker that was to end this one: it is in the table.
+#[test]
+fn a_run_that_was_overtaken_after_its_commit_is_done() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "max = 1"));
+    let mut nights = Nights::new(54, 40);
+    shop.publish("acme", &nights);
+    shop.write_pipe(&fleet, "acme", false);
+    let first = fleet.run_pipe("acme");
+    nights.pass();
+    shop.publish("acme", &nights);
+    assert_eq!(fleet.run_pipe("acme")["state"], "done");
+
+    // What a scheduler left of the first one's report, when it was damaged before the second one had committed.
+    let number = first["run"].as_i64().expect("a run has a number");
+    let key = format!("reports/acme/{number:012}.json");
+    let mut report = object(&fleet, &key);
+    report["state"] = "committed".into();
+    for name in ["sent_at", "finished_at", "table_version"] {
+        report[name] = Value::Null;
+    }
+    report["attempts"] = Value::Array(Vec::new());
+    report["counts"]["new"] = 0.into();
+    fleet.write(&format!("var/objects/{key}"), report.to_string());
+
+    let mut scheduler = fleet.spawn(&["scheduler"]);
+    let mut worker = fleet.spawn(&["worker"]);
+    let after = settled(&fleet, "acme", number);
+    for name in ["state", "table_version", "counts"] {
+        assert_eq!(after[name], first[name], "{name}: {after:#}");
+    }
+    stop(&mut worker);
+    stop(&mut scheduler);
+}
+
+/// Promise 1: a report that is damaged long after its run has ended is mended when a scheduler starts, however many
+/// runs have come since.
+#[test]
+fn an_old_report_is_mended_too() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "max = 1"));
+    shop.publish("acme", &Nights::new(55, 40));
+    shop.write_pipe(&fleet, "acme", false);
+    let reports: Vec<Value> = (0..5).map(|_| fleet.run_pipe("acme")).collect();
+    let oldest = reports[0]["run"].as_i64().expect("a run has a number");
+    let key = format!("reports/acme/{oldest:012}.json");
+    fleet.write(&format!("var/objects/{key}"), b"{\"half\":");
+    let mut scheduler = fleet.spawn(&["scheduler"]);
+    let after = mended(&fleet, &key);
+    for name in ["state", "table_version", "counts"] {
+        assert_eq!(after[name], reports[0][name], "{name}: {after:#}");
+    }
+    stop(&mut scheduler);
+}
+
 /// Promise 3: a worker that is killed while it writes the log entry of its commit leaves a part of it under another name
 /// than the entry's. That is no version: the rows are those of the newest whole one, and the next run takes the number.
 #[test]
@@ -112,4 +161,11 @@ fn half_a_log_entry_is_no_version() {
     assert_eq!(rows(&fleet.products("acme")), nights.rows());
     assert_eq!(commits(&fleet).len(), before.len() + 1);
     assert_eq!(fs::read(fleet.path(&torn)).expect("nobody needs its name"), half);
+}
+
+/// The run's report, once it has one again that says that the run has ended.
+fn mended(fleet: &Fleet, key: &str) -> Value {
+    let path = fleet.path("var/objects").join(key);
+    let read = || serde_json::from_slice(&fs::read(&path).expect("it is never gone")).ok();
+    eventually(SOON, "the run to have its report again", || read().filter(is_final))
 }

@@ -18,7 +18,9 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
-use feedfleet_catalog::{CommitOutcome, Snapshot, feed_app_id, rollback_app_id, run_figures};
+use feedfleet_catalog::{
+    CommitOutcome, RunCommit, Snapshot, feed_app_id, rollback_app_id, run_figures,
+};
 use feedfleet_config::{Location, Pipe};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
@@ -63,9 +65,7 @@ pub async fn run(deps: &Deps, job: &CrawlJob, cancel: &CancellationToken) -> Out
 /// Makes the report of a run that is in the table say so. The worker that committed it may have died before it did,
 /// and what the report says may be another's.
 pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Failure> {
-    let (products, run) = (deps.catalog.products().clone(), key.clone());
-    let commit = blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0));
-    let commit = commit.await??;
+    let commit = commit_of(deps, key).await?;
     let reports = deps.reports();
     let noted = reports.update(key, |report| {
         if report.state.is_final() {
@@ -78,6 +78,19 @@ pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Fail
     });
     noted.await?;
     Ok(())
+}
+
+/// The run's commit, where the log has it.
+async fn commit_of(deps: &Deps, key: &RunKey) -> Result<Option<RunCommit>, Failure> {
+    let (products, run) = (deps.catalog.products().clone(), key.clone());
+    Ok(blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0)).await??)
+}
+
+/// Ends the report of a run that is in the table.
+fn end(report: &mut RunReport, now: DateTime<Utc>) {
+    report.state = if report.counts.held > 0 { RunState::Held } else { RunState::Done };
+    report.finished_at = Some(now);
+    report.updated_at = now;
 }
 
 struct Crawl<'a> {
@@ -109,7 +122,7 @@ impl Crawl<'_> {
                     note_committed(self.deps, &self.key).await?;
                     return self.follow_up(&pipe, None).await;
                 }
-                Some(run) if run > self.key.run.0 => return Ok(Outcome::Superseded),
+                Some(run) if run > self.key.run.0 => return self.overtaken().await,
                 _ => {}
             }
             let Some(prepared) = self.prepare(&pipe, snapshot).await? else {
@@ -124,7 +137,7 @@ impl Crawl<'_> {
                     note_committed(self.deps, &self.key).await?;
                     return self.follow_up(&pipe, None).await;
                 }
-                (CommitOutcome::Superseded { .. }, _) => return Ok(Outcome::Superseded),
+                (CommitOutcome::Superseded { .. }, _) => return self.overtaken().await,
                 (CommitOutcome::Moved, _) if moves < MAX_MOVES => moves += 1,
                 (CommitOutcome::Moved, _) => {
                     let text = format!("the pipe changed under the run {MAX_MOVES} times");
@@ -315,6 +328,23 @@ impl Crawl<'_> {
         Ok(())
     }
 
+    /// A newer run is in the table. If this one came before it, only its report is left to be ended; upkeep looks for
+    /// pictures that nobody asked for.
+    async fn overtaken(&self) -> Result<Outcome, Failure> {
+        let Some(commit) = commit_of(self.deps, &self.key).await? else {
+            return Ok(Outcome::Superseded);
+        };
+        let now = self.deps.clock.now();
+        self.update(|report| {
+            if !report.state.is_final() {
+                facts::settle(report, &commit);
+                end(report, now);
+            }
+        })
+        .await?;
+        Ok(Outcome::Done)
+    }
+
     /// After the commit: the image jobs, the validators, and the report's end.
     async fn follow_up(
         &mut self,
@@ -333,11 +363,9 @@ impl Crawl<'_> {
                 if report.state.is_final() {
                     return;
                 }
-                report.state = if report.counts.held > 0 { RunState::Held } else { RunState::Done };
                 report.counts.images_queued = queued;
                 report.seconds.insert("images".into(), lap);
-                report.finished_at = Some(now);
-                report.updated_at = now;
+                end(report, now);
             })
             .await?;
         if let Some(validators) = validators {
