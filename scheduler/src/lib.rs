@@ -51,7 +51,7 @@ pub async fn run(deps: Deps, mut fleet: Option<LocalFleet>, shutdown: Cancellati
     let upkeep = upkeep::keep(&deps, &shutdown);
     let desk = every(DESK_INTERVAL, &shutdown, || desk::tidy(&deps));
     let rescue = every(RESCUE_INTERVAL, &shutdown, || rescue::resend_lost_runs(&deps));
-    let reports = every(REPORTS_INTERVAL, &shutdown, || damaged::look_at_all(&deps));
+    let reports = every(REPORTS_INTERVAL, &shutdown, || rescue::look_at_all(&deps));
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
         while ticker.next(&shutdown).await {

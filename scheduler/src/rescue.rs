@@ -36,13 +36,26 @@ async fn try_resend(deps: &Deps) -> Result<(), IssueError> {
         }
     }
     // The oldest first: so they go to their queue.
-    for run in newest.into_values().flatten() {
+    look_at(deps, newest.into_values().flatten()).await;
+    Ok(())
+}
+
+/// Looks at every run there is. A report may be damaged long after its run has ended; and if that is the newest run in
+/// the table, it gets its message again, however many dead ones have come since.
+pub(crate) async fn look_at_all(deps: &Deps) {
+    match deps.reports().all_runs().await {
+        Ok(runs) => look_at(deps, runs).await,
+        Err(e) => tracing::warn!(error = %e, "could not look at all runs, will try again"),
+    }
+}
+
+async fn look_at(deps: &Deps, runs: impl IntoIterator<Item = RunKey>) {
+    for run in runs {
         if let Err(e) = resend_if_lost(deps, &run).await {
             // It keeps no other waiting.
             tracing::warn!(%run, error = %e, "could not look after a run, will try again");
         }
     }
-    Ok(())
 }
 
 /// Sends a run's message again if the run has lost it.
