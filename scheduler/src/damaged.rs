@@ -45,22 +45,6 @@ pub(crate) async fn load(deps: &Deps, run: &RunKey) -> Result<Option<RunReport>,
     }
 }
 
-/// Looks at every report there is. The other duties look at the newest of each pipe only.
-pub(crate) async fn look_at_all(deps: &Deps) {
-    let runs = match deps.reports().all_runs().await {
-        Ok(runs) => runs,
-        Err(e) => {
-            tracing::warn!(error = %e, "could not look for damaged reports, will try again");
-            return;
-        }
-    };
-    for run in runs {
-        if let Err(e) = load(deps, &run).await {
-            deps.complain(&e.to_string());
-        }
-    }
-}
-
 /// The newest report of a pipe; none where there is none. One that is damaged is set aside first.
 pub(crate) async fn last_of(
     deps: &Deps,
@@ -181,7 +165,7 @@ mod tests {
     use super::*;
     use crate::desk::{Decider, Desk, Verdict};
     use crate::issue::send;
-    use crate::rescue::{Watch, resend_lost_runs};
+    use crate::rescue::{Watch, look_at_all, resend_lost_runs};
     use crate::testing::{World, acme, run};
     use chrono::TimeDelta;
     use feedfleet_catalog::run_figures;
@@ -278,6 +262,21 @@ mod tests {
             assert_eq!(found.table_version, Some(number.unsigned_abs()));
             assert!(found.finished_at.is_some() && found.reason.is_some());
         }
+    }
+
+    /// Promise 1: so, too, where it is not among the pipe's newest runs, since those after it are dead.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_that_is_in_the_table_is_found_behind_dead_ones() {
+        let world = World::new();
+        world.add_rows(7, &["a"]);
+        world.report(7, RunState::Done, |_| ()).await;
+        for number in 8..12 {
+            world.report(number, RunState::Dead, |_| ()).await;
+        }
+        damage(&world, 7).await;
+        look_at_all(&world.deps, &Watch::of(&world.deps.fleet)).await;
+        assert_eq!((report(&world, 7).await.state, copies(&world).await), (RunState::Committed, 1));
+        assert_eq!(sent(&world).await, [7]);
     }
 
     /// Promise 1: a run whose report is lost, and that is not in the table, is a dead letter, and stops its pipe no

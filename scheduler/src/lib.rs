@@ -63,7 +63,7 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
     let rescue = every(store.rescue_interval, &shutdown, lost);
     let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
     let issuing = issue_due_runs(&deps, &watch, &shutdown);
-    let reports = every(REPORTS_INTERVAL, &shutdown, || damaged::look_at_all(&deps));
+    let reports = every(REPORTS_INTERVAL, &shutdown, || rescue::look_at_all(&deps, &watch));
     // On its own: however long the others take, the fleet follows the work.
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);

@@ -140,17 +140,33 @@ async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
             continue;
         }
         all_ended = false;
-        match resend_if_lost(deps, &run, watch).await {
-            Ok(true) => watch.finals.note(run, written, deps.clock.now(), ()),
-            Ok(false) => {}
-            // It keeps no other waiting.
-            Err(e) => {
-                tracing::warn!(%run, error = %e, "could not look after a run, will try again");
-            }
+        if look_at(deps, &run, watch).await {
+            watch.finals.note(run, written, deps.clock.now(), ());
         }
     }
     watch.note_listing(stirs, all_ended, deps.clock.now());
     Ok(())
+}
+
+/// Looks at every run there is. A report may be damaged long after its run has ended; and if that is the newest run in
+/// the table, it gets its message again, however many dead ones have come since.
+pub(crate) async fn look_at_all(deps: &Deps, watch: &Watch) {
+    match deps.reports().all_runs().await {
+        Ok(runs) => {
+            for run in runs {
+                look_at(deps, &run, watch).await;
+            }
+        }
+        Err(e) => tracing::warn!(error = %e, "could not look at all runs, will try again"),
+    }
+}
+
+/// True: the run has ended. One that cannot be looked after keeps no other waiting.
+async fn look_at(deps: &Deps, run: &RunKey, watch: &Watch) -> bool {
+    resend_if_lost(deps, run, watch).await.unwrap_or_else(|e| {
+        tracing::warn!(%run, error = %e, "could not look after a run, will try again");
+        false
+    })
 }
 
 /// Sends a run's message again if the run has lost it. True: the run has ended.

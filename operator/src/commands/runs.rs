@@ -5,8 +5,8 @@ use super::pipes::{is_configured, no_such_pipe};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
-use feedfleet_model::report::RefusalCount;
-use feedfleet_model::{PipeName, RunId, RunKey, RunReport, keys, text};
+use feedfleet_model::report::{RefusalCount, RunState};
+use feedfleet_model::{PipeName, ReasonClass, RunId, RunKey, RunReport, keys, text};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -212,23 +212,7 @@ pub fn print_report(report: &RunReport) {
             number(counts.duplicates)
         ),
     );
-    if report.table_version.is_some() {
-        line(
-            "products",
-            format!(
-                "{} live; {} removed, {} held{}",
-                number(counts.live),
-                number(counts.removed),
-                number(counts.held),
-                match counts.absent {
-                    0 => String::new(),
-                    absent => format!(", {} absent for too few runs to be removed", number(absent)),
-                }
-            ),
-        );
-    } else {
-        line("products", "as they were: the run is not in the table".to_owned());
-    }
+    line("products", products(report));
     line("images", format!("{} queued", number(counts.images_queued)));
     line(
         "bytes",
@@ -270,4 +254,28 @@ fn refusals(what: &str, counts: &[RefusalCount]) {
             view::print(format!("{:14}   {}", "", text::printable(&text)));
         }
     }
+}
+
+/// What the run left of its pipe's products.
+fn products(report: &RunReport) -> String {
+    let counts = &report.counts;
+    let is_lost = report.reason.as_ref().is_some_and(|r| r.class == ReasonClass::Unreadable);
+    match report.state {
+        _ if report.table_version.is_some() => {}
+        RunState::Done | RunState::Held => {}
+        RunState::Committed => return "not known yet; the run is in the table".to_owned(),
+        RunState::Superseded if is_lost => return "not known".to_owned(),
+        _ => return "as they were: the run is not in the table".to_owned(),
+    }
+    let number = text::count;
+    let mut told = format!(
+        "{} live; {} removed, {} held",
+        number(counts.live),
+        number(counts.removed),
+        number(counts.held)
+    );
+    if counts.absent > 0 {
+        told += &format!(", {} absent for too few runs to be removed", number(counts.absent));
+    }
+    told
 }

@@ -53,8 +53,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// As [`printable`], for a text that is JSON: such characters become the `\uXXXX` of its strings, and what it says
-/// stays the same.
+/// As [`printable`], for a text that is JSON: such characters become escapes in its strings, and what it says stays
+/// the same.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     // JSON escapes what is below the space itself: there are only the line ends between its values.
     let is_unsafe = |c: char| c >= ' ' && steers(c);

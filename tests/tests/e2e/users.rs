@@ -130,7 +130,7 @@ fn a_dead_run_leaves_the_products_that_are_listed() {
     fleet.pipe("shop", &but("products.csv", "prodcts.csv"));
     let dead = fleet.run(&["run", "shop", "--wait"]).failed();
     dead.says(&["products       as they were: the run is not in the table"]);
-    let listed = fleet.run(&["pipes", "list", "--json"]).failed().json();
+    let listed = fleet.run(&["pipes", "list", "--json"]).ok().json();
     assert_eq!(listed[0]["live"], 3, "{listed:#}");
     assert_eq!(listed[0]["last_state"], "dead", "{listed:#}");
     // Its number may be ahead of the clock, to be greater than the last run's. It was not scheduled for later.
