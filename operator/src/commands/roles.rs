@@ -1,7 +1,7 @@
 //! `feedfleet up`, `scheduler` and `worker`: the processes that stay.
 
 use super::status_page;
-use crate::cli::{LogChoice, WorkerArgs};
+use crate::cli::{LogArgs, WorkerArgs};
 use crate::context::Context;
 use crate::shutdown;
 use crate::view;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Scheduler, local fleet and status page, until a signal.
-pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
+pub async fn up(folder: &Path, logs: &LogArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let listen = context.config.fleet.console.listen;
     let page = tokio::net::TcpListener::bind(listen).await.with_context(|| {
@@ -31,7 +31,7 @@ pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
     }
     greet(&context, listen);
     let program = std::env::current_exe().context("could not find this program's own file")?;
-    let arguments = worker_arguments(&context.config.folder, log);
+    let arguments = worker_arguments(&context.config.folder, logs);
     let fleet = LocalFleet::new(program, arguments, None);
     let status = tokio::spawn(status_page::serve(page, deps.clone(), shutdown.clone()));
     feedfleet_scheduler::run(deps, Some(fleet), shutdown).await;
@@ -59,10 +59,17 @@ fn greet(context: &Context, listen: std::net::SocketAddr) {
 }
 
 /// The command line of a worker.
-pub fn worker_arguments(folder: &Path, log: &str) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["--config".into(), folder.into()];
-    arguments.extend(["--log".into(), log.into(), "worker".into()]);
+pub fn worker_arguments(folder: &Path, logs: &LogArgs) -> Vec<OsString> {
+    let mut arguments = options(folder, logs);
+    arguments.push("worker".into());
     arguments
+}
+
+/// The options of every command that this process starts.
+fn options(folder: &Path, logs: &LogArgs) -> Vec<OsString> {
+    let mut options: Vec<OsString> = vec!["--config".into(), folder.into()];
+    options.extend(logs.arguments());
+    options
 }
 
 /// A scheduler without a fleet of its own.
@@ -74,15 +81,10 @@ pub async fn scheduler(folder: &Path) -> Result<ExitCode> {
 }
 
 /// A worker.
-pub async fn worker(
-    folder: &Path,
-    log: &str,
-    log_format: LogChoice,
-    args: WorkerArgs,
-) -> Result<ExitCode> {
+pub async fn worker(folder: &Path, logs: &LogArgs, args: WorkerArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let shutdown = shutdown::on_signal()?;
-    let program = own_program(&context.config.folder, log, log_format, &args.failpoints)?;
+    let program = own_program(&context.config.folder, logs, &args.failpoints)?;
     if !args.failpoints.is_empty() {
         // One of them stops the whole group, which must not be that of whoever started the worker.
         rustix::process::setpgid(None, None).context("could not begin a process group")?;
@@ -100,15 +102,9 @@ pub async fn worker(
 }
 
 /// How a worker starts its children.
-fn own_program(
-    folder: &Path,
-    log: &str,
-    log_format: LogChoice,
-    failpoints: &[Failpoint],
-) -> Result<Program> {
+fn own_program(folder: &Path, logs: &LogArgs, failpoints: &[Failpoint]) -> Result<Program> {
     let path = std::env::current_exe().context("could not find this program's own file")?;
-    let mut options: Vec<OsString> = vec!["--config".into(), folder.into()];
-    options.extend(["--log".into(), log.into(), "--log-format".into(), log_format.name().into()]);
+    let options = options(folder, logs);
     let failpoint = |point: &Failpoint| [OsString::from("--failpoint"), point.to_string().into()];
     Ok(Program { path, options, role_options: failpoints.iter().flat_map(failpoint).collect() })
 }
