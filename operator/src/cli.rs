@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use feedfleet_model::{PipeName, RunId};
 use feedfleet_telemetry::LogFormat;
 use feedfleet_telemetry::failpoint::Failpoint;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ pub struct Cli {
     /// The folder of fleet.toml and pipes/
     #[arg(long, global = true, env = "FEEDFLEET_CONFIG", default_value = ".", value_name = "DIR")]
     pub config: PathBuf,
+    #[command(flatten)]
+    pub logs: LogArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How this process logs, and those that it starts.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
     /// What to log to standard error: error, warn, info, debug, or directives such as `feedfleet_worker=debug`
     #[arg(
         long,
@@ -35,9 +46,14 @@ pub struct Cli {
         value_name = "FORMAT"
     )]
     pub log_format: LogChoice,
-    /// What to do
-    #[command(subcommand)]
-    pub command: Command,
+}
+
+impl LogArgs {
+    /// The same on another process' command line.
+    pub fn arguments(&self) -> [OsString; 4] {
+        let format = self.log_format.name().into();
+        ["--log".into(), self.log.clone().into(), "--log-format".into(), format]
+    }
 }
 
 /// Log formats by name.
@@ -51,7 +67,7 @@ pub enum LogChoice {
 
 impl LogChoice {
     /// Its name on the command line.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             LogChoice::Text => "text",
             LogChoice::Json => "json",

@@ -18,7 +18,7 @@ static ALLOCATOR: Budget = Budget;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    feedfleet_telemetry::init(&cli.log, cli.log_format.into());
+    feedfleet_telemetry::init(&cli.logs.log, cli.logs.log_format.into());
     if let Err(e) = commands::children::follow_worker(&cli.command) {
         eprintln!("feedfleet: {e:#}");
         return ExitCode::FAILURE;

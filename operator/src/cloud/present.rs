@@ -40,7 +40,9 @@ impl Cloud {
         };
         let loading = std::thread::Builder::new().name("aws".into()).spawn(load);
         let loaded = loading.context("could not look for AWS")?.join();
-        let loaded = loaded.map_err(|_| anyhow!("looking for AWS panicked"))?.context("could not look for AWS")?;
+        let loaded = loaded
+            .map_err(|_| anyhow!("looking for AWS panicked"))?
+            .context("could not look for AWS")?;
         Ok(self.aws.get_or_init(|| loaded))
     }
 

@@ -24,13 +24,13 @@ use std::process::ExitCode;
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     let folder = cli.config.as_path();
     match cli.command {
-        Command::Demo(args) => crate::demo::run(&args).await,
-        Command::Up => roles::up(folder, &cli.log).await,
+        Command::Demo(args) => crate::demo::run(&args, &cli.logs).await,
+        Command::Up => roles::up(folder, &cli.logs).await,
         Command::Scheduler => roles::scheduler(folder).await,
-        Command::Worker(args) => roles::worker(folder, &cli.log, cli.log_format, args).await,
+        Command::Worker(args) => roles::worker(folder, &cli.logs, args).await,
         Command::Job(args) => children::job(folder, args).await,
         Command::Picture(args) => children::picture(args),
-        Command::Run(args) => run::run(folder, &args).await,
+        Command::Run(args) => run::run(folder, &args, &cli.logs).await,
         Command::Pipes(PipesCommand::List { json }) => pipes::list(folder, json).await,
         Command::Pipes(PipesCommand::Check { pipe }) => pipes::check(folder, pipe.as_ref()),
         Command::Pipes(PipesCommand::Preview { pipe, records, json }) => {

@@ -4,7 +4,7 @@
 //! group, which `feedfleet scheduler` leads as well.
 
 use super::status_page;
-use crate::cli::{LogChoice, WorkerArgs};
+use crate::cli::{LogArgs, WorkerArgs};
 use crate::context::Context;
 use crate::shutdown;
 use crate::view;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 const NO_METADATA: &str = "AWS_EC2_METADATA_DISABLED";
 
 /// Scheduler, local fleet and status page, until a signal.
-pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
+pub async fn up(folder: &Path, logs: &LogArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let listen = context.config.fleet.console.listen;
     let page = tokio::net::TcpListener::bind(listen).await.with_context(|| {
@@ -41,7 +41,7 @@ pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
     greet(&context, listen);
     let fleet = match context.group()? {
         Some(group) => group,
-        None => own_processes(&context, &deps, log)?,
+        None => own_processes(&context, &deps, logs)?,
     };
     let status = tokio::spawn(status_page::serve(page, deps.clone(), shutdown.clone()));
     feedfleet_scheduler::run(deps, Some(fleet), shutdown).await;
@@ -54,9 +54,9 @@ pub async fn up(folder: &Path, log: &str) -> Result<ExitCode> {
 }
 
 /// A fleet of this program's own processes.
-fn own_processes(context: &Context, deps: &Deps, log: &str) -> Result<Box<dyn Fleet>> {
+fn own_processes(context: &Context, deps: &Deps, logs: &LogArgs) -> Result<Box<dyn Fleet>> {
     let program = std::env::current_exe().context("could not find this program's own file")?;
-    let arguments = worker_arguments(&context.config.folder, log);
+    let arguments = worker_arguments(&context.config.folder, logs);
     let (objects, clock) = (deps.objects.clone(), deps.clock.clone());
     Ok(Box::new(LocalFleet::new(program, arguments, None, objects, clock)))
 }
@@ -84,10 +84,17 @@ fn greet(context: &Context, listen: std::net::SocketAddr) {
 }
 
 /// The command line of a worker.
-pub fn worker_arguments(folder: &Path, log: &str) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["--config".into(), folder.into()];
-    arguments.extend(["--log".into(), log.into(), "worker".into()]);
+pub fn worker_arguments(folder: &Path, logs: &LogArgs) -> Vec<OsString> {
+    let mut arguments = options(folder, logs);
+    arguments.push("worker".into());
     arguments
+}
+
+/// The options of every command that this process starts.
+fn options(folder: &Path, logs: &LogArgs) -> Vec<OsString> {
+    let mut options: Vec<OsString> = vec!["--config".into(), folder.into()];
+    options.extend(logs.arguments());
+    options
 }
 
 /// A scheduler without processes of its own: the workers are instances of a group, or are started by others.
@@ -99,15 +106,10 @@ pub async fn scheduler(folder: &Path) -> Result<ExitCode> {
 }
 
 /// A worker.
-pub async fn worker(
-    folder: &Path,
-    log: &str,
-    log_format: LogChoice,
-    args: WorkerArgs,
-) -> Result<ExitCode> {
+pub async fn worker(folder: &Path, logs: &LogArgs, args: WorkerArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let shutdown = shutdown::on_signal()?;
-    let program = own_program(&context.config.folder, log, log_format, &args.failpoints)?;
+    let program = own_program(&context.config.folder, logs, &args.failpoints)?;
     if !args.failpoints.is_empty() {
         // One of them stops the whole group, which must not be that of whoever started the worker.
         rustix::process::setpgid(None, None).context("could not begin a process group")?;
@@ -140,15 +142,9 @@ async fn own_instance(context: &Context) -> Result<Option<Arc<dyn Instance>>> {
 }
 
 /// How a worker starts its children.
-fn own_program(
-    folder: &Path,
-    log: &str,
-    log_format: LogChoice,
-    failpoints: &[Failpoint],
-) -> Result<Program> {
+fn own_program(folder: &Path, logs: &LogArgs, failpoints: &[Failpoint]) -> Result<Program> {
     let path = std::env::current_exe().context("could not find this program's own file")?;
-    let mut options: Vec<OsString> = vec!["--config".into(), folder.into()];
-    options.extend(["--log".into(), log.into(), "--log-format".into(), log_format.name().into()]);
+    let options = options(folder, logs);
     let failpoint = |point: &Failpoint| [OsString::from("--failpoint"), point.to_string().into()];
     Ok(Program { path, options, role_options: failpoints.iter().flat_map(failpoint).collect() })
 }

@@ -4,7 +4,7 @@ use super::fleet::processes;
 use super::pipes::{is_configured, no_such_pipe};
 use super::roles::worker_arguments;
 use super::runs::print_report;
-use crate::cli::RunArgs;
+use crate::cli::{LogArgs, RunArgs};
 use crate::context::Context;
 use crate::{shutdown, view};
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +26,7 @@ const LOOK_FOR_WORKERS: Duration = Duration::from_secs(5);
 const LOOKS_AFTER_END: u32 = 10;
 
 /// Issues a run; with `--wait`, follows it to its end.
-pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
+pub async fn run(folder: &Path, args: &RunArgs, logs: &LogArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     if !is_configured(&context, &args.pipe) {
         for mistake in context.mistakes.iter() {
@@ -55,7 +55,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = shutdown::on_signal()?;
-    let mut own = OwnWorker::default();
+    let mut own = OwnWorker { logs, child: None, looked_at: None };
     let report = follow(&context, &key, &mut own, &stop).await;
     own.finish(&context, &stop).await?;
     let Some(report) = report? else {
@@ -82,7 +82,7 @@ pub async fn run(folder: &Path, args: &RunArgs) -> Result<ExitCode> {
 async fn follow(
     context: &Context,
     key: &RunKey,
-    own: &mut OwnWorker,
+    own: &mut OwnWorker<'_>,
     stop: &CancellationToken,
 ) -> Result<Option<RunReport>> {
     let reports = context.reports()?;
@@ -135,13 +135,13 @@ pub fn follow_progress(report: &RunReport) -> String {
 }
 
 /// A worker of this command's own, where no fleet is running and this is the machine on which it would.
-#[derive(Default)]
-struct OwnWorker {
+struct OwnWorker<'a> {
+    logs: &'a LogArgs,
     child: Option<Child>,
     looked_at: Option<Instant>,
 }
 
-impl OwnWorker {
+impl OwnWorker<'_> {
     /// Sees to it that there is a worker: the fleet's, or one of this command's own. Both may come to an end
     /// while the run is waited for.
     async fn ensure(&mut self, context: &Context) -> Result<()> {
@@ -168,7 +168,7 @@ impl OwnWorker {
         }
         let program = std::env::current_exe().context("could not find this program's own file")?;
         let child = Command::new(program)
-            .args(worker_arguments(&context.config.folder, "warn"))
+            .args(worker_arguments(&context.config.folder, self.logs))
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -4,7 +4,7 @@
 mod result;
 mod shop;
 
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, LogArgs};
 use crate::commands::run::follow_progress;
 use crate::context::Context;
 use crate::{shutdown, view};
@@ -38,7 +38,7 @@ const PIPES: [(&str, &str); 6] = [
 ];
 
 /// Runs the demo.
-pub async fn run(args: &DemoArgs) -> Result<ExitCode> {
+pub async fn run(args: &DemoArgs, logs: &LogArgs) -> Result<ExitCode> {
     let shop = Shop::start(args.seed).await.context("could not start the sample shop")?;
     write_configuration(&args.dir, &shop.base_url())?;
     let context = Context::load(&args.dir)?;
@@ -52,7 +52,8 @@ pub async fn run(args: &DemoArgs) -> Result<ExitCode> {
     let fleet_stop = CancellationToken::new();
     let log = context.config.folder.join("var/workers.log");
     let program = std::env::current_exe().context("could not find this program's own file")?;
-    let arguments = crate::commands::worker_arguments(&context.config.folder, "info");
+    let logs = LogArgs { log: "info".to_owned(), ..logs.clone() };
+    let arguments = crate::commands::worker_arguments(&context.config.folder, &logs);
     let deps = feedfleet_scheduler::Deps { issue_due_runs: false, ..context.scheduler()? };
     let (objects, clock) = (deps.objects.clone(), deps.clock.clone());
     let fleet = Box::new(LocalFleet::new(program, arguments, Some(log.clone()), objects, clock));

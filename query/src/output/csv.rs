@@ -1,4 +1,4 @@
-//! CSV, safe to open in a spreadsheet.
+//! CSV, safe to open in a spreadsheet and to print on a terminal.
 
 use super::Sink;
 use super::cells::{self, Cells};
@@ -6,6 +6,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::json::writer::EncoderOptions;
+use feedfleet_model::text::printable_field;
 use std::borrow::Cow;
 use std::io::{self, Write};
 
@@ -18,8 +19,8 @@ pub(super) struct CsvSink<'a> {
 impl<'a> CsvSink<'a> {
     /// Writes the header.
     pub fn begin(out: &'a mut dyn Write, schema: &Schema) -> Result<Self> {
-        let names = schema.fields().iter().map(|field| Some(guarded(field.name())));
-        write_line(out, names)?;
+        let names: Vec<_> = schema.fields().iter().map(|field| guarded(field.name())).collect();
+        write_line(out, names.iter().map(|name| Some(printable_field(name))))?;
         Ok(Self { out, options: cells::options() })
     }
 }
@@ -35,7 +36,7 @@ impl Sink for CsvSink<'_> {
                 let is_text = column.is_text;
                 line.push(value.map(|v| if is_text { guarded(&v).into_owned() } else { v }));
             }
-            let fields = line.iter().map(|field| field.as_deref().map(Cow::Borrowed));
+            let fields = line.iter().map(|field| field.as_deref().map(printable_field));
             write_line(self.out, fields)?;
         }
         Ok(())
@@ -99,6 +100,15 @@ mod tests {
                    '1-1' AS g, [-1, 2] AS h";
         assert_eq!(answer(sql), "a,b,c,d,e,f,g,h\n'=1+1,'+1,'-1,'@x,-1,-1.5,1-1,\"[-1,2]\"\n");
         assert_eq!(answer("SELECT 1 AS \"=x\""), "'=x\n1\n");
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal() {
+        let sql = "SELECT chr(27) || '[2J' || chr(155) || chr(8238) AS a, [chr(155)] AS b,
+                   'x' || chr(13) || '=y' AS c, chr(13) || '=z' AS d, 'e' || chr(8205) AS e";
+        let expected = "a,b,c,d,e\n\\u001b[2J\\u009b\\u202e,\"[\"\"\\u009b\"\"]\",x\\u000d=y,'\\u000d=z,e\u{200d}\n";
+        assert_eq!(answer(sql), expected);
+        assert_eq!(answer("SELECT 1 AS \"x\u{9b}\""), "x\\u009b\n1\n");
     }
 
     #[test]

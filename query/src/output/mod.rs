@@ -17,7 +17,8 @@ use std::io::Write;
 pub enum Format {
     /// A table for people: long values are shortened, control characters escaped.
     Table,
-    /// RFC 4180, with a header. Text that a spreadsheet would take for a formula has a ' before it.
+    /// RFC 4180, with a header. Text that a spreadsheet would take for a formula has a ' before it; control characters,
+    /// and those that reorder text, are \uXXXX.
     Csv,
     /// An array of objects, one a line.
     Json,

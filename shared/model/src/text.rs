@@ -57,12 +57,23 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// the same.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     // JSON escapes what is below the space itself: there are only the line ends between its values.
-    let is_unsafe = |c: char| c >= ' ' && steers(c);
-    if !json.chars().any(is_unsafe) {
-        return Cow::Borrowed(json);
+    escaped(json, |c| c >= ' ' && steers(c))
+}
+
+/// As [`printable`], for a field of a file that other programs read, or that somebody prints: escapes are those of JSON,
+/// which a field may be. Line ends and tabs stay, and the marks and joiners that scripts and emoji need.
+pub fn printable_field(field: &str) -> Cow<'_, str> {
+    let is_needed = |c| matches!(c, '\n' | '\t' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+    escaped(field, |c| steers(c) && !is_needed(c))
+}
+
+/// With JSON's escapes for the characters that are unsafe.
+fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_unsafe) {
+        return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
         // None of them needs more than four digits.
         if is_unsafe(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
     }
@@ -120,5 +131,15 @@ mod tests {
         assert!(shown.contains("전기밥솥 \u{1f600}") && shown.lines().count() == 3, "{shown}");
         assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [said]);
         assert!(matches!(printable_json("[\n  1\n]"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_field_steers_nothing_and_keeps_its_script() {
+        let kept = "می\u{200c}خواهم \u{200f}א\u{200e} \u{1f468}\u{200d}\u{1f469}\n\tb";
+        assert!(matches!(printable_field(kept), Cow::Borrowed(_)));
+        let said = "\u{1b}[2J\r\u{7f}\u{9b}31m\u{202e}\u{2066}\u{2028}";
+        let shown = printable_field(said);
+        assert_eq!(shown, "\\u001b[2J\\u000d\\u007f\\u009b31m\\u202e\\u2066\\u2028");
+        assert_eq!(serde_json::from_str::<String>(&format!("\"{shown}\"")).unwrap(), said);
     }
 }

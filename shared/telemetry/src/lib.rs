@@ -4,8 +4,8 @@ pub mod budget;
 pub mod failpoint;
 pub mod memory;
 
-use feedfleet_model::text::{printable, printable_lines};
-use std::io::IsTerminal;
+use feedfleet_model::text::{printable, printable_json, printable_lines};
+use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::debug_fn;
@@ -53,6 +53,36 @@ pub fn init(filter: &str, format: LogFormat) {
     // An error means that logs have been set up already, which is as good.
     match format {
         LogFormat::Text => logs.with_target(false).fmt_fields(fields).try_init().ok(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init().ok(),
+        LogFormat::Json => {
+            let logs = logs.json().flatten_event(true);
+            logs.with_writer(|| Harmless(io::stderr())).try_init().ok()
+        }
     };
+}
+
+/// Passes JSON on without characters that steer a terminal. It gets whole events.
+struct Harmless<W>(W);
+
+impl<W: Write> Write for Harmless<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.write_all(printable_json(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped_in_json() {
+        let mut out = Vec::new();
+        let event = "{\"a\":\"\u{9b}31m\u{202e}\"}\n";
+        Harmless(&mut out).write_all(event.as_bytes()).unwrap();
+        assert_eq!(out, b"{\"a\":\"\\u009b31m\\u202e\"}\n");
+    }
 }

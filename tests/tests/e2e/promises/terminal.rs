@@ -247,8 +247,25 @@ fn no_json_passes_control_characters_on() {
     assert_eq!(exported.collect::<Vec<Value>>(), *letters);
 }
 
-/// Promise 17: in a table, SQL's answers are shown harmless, and in JSON; in CSV, no text begins as a formula does,
-/// and every text stays in its cell.
+/// Promise 17: logs in JSON steer no terminal either, and the workers of a command log as it does.
+#[test]
+fn no_log_in_json_passes_control_characters_on() {
+    let fleet = hostile_fleet();
+    for (pipe, _) in PIPES {
+        let args = ["--log", "debug", "--log-format", "json", "run", pipe, "--wait", "--json"];
+        let output = fleet.run(&args);
+        assert_harmless(&format!("{args:?}"), &output.all());
+        let logs = output.stderr.lines().map(serde_json::from_str::<Value>);
+        let logs: Vec<Value> = logs.collect::<Result<_, _>>().expect("every line of a log is JSON");
+        let whose = |part: &str| {
+            logs.iter().any(|log| log["target"].as_str().is_some_and(|t| t.contains(part)))
+        };
+        assert!(whose("feedfleet_scheduler") && whose("feedfleet_worker"), "{logs:#?}");
+    }
+}
+
+/// Promise 17: SQL's answers are harmless as a table, as JSON and as CSV; in CSV, no text begins as a formula does, and
+/// every text stays in its cell.
 #[test]
 fn sql_shows_crawled_text_as_text() {
     if !feedfleet().with_file_name("feedfleet-query").is_file() {
@@ -269,6 +286,10 @@ fn sql_shows_crawled_text_as_text() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let rows: Vec<csv::StringRecord> =
         reader.records().map(|row| row.expect("every row has its cells")).collect();
+    assert!(csv.contains(SHOWN_IN_JSON), "{csv:?} does not show the text");
+    // A mark that Arabic needs is in the file.
+    let steering: Vec<char> = csv.chars().filter(|c| steers(*c) && *c != '\u{61c}').collect();
+    assert!(steering.is_empty(), "{steering:?} in {csv:?}");
     let products = fleet.products("table").len() + fleet.products("nested").len();
     assert_eq!(rows.len(), products, "{csv:?}");
     for cell in rows.iter().flatten() {
