@@ -52,7 +52,7 @@ pub async fn run(args: &DemoArgs, logs: &LogArgs) -> Result<ExitCode> {
     let fleet_stop = CancellationToken::new();
     let log = context.config.folder.join("var/workers.log");
     let program = std::env::current_exe().context("could not find this program's own file")?;
-    let logs = LogArgs { log: "info".to_owned(), ..*logs };
+    let logs = LogArgs { log: "info".to_owned(), ..logs.clone() };
     let arguments = crate::commands::worker_arguments(&context.config.folder, &logs);
     let fleet = LocalFleet::new(program, arguments, Some(log.clone()));
     let deps = feedfleet_scheduler::Deps { issue_due_runs: false, ..context.scheduler()? };
