@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stand_in import NAME, Faults, client
 from templates import INFRA, REGION
+from warm_cli import warm_cli
 
 ROOT = INFRA.parent
 DATA = f"{NAME}-data-000000000000-{REGION}"
@@ -373,4 +374,5 @@ def run(*command, cwd=None, env={}, fails=False, input=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with warm_cli():
+        sys.exit(main())

@@ -7,6 +7,7 @@ import sys
 from check_fleet import described, parameters_of_fleet
 from stand_in import NAME, Faults, client, create
 from templates import INFRA, REGION
+from warm_cli import warm_cli
 
 sys.path.insert(0, str(INFRA / "deploy"))
 import stacks
@@ -80,4 +81,5 @@ def protect(workers):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with warm_cli():
+        sys.exit(main())

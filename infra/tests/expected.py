@@ -25,7 +25,7 @@ def _default_of_leases():
 NAMES = "shared/fleet/src/names.rs"
 DRAIN_HOOK = _constant(NAMES, "DRAIN_HOOK")
 VISIBILITY_SECS, MAX_RECEIVES = _default_of_leases()
-RECEIVE_SLACK = int(_constant("operator/src/context.rs", "RECEIVE_SLACK"))
+RECEIVE_SLACK = int(_constant("worker/src/executor.rs", "RECEIVE_SLACK"))
 # A worker is gone within this (docs/promises.md, promise 9).
 GONE_SECS = 100
 
