@@ -3,6 +3,7 @@
 //! A folder answers at once and for nothing. A bucket takes its time for each request, and each is paid for: so it is
 //! asked more rarely, and then for many things side by side.
 
+use chrono::TimeDelta;
 use feedfleet_config::Place;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub(crate) struct StoreUse {
     /// A pipe that is due and has to wait, because it is paused or its last run goes on, is asked about again after so
     /// long.
     pub(crate) ask_again_after: Duration,
+    /// Between looks for pictures that nothing shows, for each pipe. Each lists all of the pipe's pictures: in a bucket
+    /// more often than once a week costs more than the space that it frees.
+    pub(crate) between_sweeps: TimeDelta,
 }
 
 impl StoreUse {
@@ -30,6 +34,7 @@ impl StoreUse {
         rescue_interval: Duration::from_secs(10),
         quiet_rescue_interval: Duration::ZERO,
         ask_again_after: Duration::ZERO,
+        between_sweeps: TimeDelta::days(1),
     };
 
     /// For a store that is paid by the request.
@@ -39,6 +44,7 @@ impl StoreUse {
         rescue_interval: Duration::from_secs(60),
         quiet_rescue_interval: Duration::from_secs(120),
         ask_again_after: Duration::from_secs(60),
+        between_sweeps: TimeDelta::days(7),
     };
 
     /// For the store in this place.

@@ -9,6 +9,7 @@ use crate::Ticker;
 use crate::deps::Deps;
 use crate::newest::Newest;
 use crate::owner::{Done, Owner};
+use crate::store::StoreUse;
 use crate::{expiry, load_config, missing, pictures};
 use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_catalog::vacuum::{VacuumLimits, vacuum};
@@ -30,8 +31,6 @@ const RENEWAL: Duration = Duration::from_secs(60);
 const HOURLY: TimeDelta = TimeDelta::hours(1);
 /// Between looks for missing pictures.
 const MISSING_INTERVAL: TimeDelta = TimeDelta::minutes(10);
-/// Between looks for pictures that nothing shows, for each pipe.
-const PICTURES_INTERVAL: TimeDelta = TimeDelta::days(1);
 
 /// Why a duty could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -181,9 +180,10 @@ impl<'a> Upkeep<'a> {
                 note(owner, "missing", now).await;
             }
         }
+        let between_sweeps = StoreUse::of(&deps.fleet.objects.place).between_sweeps;
         for pipe in self.pipes_with_pictures().await {
             let duty = format!("pictures/{pipe}");
-            if due(&duty, PICTURES_INTERVAL) {
+            if due(&duty, between_sweeps) {
                 let now = deps.clock.now();
                 if expire_pictures(deps, &pipe, now).await {
                     note(owner, &duty, now).await;
@@ -230,7 +230,9 @@ async fn expire_pictures(deps: &Deps, pipe: &PipeName, now: DateTime<Utc>) -> bo
             %pipe, pictures = removed.pictures, bytes = removed.bytes, entries = removed.entries,
             "pictures expired"
         ),
-        Err(e) => tracing::warn!(%pipe, error = %e, "pictures stay as they are until tomorrow"),
+        Err(e) => {
+            tracing::warn!(%pipe, error = %e, "pictures stay as they are until the next look")
+        }
     }
     true
 }

@@ -49,8 +49,8 @@ const GETS_A_LOOK: u64 = 4;
 /// the table `images`.
 const PUTS_A_PIPE_LOOKED_AT: u64 = 1;
 const GETS_A_PIPE_LOOKED_AT: u64 = 31;
-/// Once a day a pipe's pictures are compared with what its rows show: a listing for each first byte of their names, of
-/// one page as a rule, and one of its reports (`scheduler/src/pictures.rs`).
+/// Once a week a pipe's pictures are compared with what its rows show: a listing for each first byte of their names,
+/// of one page as a rule, and one of its reports (`scheduler/src/pictures.rs`).
 const PUTS_A_PIPE_SWEPT: u64 = 257;
 /// Objects in one page of a listing.
 const PAGE: u64 = 1_000;
@@ -99,7 +99,7 @@ impl Requests {
                 + listings * pages
                 + turns * PUTS_A_TURN
                 + looks * PUTS_A_LOOK
-                + pipes.with_images * PUTS_A_PIPE_SWEPT,
+                + pipes.with_images * PUTS_A_PIPE_SWEPT / store.between_sweeps.num_days() as u64,
             s3_get: turns * GETS_A_TURN + looks * GETS_A_LOOK,
         }
     }
@@ -188,6 +188,6 @@ mod tests {
         assert_eq!(day(10, 48), day(10, 24));
         let pictures = Pipes { all: 10, with_images: 10 };
         let swept = Requests::of_scheduler_a_day(&settings, pictures, Duration::ZERO);
-        assert_eq!(swept.s3_put - small.s3_put, 10 * PUTS_A_PIPE_SWEPT);
+        assert_eq!(swept.s3_put - small.s3_put, 10 * PUTS_A_PIPE_SWEPT / 7);
     }
 }

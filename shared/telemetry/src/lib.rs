@@ -19,20 +19,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// Directives that give every crate of Feedfleet this level.
-fn own_crates(level: &str) -> String {
-    const CRATES: [&str; 9] =
-        ["catalog", "config", "feed", "http", "objects", "query", "queue", "scheduler", "worker"];
-    CRATES.map(|name| format!("feedfleet_{name}={level}")).join(",")
-}
-
 /// Sends logs to standard error. `filter` is in the form of `tracing`'s directives, such as `info` or
 /// `feedfleet_worker=debug`; one that cannot be read is replaced by `info`. Call once a process.
 pub fn init(filter: &str, format: LogFormat) {
-    // A plain level is about Feedfleet; its libraries only tell of trouble.
+    // A plain level is about Feedfleet; its libraries only tell of trouble. One of them also logs every error that it
+    // returns, such as that a table is not there yet.
     let plain = filter.bytes().all(|b| b.is_ascii_alphabetic());
     let directives = if plain {
-        format!("error,feedfleet={filter},{}", own_crates(filter))
+        // The names of all of Feedfleet's crates begin so.
+        format!("error,delta_kernel=off,feedfleet={filter}")
     } else {
         filter.to_owned()
     };

@@ -191,7 +191,7 @@ impl<'a> Group<'a> {
 
     fn start(&self, instance: &str) -> Machine {
         let imds = Imds::start(instance);
-        let mut command = self.fleet.command(&["worker"]);
+        let mut command = self.fleet.command(&["--log", "info", "worker"]);
         self.env.clone().at(Service::Metadata, imds.url()).set(&mut command);
         Machine { imds, worker: self.fleet.start(command), is_leaving: false }
     }
