@@ -14,8 +14,8 @@ class Refused(Failure):
     """AWS refused a request."""
 
     def is_absent(self):
-        """Whether what was asked for is not there."""
-        words = ("does not exist", "Not Found", "NoSuchKey", "NoSuchBucket", "404", "not exist")
+        """Whether what was asked for is not there. With brackets: an account's number may have 404 in it."""
+        words = ("does not exist", "Not Found", "NoSuchKey", "NoSuchBucket", "(404)", "not exist")
         return any(word in str(self) for word in words)
 
 

@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import platform
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import configuration
 import release
@@ -22,6 +25,9 @@ later:
   scripts/deploy apply --set MaxWorkers=40
   scripts/deploy destroy
 """
+
+
+PROGRAM = "feedfleet"
 
 
 class Fleet:
@@ -49,8 +55,14 @@ def main():
 
 def up(aws, fleet, given):
     """Everything, in order."""
-    configuration.check(given.config, configuration.settings(aws, fleet.name, fleet.data_bucket))
+    # What would end it late is looked for before anything is made.
+    stacks.check_names(given.set, stacks.names_of(stacks.own_template("main.yaml")) | stacks.OF_STORAGE)
     release.binaries(given.binaries)
+    found = program(given)
+    if found is None:
+        raise Failure("there is no feedfleet with AWS for this machine, whose doctor comes last; --feedfleet names one")
+    given.feedfleet = found
+    check_configuration(aws, fleet, given)
     stacks.storage(aws, fleet, given.set)
     named = release.package(aws, fleet.releases_bucket, given.binaries)
     configure(aws, fleet, given)
@@ -61,6 +73,7 @@ def up(aws, fleet, given):
 
 def package(aws, fleet, given):
     """A release into the bucket."""
+    stacks.check_names(given.set, stacks.OF_STORAGE)
     release.binaries(given.binaries)
     stacks.storage(aws, fleet, given.set)
     release.package(aws, fleet.releases_bucket, given.binaries)
@@ -73,13 +86,38 @@ def configure(aws, fleet, given):
         return
     if not given.config:
         raise Failure("which configuration? name a folder, or --back ID")
-    tables = configuration.settings(aws, fleet.name, fleet.data_bucket)
-    configuration.upload(aws, fleet.releases_bucket, given.config, tables)
+    check_configuration(aws, fleet, given)
+    configuration.upload(aws, fleet.releases_bucket, given.config)
+
+
+def check_configuration(aws, fleet, given):
+    """Refuses what is not this fleet's, or what its program would refuse: instances that start would end by it."""
+    configuration.check(given.config, configuration.settings(aws, fleet.name, fleet.data_bucket))
+    found = program(given)
+    if found is not None:
+        configuration.check_by_program(found, given.config)
+    elif given.feedfleet == PROGRAM:
+        print("there is no feedfleet with AWS on the PATH to check it with; --feedfleet names one")
+    else:
+        raise Failure(f"there is no {given.feedfleet} with AWS on this machine")
+
+
+def program(given):
+    """The program for this machine, with AWS: the one that is named, else the one on the PATH or of the binaries; none
+    where there is none."""
+    places = [given.feedfleet]
+    if given.feedfleet == PROGRAM and "binaries" in given and platform.system() == "Linux":
+        places.append(str(Path(given.binaries).resolve() / f"{PROGRAM}-{platform.machine()}"))
+    found = [path for path in map(shutil.which, places) if path]
+    return next((path for path in found if release.NO_AWS not in Path(path).read_bytes()), None)
 
 
 def apply(aws, fleet, given):
     """The stack."""
-    stacks.apply(aws, fleet, given.release, of_main(given.set))
+    of_storage = sorted(given.set.keys() & stacks.OF_STORAGE)
+    if of_storage:
+        raise Failure(f"{' and '.join(of_storage)} would change the buckets, which `package --set` does, and `up`")
+    stacks.apply(aws, fleet, given.release, given.set)
 
 
 def wait(aws, fleet, _):
@@ -130,7 +168,7 @@ def destroy(aws, fleet, given):
 
 def of_main(given):
     """What is not the storage's alone."""
-    return {key: value for key, value in given.items() if key not in ("KmsKeyArn", "KeepDeletedDays")}
+    return {key: value for key, value in given.items() if key not in stacks.OF_STORAGE}
 
 
 class Setting(argparse.Action):
@@ -169,8 +207,8 @@ def parse(arguments):
     def config(added):
         added.add_argument("--config", required=True, metavar="DIR", help="has fleet.toml and pipes/")
 
-    def program(added):
-        added.add_argument("--feedfleet", default="feedfleet", metavar="FILE", help="the program on this machine")
+    def local(added):
+        added.add_argument("--feedfleet", default=PROGRAM, metavar="FILE", help="the program on this machine")
 
     def folder(added):
         added.add_argument("config", nargs="?", metavar="DIR", help="has fleet.toml and pipes/")
@@ -183,13 +221,15 @@ def parse(arguments):
         added.add_argument("--with-data", action="store_true", help="the buckets too, with all that is in them")
         added.add_argument("--yes", action="store_true", help="ask nothing")
 
-    command(up, "up", "package, configure, apply, wait and doctor, in this order", binaries, config, values, program)
+    command(up, "up", "package, configure, apply, wait and doctor, in this order", binaries, config, values, local)
     command(settings, "settings", "print what fleet.toml has to say about this fleet")
     command(package, "package", "upload binaries and templates as a release", binaries, values)
-    command(configure, "configure", "upload a configuration, which instances take over within two minutes", folder)
+    command(
+        configure, "configure", "upload a configuration, which instances take over within two minutes", folder, local
+    )
     command(apply, "apply", "create or update the stack", named, values)
     command(wait, "wait", "wait until the scheduler works")
-    command(doctor, "doctor", "run `feedfleet doctor` from this machine", config, program)
+    command(doctor, "doctor", "run `feedfleet doctor` from this machine", config, local)
     command(listing, "list", "list releases and configurations")
     command(destroy, "destroy", "let its instances go, and take the fleet down", how)
     return parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """The two stacks: the buckets, which last, and everything else, which comes and goes."""
 
 import json
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ RETIRE_POLL_SECS = 5
 PROTECTION_BATCH = 50
 # What S3 deletes with one request.
 DELETE_BATCH = 1000
+# Parameters of the buckets' stack. The other one has KmsKeyArn too, which it takes from there.
+OF_STORAGE = {"KmsKeyArn", "KeepDeletedDays"}
 
 
 def find(aws, stack):
@@ -33,6 +36,23 @@ def parameters(stack):
     """A stack's parameters; none of a stack that is not there."""
     given = stack.get("Parameters", []) if stack else []
     return {one["ParameterKey"]: one["ParameterValue"] for one in given}
+
+
+def own_template(name):
+    """A template of this clone."""
+    return (releases.INFRA / "templates" / name).read_text()
+
+
+def names_of(template):
+    """The names of a template's parameters."""
+    section = re.search(r"^Parameters:\n(.*?)^\S", template, re.MULTILINE | re.DOTALL)[1]
+    return set(re.findall(r"^  (\w+):$", section, re.MULTILINE))
+
+
+def check_names(given, known):
+    """Refuses what is no parameter: `aws cloudformation deploy` would leave it out, and say nothing."""
+    for name in sorted(given.keys() - known):
+        raise Failure(f"--set {name}: there is no such parameter here, but {', '.join(sorted(known))}")
 
 
 def deploy(aws, stack, template, overrides, name):
@@ -78,14 +98,35 @@ def failures(aws, stack):
 
 def storage(aws, fleet, given):
     """The stack of the buckets. It is there before anything else, and changes only when it is told to."""
-    template = (releases.INFRA / "templates/storage.yaml").read_text()
-    known = ("KmsKeyArn", "KeepDeletedDays")
-    overrides = {"Name": fleet.name} | {key: given[key] for key in known if key in given}
-    deploy(aws, fleet.storage_stack, template, overrides, fleet.name)
+    if "KmsKeyArn" in given:
+        roles_before_buckets(aws, fleet, given["KmsKeyArn"])
+    overrides = {"Name": fleet.name} | {key: given[key] for key in sorted(OF_STORAGE & given.keys())}
+    deploy(aws, fleet.storage_stack, own_template("storage.yaml"), overrides, fleet.name)
+
+
+def roles_before_buckets(aws, fleet, key):
+    """Lets the roles of a fleet that runs use a key, before the buckets encrypt with it: else all of its writes are
+    refused until the next `apply`."""
+    stack = find(aws, fleet.stack)
+    if stack is None or stack["StackStatus"] == "ROLLBACK_COMPLETE":
+        return
+    before = parameters(stack).get("KmsKeyArn", "")
+    if before not in ("", key):
+        raise Failure(
+            f"KmsKeyArn stays {before}: what is in the buckets stays encrypted with it, and the roles may use one key"
+        )
+    if before != key:
+        update(aws, fleet, None, {"KmsKeyArn": key})
 
 
 def apply(aws, fleet, release, given):
     """The stack of everything else, with a release; without one, with the release that it has."""
+    update(aws, fleet, release, given)
+    refresh(aws, fleet)
+
+
+def update(aws, fleet, release, given):
+    """The stack, without its workers."""
     stack = find(aws, fleet.stack)
     release = release or parameters(stack).get("Release")
     if not release:
@@ -94,10 +135,11 @@ def apply(aws, fleet, release, given):
         raise Failure("there is no configuration yet, and no instance starts without: `configure` uploads one")
     stand_in = aws.stand_in("S3")
     if aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/SHA256SUMS"):
-        template, architectures = (releases.INFRA / "templates/main.yaml").read_text(), "both"
+        template, built = own_template("main.yaml"), "both"
     else:
         template = releases.template(aws, fleet.releases_bucket, release, "main.yaml")
-        architectures = releases.architectures(aws, fleet.releases_bucket, release)
+        built = releases.architectures(aws, fleet.releases_bucket, release)
+    check_names(given, names_of(template))
     host = f"https://{fleet.releases_bucket}.s3.{aws.region}.{aws.domain}"
     base = f"{stand_in}/{fleet.releases_bucket}" if stand_in else host
     overrides = {
@@ -106,13 +148,23 @@ def apply(aws, fleet, release, given):
         "ReleasesBucket": fleet.releases_bucket,
         "DataBucket": fleet.data_bucket,
         "Release": release,
-        "Architectures": architectures,
         "KmsKeyArn": parameters(find(aws, fleet.storage_stack)).get("KmsKeyArn", ""),
     }
-    if architectures == "x86_64" and not parameters(stack).get("SchedulerType", "t4g").startswith("t3a"):
-        overrides["SchedulerType"] = "t3a.small"
-    deploy(aws, fleet.stack, template, overrides | given, fleet.name)
-    refresh(aws, fleet)
+    chosen = machines(built, parameters(stack))
+    if built == "both" != chosen["Architectures"] and "Architectures" not in given:
+        print(f"workers stay on {chosen['Architectures']}; `apply --set Architectures=both` brings the other one too")
+    deploy(aws, fleet.stack, template, overrides | chosen | given, fleet.name)
+
+
+def machines(built, before):
+    """What workers and scheduler run on, by the architectures that a release was built for: as before, where it was
+    built for that."""
+    chosen = {"Architectures": before.get("Architectures", built) if built == "both" else built}
+    family, size = before.get("SchedulerType", "t4g.small").split(".")
+    needed = {"arm64": "t4g", "x86_64": "t3a", "both": family}[built]
+    if family != needed:
+        chosen["SchedulerType"] = f"{needed}.{size}"
+    return chosen
 
 
 def refresh(aws, fleet):

@@ -1,22 +1,38 @@
 """scripts/deploy on ministack, through the AWS CLI, and what an instance makes of it: a release and a configuration go
 up, the stack comes, a change of configuration arrives, and all of it goes again."""
 
+import hashlib
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import expected
 from stand_in import NAME, Faults, client
-from templates import INFRA, REGION
+from templates import INFRA, REGION, load
 from warm_cli import warm_cli
+
+sys.path.insert(0, str(INFRA / "deploy"))
+import configuration
+import stacks
+from aws import Failure, Refused
 
 ROOT = INFRA.parent
 DATA = f"{NAME}-data-000000000000-{REGION}"
 RELEASES = f"{NAME}-releases-000000000000-{REGION}"
 # Amazon's own parameters are not there.
 IMAGES = ["--set", "ArmImage=/images/arm", "--set", "X86Image=/images/x86"]
+KEY = f"arn:aws:kms:{REGION}:000000000000:key/of-the-buckets"
+# The secret is not on this machine.
+PIPE = """[source]
+url = "https://acme.example/feed.csv?key=${ACME_KEY}"
+format = "csv"
+[map]
+id = "sku"
+"""
 # Stand for programs of an instance: each notes what it was told, and does as files beside it say.
 SYSTEMCTL = """#!/bin/sh
 cd "$(dirname "$0")/.."
@@ -27,6 +43,12 @@ show) cat "property-$3" ;;
 esac
 """
 NOTES = '#!/bin/sh\necho "$(basename "$0") $*" >>"$FEEDFLEET_ROOT/told"\n'
+# The real one, but for the groups: that does not know at first that the instance runs.
+AWS = """#!/bin/sh
+test "$1" = autoscaling || exec {aws} "$@"
+echo "aws $*" >>"$FEEDFLEET_ROOT/told"
+test -e "$FEEDFLEET_ROOT/asked" || {{ touch "$FEEDFLEET_ROOT/asked"; exit 255; }}
+"""
 # The real one, unless it is to fail.
 LN = '#!/bin/sh\ntest ! -e "$(dirname "$0")/../fails-ln" || exit 1\nexec /bin/ln "$@"\n'
 
@@ -35,17 +57,60 @@ def main():
     faults = Faults()
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
+        (place / "path").mkdir()
+        (place / "path/feedfleet").symlink_to(os.environ["FEEDFLEET_BIN"])
+        os.environ["PATH"] = f"{place / 'path'}:{os.environ['PATH']}"
+        check_parts(faults)
         for name in ("arm", "x86"):
             client("ssm").put_parameter(Name=f"/images/{name}", Value=f"ami-{name}", Type="String")
         check_refusals(faults, place)
         release = check_package(faults, place)
         first = check_configure(faults, place)
         deploy("apply", "--release", release, *IMAGES)
-        check_stack(faults, release)
+        check_stack(faults, place, release)
         check_boot(faults, place, release)
         check_instance(faults, place, first)
         check_destroy(faults)
     return faults.end("packaged, configured, applied and destroyed; an instance starts, and takes configurations over")
+
+
+def check_parts(faults):
+    """What needs no account."""
+    for said, absent in (
+        ("aws s3api head-object: An error occurred (404) when calling the HeadObject operation: Not Found", True),
+        ("aws cloudformation describe-stacks: An error occurred (AccessDenied) when calling the DescribeStacks operation: "
+         "User: arn:aws:iam::404123456789:user/me is not authorized", False),
+    ):
+        faults.same(f"absent, by {said!r}", Refused(said).is_absent(), absent)
+    for path in sorted((INFRA / "templates").iterdir()):
+        faults.same(f"parameters of {path.name}", stacks.names_of(path.read_text()), set(load(path.name)["Parameters"]))
+    arm, x86 = {"SchedulerType": "t4g.small"}, {"SchedulerType": "t3a.medium"}
+    for built, before, chosen in (
+        ("both", {}, {"Architectures": "both"}),
+        ("both", arm | {"Architectures": "arm64"}, {"Architectures": "arm64"}),
+        ("both", x86 | {"Architectures": "x86_64"}, {"Architectures": "x86_64"}),
+        ("arm64", arm | {"Architectures": "both"}, {"Architectures": "arm64"}),
+        ("arm64", x86 | {"Architectures": "x86_64"}, {"Architectures": "arm64", "SchedulerType": "t4g.medium"}),
+        ("x86_64", {}, {"Architectures": "x86_64", "SchedulerType": "t3a.small"}),
+        ("x86_64", x86 | {"Architectures": "both"}, {"Architectures": "x86_64"}),
+    ):
+        faults.same(f"a release for {built} after {before}", stacks.machines(built, before), chosen)
+    try:
+        stacks.roles_before_buckets(Keyed(), Keyed, "another")
+        faults.append("a fleet with a key is given another one")
+    except Failure as failure:
+        if KEY not in str(failure):
+            faults.append(f"a fleet with a key is refused another one: {failure}")
+
+
+class Keyed:
+    """A fleet that has a key, and its account."""
+
+    stack = NAME
+
+    def ask(self, *_):
+        parameters = [{"ParameterKey": "KmsKeyArn", "ParameterValue": KEY}]
+        return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}
 
 
 def check_refusals(faults, place):
@@ -70,10 +135,29 @@ def check_refusals(faults, place):
     told = deploy("configure", str(place / "config"), fails=True)
     if "[fleet] group" not in told or "[queue] backend" not in told:
         faults.append(f"another fleet's fleet.toml: {told!r}")
+    (place / "config/pipes/acme.toml").write_text(PIPE)
+    (place / "config/fleet.toml").write_text(deploy("settings") + '[workers]\nmax = "40"\n')
+    check_refused(faults, "max in [workers] is a text", "configure", str(place / "config"))
+    (place / "config/fleet.toml").write_text(deploy("settings"))
+    (place / "config/pipes/acme.toml").write_text(PIPE + 'titel = "name"\n')
+    check_refused(faults, "unknown column 'titel'", "configure", str(place / "config"))
+    (place / "config/pipes/acme.toml").write_text(PIPE)
+    everything = ["--binaries", str(binaries(place)), "--config", str(place / "config")]
+    check_refused(faults, "there is no feedfleet with AWS", "up", *everything, "--feedfleet", "/nowhere")
+    check_refused(faults, "--set MaxWorker: there is no such parameter", "up", *everything, "--set", "MaxWorker=40")
+    check_refused(faults, "--set MaxWorkers: there is no", "package", *everything[:2], "--set", "MaxWorkers=40")
+    check_refused(faults, "would change the buckets", "apply", "--set", "KeepDeletedDays=30")
     told = deploy("--dry-run", "package", "--binaries", str(binaries(place)))
     if "would run: aws s3 cp" not in told:
         faults.append(f"a dry run says {told!r}")
     faults.same("made by a dry run", client("cloudformation").describe_stacks()["Stacks"], [])
+
+
+def check_refused(faults, said, *arguments):
+    """A command is refused, with these words among others."""
+    told = deploy(*arguments, fails=True)
+    if said not in told:
+        faults.append(f"{' '.join(arguments)}: {told!r}, expected {said!r} in it")
 
 
 def check_package(faults, place):
@@ -100,7 +184,6 @@ def check_configure(faults, place):
     """The settings that it prints are those that it wants."""
     config = place / "config"
     (config / "fleet.toml").write_text(deploy("settings") + '[workers]\nmemory = "3GiB"\n')
-    (config / "pipes/acme.toml").write_text('schedule = "0 2 * * *"\n')
     (config / "notes.txt").write_text("not for the account")
     deploy("configure", str(config))
     first = current()
@@ -109,28 +192,40 @@ def check_configure(faults, place):
     return first
 
 
-def check_stack(faults, release):
+def check_stack(faults, place, release):
     stack = client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
     faults.same("stack", stack["StackStatus"], "CREATE_COMPLETE")
     given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     faults.same("release of the stack", given["Release"], release)
     faults.same("architectures", given["Architectures"], "both")
+    check_refused(faults, "--set MaxWorker: there is no such parameter", "apply", "--set", "MaxWorker=40")
+    # Roles that do not know the key may write nothing into buckets that encrypt with it.
+    told = deploy("--dry-run", "package", "--binaries", str(binaries(place)), "--set", f"KmsKeyArn={KEY}")
+    changed = [line.split()[6] for line in told.splitlines() if f"KmsKeyArn={KEY}" in line]
+    faults.same("stacks that are given a key, in order", changed, [NAME, f"{NAME}-storage"])
     groups = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     faults.same("groups", {one["AutoScalingGroupName"] for one in groups}, {f"{NAME}-workers", f"{NAME}-scheduler"})
 
 
 def check_boot(faults, place, release):
     """What an instance makes of itself, by how its role does in the first seconds."""
-    for role, what, stopped, properties, signal, ends in (
-        ("scheduler", "runs", False, {"NRestarts": "0"}, "0", True),
-        ("worker", "is told to go", True, {"ActiveState": "inactive", "Result": "success"}, None, True),
-        ("worker", "fails", True, {"ActiveState": "activating", "Result": "exit-code"}, None, False),
-        ("scheduler", "ends", True, {"ActiveState": "inactive", "Result": "success"}, "1", False),
+    for role, what, stopped, properties, signal, hook, ends in (
+        ("scheduler", "runs", False, {"NRestarts": "0"}, "0", [], True),
+        ("worker", "runs", False, {"NRestarts": "0"}, None, ["CONTINUE", "CONTINUE"], True),
+        ("worker", "starts again and again", False, {"NRestarts": "1"}, None, ["ABANDON"], False),
+        ("worker", "is told to go", True, {"ActiveState": "inactive", "Result": "success"}, None, ["ABANDON"], True),
+        ("worker", "fails", True, {"ActiveState": "activating", "Result": "exit-code"}, None, ["ABANDON"], False),
+        ("scheduler", "ends", True, {"ActiveState": "inactive", "Result": "success"}, "1", [], False),
     ):
         name = f"{role} that {what}"
         root = instance(place / f"boot {name}")
-        for path in ("usr/local/bin", "usr/local/sbin", "etc/systemd/system", "etc/logrotate.d", "opt/aws/bin"):
-            (root / path).mkdir(parents=True)
+        for path in (
+            "usr/local/bin", "usr/local/sbin", "etc/systemd/system", "etc/logrotate.d", "opt/aws/bin",
+            "var/lib/cloud/data",
+        ):
+            (root / path).mkdir(parents=True, exist_ok=True)
+        (root / "var/lib/cloud/data/instance-id").write_text("i-0a\n")
+        stand_for(root, AWS.format(aws=shutil.which("aws")), "bin/aws")
         stand_for(root, NOTES, "bin/useradd", "bin/sleep", "opt/aws/bin/cfn-signal")
         stand_for(root, "#!/bin/sh\nexit 1\n", "bin/dnf")
         (root / "etc/feedfleet-instance").unlink()
@@ -155,6 +250,15 @@ def check_boot(faults, place, release):
                 faults.append(f"a {name} was not told: {line}\n{said}")
         signals = [line.split()[2] for line in noted if line.startswith("cfn-signal")]
         faults.same(f"a {name} tells the stack", signals, [] if signal is None else [signal])
+        completed = [line for line in noted if line.startswith("aws")]
+        faults.same(f"a {name} completes its hook", completed, [
+            f"aws autoscaling complete-lifecycle-action --auto-scaling-group-name {NAME}-workers "
+            f"--lifecycle-hook-name {expected.BOOT_HOOK} --lifecycle-action-result {result} --instance-id i-0a"
+            for result in hook
+        ])
+        if hook == ["ABANDON"] and not ends and noted[-3:-1] != ["sleep 300", *completed]:
+            # The group would take it away, and start the next one, at once.
+            faults.append(f"a {name} gives up before its console can be read: {noted}")
         stays = what == "runs"
         faults.same(f"a {name} is switched off", "poweroff" in noted, not stays)
         faults.same(f"a {name} lingers for its console", "sleep 300" in noted, not ends)
@@ -169,6 +273,9 @@ def check_instance(faults, place, first):
     """What runs on an instance each minute, with a root of its own: the whole of a configuration at once, secrets that
     survive their quotes, and a restart only where one is needed."""
     root, config = instance(place / "root"), place / "config"
+    for path in ("usr/local/bin", "var/log/feedfleet"):
+        (root / path).mkdir(parents=True)
+    (root / "usr/local/bin/feedfleet").symlink_to(os.environ["FEEDFLEET_BIN"])
     settings = (root / "etc/feedfleet-instance").read_text()
     (root / "stopped").touch()
     secret = 'a"b\\c$d`e f'
@@ -177,7 +284,7 @@ def check_instance(faults, place, first):
     ssm.put_parameter(Name=f"/feedfleet/{NAME}/no-variable", Value="x", Type="String")
 
     configured(root)
-    faults.same("its configuration", (root / "etc/feedfleet/pipes/acme.toml").read_text(), 'schedule = "0 2 * * *"\n')
+    faults.same("its configuration", (root / "etc/feedfleet/pipes/acme.toml").read_text(), PIPE)
     faults.same("files of it", sorted(p.name for p in (root / "etc/feedfleet").rglob("*")), ["acme.toml", "fleet.toml", "pipes"])
     faults.same("its name", (root / "etc/feedfleet").resolve().name, first)
     variables = root / "etc/feedfleet.env"
@@ -191,7 +298,7 @@ def check_instance(faults, place, first):
     configured(root)
     faults.same("told when nothing is new", told(root), [])
 
-    (config / "pipes/other.toml").write_text('schedule = "0 3 * * *"\n')
+    (config / "pipes/other.toml").write_text(PIPE)
     deploy("configure", str(config))
     configured(root)
     faults.same("pipes", sorted(p.name for p in (root / "etc/feedfleet/pipes").iterdir()), ["acme.toml", "other.toml"])
@@ -214,6 +321,7 @@ def check_instance(faults, place, first):
     faults.same("told of the way back", told(root), ["try-restart feedfleet-worker.service"])
 
     check_owed_restarts(faults, root, config, settings)
+    check_refused_fleet(faults, root, config)
     deploy("configure", "--back", first)
     configured(root)
     told(root)
@@ -238,7 +346,7 @@ def check_owed_restarts(faults, root, config, settings):
 
     # Cut off after the secrets were taken over: the next look finds no difference that calls for a restart.
     change("third")
-    (config / "pipes/third.toml").write_text('schedule = "0 4 * * *"\n')
+    (config / "pipes/third.toml").write_text(PIPE)
     deploy("configure", str(config))
     (root / "fails-ln").touch()
     configured(root, fails=True)
@@ -276,6 +384,43 @@ def check_owed_restarts(faults, root, config, settings):
     configured(root)
     faults.same("told of a secret, which a new pipe may need", told(root), restart)
     (root / "etc/feedfleet-instance").write_text(settings)
+
+
+def check_refused_fleet(faults, root, config):
+    """A fleet.toml that the program refuses is not taken over, and nothing else is kept back by that."""
+    restart, log = ["try-restart feedfleet-worker.service"], root / "var/log/feedfleet/feedfleet.log"
+    before, variables = (root / "etc/feedfleet").resolve().name, (root / "etc/feedfleet.env").read_text()
+    sound = (config / "fleet.toml").read_text()
+    (config / "fleet.toml").write_text(sound.replace("max = 3", 'max = "${ACME_KEY}"'))
+    client("ssm").put_parameter(Name=f"/feedfleet/{NAME}/OTHER_KEY", Value="x", Type="SecureString")
+    refused = put(config)
+    (root / "run/feedfleet-restart").write_text("1\n")
+    configured(root)
+    faults.same("after a fleet.toml that is refused", (root / "etc/feedfleet").resolve().name, before)
+    faults.same("secrets after it", (root / "etc/feedfleet.env").read_text(), variables)
+    faults.same("told of a restart that was owed before", told(root), restart)
+    configured(root)
+    faults.same("told of a fleet.toml that is refused", told(root), [])
+    said = log.read_text()
+    if refused not in said or "max in [workers]" not in said or said.count("the last configuration stays") != 2:
+        faults.append(f"the log does not say what is refused: {said!r}")
+
+    (config / "fleet.toml").write_text(sound + "# mended\n")
+    (config / "pipes/acme.toml").write_text("broken")
+    mended = put(config)
+    configured(root)
+    faults.same("after a pipe that is refused", (root / "etc/feedfleet").resolve().name, mended)
+    faults.same("told of it, with a fleet.toml and a secret", told(root), restart)
+    (config / "pipes/acme.toml").write_text(PIPE)
+
+
+def put(folder):
+    """Makes a configuration the one that counts, past what scripts/deploy looks at. Gives its name."""
+    s3, content = client("s3"), configuration.archive(folder)
+    name = hashlib.sha256(content).hexdigest()
+    s3.put_object(Bucket=RELEASES, Key=f"configurations/{name}.tar.gz", Body=content)
+    s3.put_object(Bucket=RELEASES, Key=configuration.CURRENT, Body=name.encode())
+    return name
 
 
 def check_destroy(faults):

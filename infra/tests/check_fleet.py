@@ -1,8 +1,11 @@
 """The groups on moto, which keeps mixed instances: one launch template an architecture, each as hard to reach as the
 next, and no desired capacity that an update would set back."""
 
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from stand_in import NAME, RELEASE, Faults, client, create, update, user_data
 from templates import Resolver, load
@@ -96,6 +99,23 @@ def check_user_data(faults, name, role, text):
         faults.append(f"{name} runs what it has not checked")
     if len(text) > 16_000:
         faults.append(f"{name}: {len(text)} bytes, and EC2 takes 16 KB")
+    for what, aws in (("nothing can be fetched", "exit 1"), ("something else is fetched", 'echo else >"$5"')):
+        with tempfile.TemporaryDirectory() as place:
+            called = calls_of(text, Path(place), aws)
+        faults.same(f"{name}: when {what}", called[-2:], ["sleep 300", "systemctl poweroff"])
+
+
+def calls_of(text, place, aws):
+    """Runs it in a folder of its own; what it called of what stands for the instance's programs, in order."""
+    note = f'#!/bin/sh\necho "$(basename "$0") $*" >>{place}/called\n'
+    for program, script in (("aws", note + aws + "\n"), ("sleep", note), ("systemctl", note)):
+        (place / program).write_text(script)
+        (place / program).chmod(0o755)
+    subprocess.run(
+        ["bash"], input=text.replace("/opt/feedfleet", str(place / "opt")), text=True, capture_output=True,
+        env=os.environ | {"PATH": f"{place}:{os.environ['PATH']}"}, timeout=60,
+    )
+    return (place / "called").read_text().splitlines()
 
 
 def check_scheduler(faults, templates):

@@ -31,7 +31,7 @@ PARAMETERS = {
 def main():
     """Prints what differs; 1 if anything does."""
     table = tomllib.loads((INFRA / "calls.toml").read_text())["call"]
-    faults = [*against_source(table), *against_template(table), *of_trust(), *of_the_log()]
+    faults = [*against_source(table), *against_instance(table), *against_template(table), *of_trust(), *of_the_log()]
     # A comparison that cannot fail shows nothing.
     for lost in ("sqs.receive_message", "autoscaling.set_desired_capacity"):
         rest = [call for call in table if call["call"] != lost]
@@ -55,6 +55,18 @@ def against_source(table):
         if crate not in ("shared/aws", "tests", ".") and "aws-sdk" in manifest.read_text():
             faults.append(f"{crate} uses the SDK, and only shared/aws is looked through")
     return faults
+
+
+def against_instance(table):
+    """What starts an instance makes the AWS CLI's calls that the table has, and no others."""
+    scripts = [*(INFRA / "instance").iterdir(), INFRA / "templates/fleet.yaml"]
+    made = {
+        f"instance.aws {found[1]}"
+        for path in scripts
+        for found in re.finditer(r"\baws ([a-z0-9]+ [a-z-]+)", path.read_text())
+    }
+    declared = {call["call"] for call in table if call["call"].startswith("instance.aws ")}
+    return [f"only one of calls.toml and what starts an instance has {call}" for call in sorted(made ^ declared)]
 
 
 def calls_in_source():

@@ -1,6 +1,7 @@
 """Both stacks come and go whole on ministack, and what is there in between, asked of the services, is what the code
 expects."""
 
+import ipaddress
 import json
 import os
 import sys
@@ -9,9 +10,11 @@ from botocore.exceptions import ClientError
 
 import expected
 from stand_in import NAME, RELEASE, Faults, client, create, delete, template, update, user_data
-from templates import INFRA, REGION
+from templates import INFRA, REGION, Resolver, load
 
 ACCOUNT = "000000000000"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/of-the-buckets"
+MINE = [{"Name": "tag:feedfleet", "Values": [NAME]}]
 ALARMS = {
     # name: metric, dimension, comparison, threshold, what silence means
     "scheduler-silent": ("SchedulerAlive", {}, "LessThanThreshold", 1, "breaching"),
@@ -47,6 +50,7 @@ def main():
     if "NAT gateway" not in refused:
         faults.append(f"instances without addresses in a network without a gateway: {refused!r}")
     delete(NAME)
+    check_otherwise(faults, parameters)
     left = {what: sorted(set(there) - set(before[what])) for what, there in inventory().items()}
     faults.same("left by the stack", {what: there for what, there in left.items() if there}, {
         "buckets": sorted(buckets.values()), "parameters": ["/images/arm", "/images/x86"],
@@ -54,7 +58,58 @@ def main():
     empty(buckets["ReleasesBucket"])
     delete(f"{NAME}-storage")
     faults.same("buckets left", inventory()["buckets"], before["buckets"])
+    check_buckets_otherwise(faults)
     return faults.end("created, as the code expects it, changed and deleted whole")
+
+
+def check_otherwise(faults, parameters):
+    """With other parameters than the default ones: the smallest network, one architecture, a key; a network that is
+    there."""
+    ec2, network = client("ec2"), ipaddress.ip_network("10.71.16.0/20")
+    there = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"] if one["VpcId"] == there]
+    create(NAME, "main.yaml", parameters | {
+        "VpcCidr": str(network), "Zones": "2", "Architectures": "arm64", "KmsKeyArn": KEY,
+    })
+    made = [ipaddress.ip_network(one["CidrBlock"]) for one in ec2.describe_subnets(Filters=MINE)["Subnets"]]
+    faults.same("subnets of two zones", len(made), 2)
+    faults.same("subnets outside of the network", [str(one) for one in made if not one.subnet_of(network)], [])
+    found = {one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]}
+    faults.same("launch templates for Arm", found, {f"{NAME}-worker-arm64", f"{NAME}-scheduler"})
+    for role in client("iam").list_roles()["Roles"]:
+        name = role["RoleName"]
+        policy, = client("iam").list_role_policies(RoleName=name)["PolicyNames"]
+        if KEY not in json.dumps(client("iam").get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]):
+            faults.append(f"{name} may not use the key")
+    delete(NAME)
+    create(NAME, "main.yaml", parameters | {
+        "VpcId": there, "SubnetIds": ",".join(subnets), "PublicAddresses": "false", "Architectures": "x86_64",
+        "SchedulerType": "t3a.small",
+    })
+    faults.same("networks beside the one that was there", ec2.describe_vpcs(Filters=MINE)["Vpcs"], [])
+    groups = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    faults.same("where instances start", {one["VPCZoneIdentifier"] for one in groups}, {",".join(subnets)})
+    found = {one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]}
+    faults.same("launch templates for x86", found, {f"{NAME}-worker-x86-64", f"{NAME}-scheduler"})
+    delete(NAME)
+
+
+def check_buckets_otherwise(faults):
+    """With a key, and with versions; without them again, what was kept goes. ministack keeps neither, so the template is
+    asked itself."""
+    for days, versions, noncurrent in (("0", None, 1), ("7", {"Status": "Enabled"}, "7")):
+        template = load("storage.yaml")
+        resolver = Resolver(template, {"Name": NAME, "KmsKeyArn": KEY, "KeepDeletedDays": days})
+        data, releases = (resolver.resolve(template["Resources"][one]["Properties"]) for one in ("Data", "Releases"))
+        for bucket in (data, releases):
+            rule, = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            faults.same(f"{bucket['BucketName']}: key", rule["ServerSideEncryptionByDefault"],
+                        {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY})
+            faults.same(f"{bucket['BucketName']}: its own key", rule["BucketKeyEnabled"], True)
+        faults.same(f"{days} days: versions of data", data.get("VersioningConfiguration"), versions)
+        rules = {one["Id"]: one for one in data["LifecycleConfiguration"]["Rules"]}
+        deleted = rules["expire-deleted"]["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        faults.same(f"{days} days: what was deleted goes after", deleted, noncurrent)
 
 
 def refused_update(parameters):
@@ -147,12 +202,7 @@ def check_group(faults, outputs):
     faults.same("workers: protected", workers["NewInstancesProtectedFromScaleIn"], False)
     faults.same("scheduler", [scheduler[k] for k in ("MinSize", "DesiredCapacity", "MaxSize")], [1, 1, 1])
     faults.same("workers' subnets", len(workers["VPCZoneIdentifier"].split(",")), 3)
-    hook, = autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=outputs["WorkersGroup"])["LifecycleHooks"]
-    faults.same("hook", hook["LifecycleHookName"], expected.DRAIN_HOOK)
-    faults.same("hook: when", hook["LifecycleTransition"], "autoscaling:EC2_INSTANCE_TERMINATING")
-    faults.same("hook: if nobody answers", hook["DefaultResult"], "CONTINUE")
-    if hook["HeartbeatTimeout"] < 1.2 * expected.GONE_SECS:
-        faults.append(f"the hook gives {hook['HeartbeatTimeout']} s to a worker that takes {expected.GONE_SECS}")
+    check_hooks(faults, autoscaling, outputs["WorkersGroup"])
     made = ec2.describe_launch_templates()["LaunchTemplates"]
     faults.same("launch templates", len(made), 3)
     for one in made:
@@ -163,6 +213,29 @@ def check_group(faults, outputs):
             faults.append(f"{one['LaunchTemplateName']} has the rights of {data['IamInstanceProfile']['Arn']}")
         if f"BUCKET={NAME}-releases-{ACCOUNT}-{REGION} RELEASE={RELEASE}" not in user_data(data):
             faults.append(f"{one['LaunchTemplateName']} starts with something else:\n{user_data(data)}")
+
+
+def check_hooks(faults, autoscaling, workers):
+    """Those of workers, as instance/boot and the code complete them; the scheduler's group has none."""
+    found = {
+        name: {
+            one["LifecycleHookName"]: one
+            for one in autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
+        }
+        for name in (f"{NAME}-scheduler", workers)
+    }
+    hooks = {expected.BOOT_HOOK, expected.DRAIN_HOOK}
+    faults.same("hooks", {name: set(there) for name, there in found.items()}, {f"{NAME}-scheduler": set(), workers: hooks})
+    boot, drain = found[workers][expected.BOOT_HOOK], found[workers][expected.DRAIN_HOOK]
+    faults.same("boot: when", boot["LifecycleTransition"], "autoscaling:EC2_INSTANCE_LAUNCHING")
+    faults.same("boot: if nobody answers", boot["DefaultResult"], "ABANDON")
+    slowest = expected.START_SECS + expected.LINGER_SECS
+    if boot["HeartbeatTimeout"] < slowest:
+        faults.append(f"the hook gives {boot['HeartbeatTimeout']} s to an instance that may take {slowest}")
+    faults.same("drain: when", drain["LifecycleTransition"], "autoscaling:EC2_INSTANCE_TERMINATING")
+    faults.same("drain: if nobody answers", drain["DefaultResult"], "CONTINUE")
+    if drain["HeartbeatTimeout"] < 1.2 * expected.GONE_SECS:
+        faults.append(f"the hook gives {drain['HeartbeatTimeout']} s to a worker that takes {expected.GONE_SECS}")
 
 
 def check_alarms(faults, outputs):
@@ -183,8 +256,20 @@ def check_alarms(faults, outputs):
     shown = json.dumps(body)
     missing = [name for name in metrics if f'"{name}"' not in shown and f'\\"{name}\\"' not in shown]
     faults.same("figures that the dashboard does not show", missing, ["SchedulerAlive"])
+    # A name with a hyphen, as fleets may have, stands in quotes.
+    if f"SEARCH('{{\"{outputs['MetricsNamespace']}\",Class}}" not in "".join(texts(body)):
+        faults.append("the dashboard searches the figures of another namespace")
     policy = client("sns").get_topic_attributes(TopicArn=outputs["AlarmTopicArn"])["Attributes"]["Policy"]
     refuses_plain(faults, "topic", statements(policy), action="sns:Publish")
+
+
+def texts(value):
+    """All texts in what came from JSON."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for one in value for text in texts(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def check_logs(faults):
@@ -211,7 +296,7 @@ def check_roles(faults):
 def check_network(faults):
     """Nothing comes in."""
     ec2 = client("ec2")
-    vpc, = ec2.describe_vpcs(Filters=[{"Name": "tag:feedfleet", "Values": [NAME]}])["Vpcs"]
+    vpc, = ec2.describe_vpcs(Filters=MINE)["Vpcs"]
     mine = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
     subnets = ec2.describe_subnets(Filters=mine)["Subnets"]
     faults.same("zones", len({one["AvailabilityZone"] for one in subnets}), 3)

@@ -14,6 +14,13 @@ def _constant(path, name):
     return found[1].strip().strip('"')
 
 
+def _of_boot(name):
+    found = re.search(rf'^{name}="?([^"\n]+)"?$', (INFRA / "instance/boot").read_text(), re.MULTILINE)
+    if not found:
+        raise ValueError(f"instance/boot has no {name}")
+    return found[1]
+
+
 def _default_of_leases():
     text = (ROOT / "shared/config/src/fleet.rs").read_text()
     found = re.search(r"Leases \{ visibility: Duration::from_secs\((\d+)\), max_receives: (\d+) \}", text)
@@ -24,10 +31,15 @@ def _default_of_leases():
 
 NAMES = "shared/fleet/src/names.rs"
 DRAIN_HOOK = _constant(NAMES, "DRAIN_HOOK")
+# What instance/boot says that it completes, and how long it stays for its console before it gives up.
+BOOT_HOOK = _of_boot("boot_hook")
+LINGER_SECS = int(_of_boot("linger_secs"))
 VISIBILITY_SECS, MAX_RECEIVES = _default_of_leases()
 RECEIVE_SLACK = int(_constant("worker/src/executor.rs", "RECEIVE_SLACK"))
 # A worker is gone within this (docs/promises.md, promise 9).
 GONE_SECS = 100
+# A start takes no longer than this: twice what one in twenty takes (scheduler/src/simulate/settings.rs).
+START_SECS = 300
 
 
 def metrics():

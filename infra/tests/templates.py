@@ -83,5 +83,6 @@ class Resolver:
         if function == "Fn::Not":
             return not self._holds(argument[0])
         if function == "Fn::Equals":
-            return self.resolve(argument[0]) == self.resolve(argument[1])
+            # Parameters are texts, whatever the template compares them with.
+            return str(self.resolve(argument[0])) == str(self.resolve(argument[1]))
         raise ValueError(f"{function} is not known to the tests")

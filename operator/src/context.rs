@@ -4,17 +4,19 @@ use crate::cloud::Cloud;
 use anyhow::{Context as _, Result, bail};
 use feedfleet_catalog::{Catalog, Location};
 use feedfleet_config::{
-    Config, ConfigErrors, Environment, FleetBackend, Place, ProcessEnvironment, QueueBackend,
+    Config, ConfigError, ConfigErrors, Environment, FleetBackend, Place, ProcessEnvironment,
+    QueueBackend,
 };
 use feedfleet_fleet::{Fleet, Instance};
 use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate};
-use feedfleet_model::{Clock, SystemClock};
+use feedfleet_model::{Clock, PipeName, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
 use feedfleet_scheduler::Meters;
 use feedfleet_worker::Queues;
 use feedfleet_worker::executor::RECEIVE_SLACK;
 use feedfleet_worker::jobs::image::Draw;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +56,22 @@ impl Context {
             );
         }
         Ok(context)
+    }
+
+    /// The pipes whose files lack nothing but variables. The fleet may have those: secrets need not be where its
+    /// operator is.
+    pub fn lacking_variables(&self) -> Vec<PipeName> {
+        let mut files: BTreeMap<&Path, bool> = BTreeMap::new();
+        for mistake in self.mistakes.iter() {
+            *files.entry(mistake.file.as_path()).or_insert(true) &= mistake.unset.is_some();
+        }
+        let lacking = files.into_iter().filter(|(_, lacks_only_variables)| *lacks_only_variables);
+        lacking.filter_map(|(file, _)| file.file_stem()?.to_str()?.parse().ok()).collect()
+    }
+
+    /// Whether a mistake is a variable that workers on other machines may have.
+    pub fn may_be_set_elsewhere(&self, mistake: &ConfigError) -> bool {
+        mistake.unset.is_some() && self.config.fleet.fleet != FleetBackend::Processes
     }
 
     /// The objects.

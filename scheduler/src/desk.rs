@@ -68,6 +68,8 @@ pub enum DeskError {
 
 /// As [`RunReport::mark`].
 type Mark = (DateTime<Utc>, u32);
+/// The newest run in the table of each pipe that has one.
+type Fences = BTreeMap<PipeName, RunId>;
 
 /// What a replay of a dead run would come to.
 #[derive(Debug)]
@@ -192,7 +194,7 @@ impl Desk {
 
     /// The report is loaded before the look for a pause: a rollback rests on that.
     async fn prospect(&self, key: &RunKey) -> Result<Prospect, DeskError> {
-        let fences = self.fences(BTreeSet::from([key.pipe.clone()])).await?;
+        let (_, fences) = self.fences(BTreeSet::from([key.pipe.clone()])).await?;
         let report = damaged::load(&self.deps, key).await?;
         if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
             return Ok(Prospect::Pointless(why));
@@ -284,21 +286,18 @@ impl Desk {
         Ok(decided)
     }
 
-    /// The newest run of each pipe that is in the table.
-    async fn fences(
-        &self,
-        pipes: BTreeSet<PipeName>,
-    ) -> Result<BTreeMap<PipeName, RunId>, DeskError> {
+    /// The newest run of each pipe that is in the table, and the table's version; none where there is no table.
+    async fn fences(&self, pipes: BTreeSet<PipeName>) -> Result<(Option<u64>, Fences), DeskError> {
         let products = self.deps.catalog.products().clone();
-        let read = move || -> Result<BTreeMap<PipeName, RunId>, CatalogError> {
-            let mut fences = BTreeMap::new();
-            let Some(snapshot) = products.snapshot()? else { return Ok(fences) };
+        let read = move || -> Result<(Option<u64>, Fences), CatalogError> {
+            let mut fences = Fences::new();
+            let Some(snapshot) = products.snapshot()? else { return Ok((None, fences)) };
             for pipe in pipes {
                 if let Some(run) = snapshot.fence(&feed_app_id(&pipe))? {
                     fences.insert(pipe, RunId(run));
                 }
             }
-            Ok(fences)
+            Ok((Some(snapshot.version()), fences))
         };
         Ok(tokio::task::spawn_blocking(read).await??)
     }

@@ -9,12 +9,13 @@ use crate::deps::Deps;
 use crate::scaling::{Bounds, Pace, QueueLoad, desired_workers};
 use chrono::{DateTime, Utc};
 use feedfleet_config::{Scheduler, Workers};
-use feedfleet_fleet::{Fleet, FleetView, Member};
+use feedfleet_fleet::{Fleet, FleetView, Member, SHORT_AFTER};
 use feedfleet_model::keys;
 use feedfleet_objects::reports::to_json;
 use feedfleet_queue::{Counts, QueueError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// An image job is a batch of a few requests.
 const EXPECTED_IMAGE_JOB: Duration = Duration::from_secs(10);
@@ -77,12 +78,46 @@ pub(crate) struct Look {
     pub(crate) image: Counts,
     /// Workers there should be.
     pub(crate) desired: u32,
-    /// The fleet; none where this scheduler has none, or it could not be asked.
+    /// The fleet, as it was when it could last be asked; none where this scheduler has none, or could never ask it.
     pub(crate) view: Option<FleetView>,
 }
 
+/// What a scheduler knows of its fleet while that cannot be asked.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The fleet, as the last step left it.
+    view: Option<FleetView>,
+    /// Since when workers are missing, and nobody can be asked for them.
+    stuck_since: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    fn learn(&mut self, view: FleetView) -> FleetView {
+        self.stuck_since = None;
+        self.view = Some(view.clone());
+        view
+    }
+
+    /// The fleet as it last was; none where that was never told. A fleet that refuses every step cannot grow either:
+    /// after a while what is missing is short, whatever is the matter.
+    fn recall(&mut self, now: DateTime<Utc>, desired: u32) -> Option<FleetView> {
+        let missing = desired.saturating_sub(self.view.as_ref().map_or(0, FleetView::in_service));
+        if missing == 0 {
+            self.stuck_since = None;
+        } else if crate::age(now, *self.stuck_since.get_or_insert(now)) >= SHORT_AFTER {
+            return Some(FleetView { short: missing, ..self.view.clone().unwrap_or_default() });
+        }
+        let view = self.view.clone()?;
+        Some(FleetView { short: view.short.min(missing), ..view })
+    }
+}
+
 /// One tick. None: the queues could not be looked at, and the fleet stays as it is.
-pub(crate) async fn tick(deps: &Deps, fleet: Option<&mut (dyn Fleet + 'static)>) -> Option<Look> {
+pub(crate) async fn tick(
+    deps: &Deps,
+    fleet: Option<&mut (dyn Fleet + 'static)>,
+    known: &mut Known,
+) -> Option<Look> {
     let mut look = match look_at_queues(deps).await {
         Ok(look) => look,
         Err(e) => {
@@ -91,13 +126,15 @@ pub(crate) async fn tick(deps: &Deps, fleet: Option<&mut (dyn Fleet + 'static)>)
         }
     };
     if let Some(fleet) = fleet {
-        match fleet.reconcile(look.desired).await {
-            Ok(view) => {
-                publish(deps, look.desired, &view).await;
-                look.view = Some(view);
+        look.view = match fleet.reconcile(look.desired).await {
+            Ok(view) => Some(known.learn(view)),
+            Err(e) => {
+                tracing::warn!(error = %e, "the fleet stays as it is, will try again");
+                known.recall(deps.clock.now(), look.desired)
             }
-            Err(e) => tracing::warn!(error = %e, "the fleet stays as it is, will try again"),
-        }
+        };
+        // Also of a fleet that nothing is known of: the status says that a scheduler runs.
+        publish(deps, look.desired, &look.view.clone().unwrap_or_default()).await;
     }
     Some(look)
 }
@@ -110,10 +147,14 @@ pub(crate) async fn stop(deps: &Deps, fleet: &mut dyn Fleet) {
     }
 }
 
+/// The fleet does not wait for its status: what a slow store does not take before the next tick, that one writes anew.
 async fn publish(deps: &Deps, desired: u32, view: &FleetView) {
-    let status = FleetStatus::new(deps, desired, view);
-    if let Err(e) = deps.objects.put(&keys::fleet_status(), to_json(&status)).await {
-        tracing::warn!(error = %e, "could not publish the fleet's status");
+    let (key, status) = (keys::fleet_status(), FleetStatus::new(deps, desired, view));
+    let put = deps.objects.put(&key, to_json(&status));
+    match timeout(deps.fleet.scheduler.tick, put).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(e)) => tracing::warn!(error = %e, "could not publish the fleet's status"),
+        Err(_) => tracing::warn!("could not publish the fleet's status before the next tick"),
     }
 }
 
@@ -148,8 +189,13 @@ fn load(counts: &Counts) -> QueueLoad {
 mod tests {
     use super::*;
     use crate::testing::World;
+    use chrono::TimeDelta;
     use feedfleet_fleet::{FleetError, MemberState};
     use feedfleet_objects::reports::from_json;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use tokio::runtime::Builder;
+    use tokio::task::spawn_blocking;
 
     /// A fleet that notes what it is asked for.
     #[derive(Default)]
@@ -165,16 +211,20 @@ mod tests {
             if self.fails {
                 return Err(FleetError::passing("describe", "group", "throttled"));
             }
-            let member = |id: &str| Member {
-                id: id.into(),
-                since: DateTime::UNIX_EPOCH,
-                state: MemberState::InService,
-                busy: false,
-            };
-            Ok(FleetView { target: 2, members: vec![member("17"), member("i-0a")], short: 1 })
+            Ok(two_of_three())
         }
 
         async fn stop(&mut self) {}
+    }
+
+    fn two_of_three() -> FleetView {
+        let member = |id: &str| Member {
+            id: id.into(),
+            since: DateTime::UNIX_EPOCH,
+            state: MemberState::InService,
+            busy: false,
+        };
+        FleetView { target: 3, members: vec![member("17"), member("i-0a")], short: 1 }
     }
 
     async fn told(world: &World) -> Option<FleetStatus> {
@@ -188,12 +238,14 @@ mod tests {
         let world = World::new();
         world.send_crawls(&["a", "b"]).await;
         let mut fleet = Asked { fails: true, ..Asked::default() };
-        let look = tick(&world.deps, Some(&mut fleet)).await.unwrap();
+        let mut known = Known::default();
+        let look = tick(&world.deps, Some(&mut fleet), &mut known).await.unwrap();
         assert!((look.view.is_none(), look.crawl.visible) == (true, 2), "{look:?}");
-        assert_eq!(told(&world).await, None, "nothing is known of the fleet");
+        let status = told(&world).await.unwrap();
+        assert_eq!((status.desired, status.present()), (1, 0), "nothing is known of the fleet");
 
         fleet.fails = false;
-        let look = tick(&world.deps, Some(&mut fleet)).await.unwrap();
+        let look = tick(&world.deps, Some(&mut fleet), &mut known).await.unwrap();
         assert_eq!(fleet.desired, [1, 1], "two jobs of a minute in ten minutes");
         assert_eq!(look.desired, 1);
         let status = told(&world).await.unwrap();
@@ -201,8 +253,60 @@ mod tests {
         assert_eq!(status.instances[0].id, "i-0a");
         assert_eq!((status.desired, status.short, status.present()), (1, 1, 2));
 
+        fleet.fails = true;
+        world.pass(TimeDelta::seconds(5));
+        let look = tick(&world.deps, Some(&mut fleet), &mut known).await.unwrap();
+        assert_eq!(look.view.unwrap().members.len(), 2, "as it last was");
+        let status = told(&world).await.unwrap();
+        assert_eq!((status.at, status.short, status.present()), (world.now(), 0, 2));
+
         stop(&world.deps, &mut fleet).await;
         assert_eq!(told(&world).await, None);
+    }
+
+    #[test]
+    fn a_fleet_that_refuses_every_step_is_short_after_a_while() {
+        let at = |secs| DateTime::UNIX_EPOCH + TimeDelta::seconds(secs);
+        let mut known = Known::default();
+        assert_eq!(known.recall(at(0), 3), None);
+        assert_eq!(known.recall(at(299), 3), None);
+        let short = FleetView { short: 3, ..FleetView::default() };
+        assert_eq!(known.recall(at(300), 3), Some(short), "it was never seen");
+
+        known.learn(two_of_three());
+        for (secs, desired, short) in [
+            (400, 4, 1),
+            (699, 4, 1),
+            (700, 4, 2),
+            (701, 2, 0),
+            (702, 4, 1),
+            (1001, 4, 1),
+            (1002, 4, 2),
+        ] {
+            let expected = FleetView { short, ..two_of_three() };
+            assert_eq!(known.recall(at(secs), desired), Some(expected), "{secs}");
+        }
+        known.learn(two_of_three());
+        assert_eq!(known.recall(at(1003), 4), Some(two_of_three()), "counted anew");
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_does_not_hold_the_fleet_up() {
+        // What is written to a folder takes a thread, and the only one is taken.
+        let runtime = Builder::new_current_thread().enable_time().max_blocking_threads(1).build();
+        let runtime = runtime.unwrap();
+        let (release, held) = channel::<()>();
+        runtime.block_on(async {
+            let mut world = World::new();
+            Arc::make_mut(&mut world.deps.fleet).scheduler.tick = Duration::from_millis(20);
+            let holding = spawn_blocking(move || held.recv());
+            let view = two_of_three();
+            let publishing = publish(&world.deps, 3, &view);
+            timeout(Duration::from_secs(60), publishing).await.unwrap();
+            drop(release);
+            assert!(holding.await.unwrap().is_err(), "it was held until now");
+            assert!(told(&world).await.is_some(), "what is under way is not taken back");
+        });
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub async fn fold_receipts(deps: &Deps) {
     fold_in_steps(deps, MAX_RECEIPTS).await;
 }
 
-/// Goes through all receipts once, so many at a time. One that cannot be read is passed over.
+/// Goes through all receipts once, so many at a time. One that cannot be read is passed over, and so is a pipe whose
+/// receipts cannot be folded.
 async fn fold_in_steps(deps: &Deps, step: usize) {
     let mut after = None;
     loop {
@@ -77,22 +78,36 @@ async fn fold_step(
         pending.entries.extend(receipt.entries);
         pending.receipts.push(key);
     }
-    for (pipe, Pending { entries, receipts }) in pending {
-        let table = deps.catalog.images().clone();
-        let results: Vec<ImageStatus> = entries.iter().map(|entry| entry.status).collect();
-        let fold = move || images::fold(&table, &pipe, &entries);
-        tokio::task::spawn_blocking(fold).await??;
-        let deletes: Vec<_> =
-            receipts.into_iter().map(|key| delete(deps.objects.clone(), key)).collect();
-        let mut deletes = stream::iter(deletes).buffer_unordered(at_once);
-        while let Some(deleted) = deletes.next().await {
-            deleted?;
-        }
-        if let Some(meters) = &deps.meters {
-            meters.note_images(&results);
+    for (pipe, pending) in pending {
+        if let Err(e) = fold_pipe(deps, &pipe, pending, at_once).await {
+            // The other pipes need not wait for this one, whose receipts stay.
+            tracing::warn!(%pipe, error = %e, "could not fold image receipts, will try again");
         }
     }
     Ok(last)
+}
+
+async fn fold_pipe(
+    deps: &Deps,
+    pipe: &PipeName,
+    pending: Pending,
+    at_once: usize,
+) -> Result<(), FoldError> {
+    let Pending { entries, receipts } = pending;
+    let (table, pipe) = (deps.catalog.images().clone(), pipe.clone());
+    let results: Vec<ImageStatus> = entries.iter().map(|entry| entry.status).collect();
+    let fold = move || images::fold(&table, &pipe, &entries);
+    tokio::task::spawn_blocking(fold).await??;
+    let deletes: Vec<_> =
+        receipts.into_iter().map(|key| delete(deps.objects.clone(), key)).collect();
+    let mut deletes = stream::iter(deletes).buffer_unordered(at_once);
+    while let Some(deleted) = deletes.next().await {
+        deleted?;
+    }
+    if let Some(meters) = &deps.meters {
+        meters.note_images(&results);
+    }
+    Ok(())
 }
 
 async fn read(
@@ -110,7 +125,7 @@ async fn delete(objects: Arc<dyn Objects>, key: ObjectKey) -> Result<(), ObjectE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, entry};
+    use crate::testing::{World, acme, entry};
     use feedfleet_objects::reports::to_json;
     use std::collections::BTreeSet;
 
@@ -148,5 +163,36 @@ mod tests {
                 assert!(world.is_there(&key).await, "{key}");
             }
         }
+    }
+
+    /// A pipe of whose entries a file is missing keeps its receipts until the file is back, and no other pipe waiting.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_pipe_that_cannot_be_folded_holds_up_no_other() {
+        let world = World::new();
+        // It is the first in the order of pipes.
+        let broken: PipeName = "aaa".parse().unwrap();
+        let seen = |pipe: &PipeName, name: &str| ImageEntry {
+            pipe: pipe.clone(),
+            ..entry(name, 1, ImageStatus::Stored, world.now())
+        };
+        let table = world.deps.catalog.images();
+        images::fold(table, &broken, &[seen(&broken, "x")]).unwrap();
+        let files = table.folder().unwrap().join("pipe=aaa");
+        let elsewhere = tempfile::tempdir().unwrap();
+        let aside = elsewhere.path().join("aside");
+        std::fs::rename(&files, &aside).unwrap();
+        let receipts = [keys::receipt("image-1"), keys::receipt("image-2")];
+        for (key, pipe) in receipts.iter().zip([&broken, &acme()]) {
+            let receipt = ImageReceipt { job: "j".into(), entries: vec![seen(pipe, "a")] };
+            world.deps.objects.put(key, to_json(&receipt)).await.unwrap();
+        }
+        fold_receipts(&world.deps).await;
+        assert_eq!(world.entries(), BTreeSet::from([seen(&acme(), "a").key]));
+        let there = [world.is_there(&receipts[0]).await, world.is_there(&receipts[1]).await];
+        assert_eq!(there, [true, false]);
+
+        std::fs::rename(&aside, &files).unwrap();
+        fold_receipts(&world.deps).await;
+        assert!(!world.is_there(&receipts[0]).await);
     }
 }

@@ -126,7 +126,7 @@ pub async fn issue_now(
     }
     let last = damaged::last_of(deps, pipe).await?;
     if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
-        resend_if_lost(deps, &last.key, &Watch::of(&deps.fleet)).await?;
+        resend_if_lost(deps, last, &Watch::of(&deps.fleet)).await?;
         return Err(IssueError::Unfinished { run: last.key.clone(), state: last.state });
     }
     let committed = match deps.catalog.products().snapshot()? {

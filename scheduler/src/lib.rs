@@ -67,11 +67,12 @@ pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancel
     // On its own: however long the others take, the fleet follows the work.
     let ticking = async {
         let mut ticker = Ticker::new(deps.fleet.scheduler.tick);
+        let mut known = fleet::Known::default();
         while ticker.next(&shutdown).await {
             if fleet.is_none() && deps.meters.is_none() {
                 continue;
             }
-            let look = fleet::tick(&deps, fleet.as_deref_mut()).await;
+            let look = fleet::tick(&deps, fleet.as_deref_mut(), &mut known).await;
             if let Some(look) = &look {
                 watch.note_crawls(&look.crawl, deps.clock.now());
             }

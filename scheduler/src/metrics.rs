@@ -57,9 +57,21 @@ impl Meters {
         self.lock().note_tick(now, look);
     }
 
-    /// A run's report, whenever it is read.
+    /// The report of a run of those that are kept, whenever it is read.
     pub(crate) fn note_run(&self, report: &RunReport) {
         self.lock().note_run(report);
+    }
+
+    /// The newest run of a pipe that is in the table, however many have died since. Nothing of it is counted.
+    pub(crate) fn note_in_table(&self, report: &RunReport) {
+        let mut ledger = self.lock();
+        let began = ledger.began;
+        ledger.runs.entry(report.key.clone()).or_insert_with(|| Seen::first(report, began));
+    }
+
+    /// The runs that hold removals for an operator.
+    pub(crate) fn held_runs(&self) -> BTreeSet<RunKey> {
+        self.lock().held()
     }
 
     /// Of what was noted of runs, only these matter from now on.
@@ -218,8 +230,10 @@ impl Ledger {
         let passed = self.ticked_at.map_or(TimeDelta::zero(), |then| now - then);
         let secs = passed.clamp(TimeDelta::zero(), LONGEST_TICK).num_milliseconds() as f64 / 1000.0;
         self.counters.worker_secs += self.workers as f64 * secs;
-        let view = look.as_ref().and_then(|look| look.view.as_ref());
-        self.workers = view.map_or(0, |view| view.members.len());
+        // Who cannot be asked about is paid for all the same.
+        if let Some(view) = look.as_ref().and_then(|look| look.view.as_ref()) {
+            self.workers = view.members.len();
+        }
         self.ticked_at = Some(now);
         self.last = look.as_ref().map(levels).unwrap_or_default();
         for (level, value) in &self.last {
@@ -262,15 +276,17 @@ impl Ledger {
         }
     }
 
-    /// Pipes whose newest ended run is held: an older one can't be decided on any more.
-    fn held(&self) -> usize {
-        let mut newest: BTreeMap<&PipeName, RunState> = BTreeMap::new();
+    /// Of each pipe the newest run that is in the table, if it is held: an older one can't be decided on any more,
+    /// and one that died changes nothing.
+    fn held(&self) -> BTreeSet<RunKey> {
+        let mut newest: BTreeMap<&PipeName, (&RunKey, RunState)> = BTreeMap::new();
         for (key, seen) in &self.runs {
-            if seen.state.is_final() {
-                newest.insert(&key.pipe, seen.state);
+            if matches!(seen.state, RunState::Done | RunState::Held) {
+                newest.insert(&key.pipe, (key, seen.state));
             }
         }
-        newest.values().filter(|state| **state == RunState::Held).count()
+        let held = newest.into_values().filter(|(_, state)| *state == RunState::Held);
+        held.map(|(key, _)| key.clone()).collect()
     }
 
     /// How long ago the message of the oldest run that has not ended was sent, in seconds: it is on its queue until then.
@@ -313,7 +329,7 @@ impl Ledger {
             }
         }
         let late = self.runs.iter().filter(|(key, seen)| seen.is_late(key, now, config)).count();
-        data.level(names::HELD_RUNS, self.held() as f64);
+        data.level(names::HELD_RUNS, self.held().len() as f64);
         data.level(names::LATE_RUNS, late as f64);
         let counters = &self.counters;
         for (change, rows) in &counters.rows {

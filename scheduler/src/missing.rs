@@ -1,5 +1,6 @@
-//! Pictures that should be mirrored and are not: their job was lost with a queue, or they failed and are due
-//! for another try. Invariant 4 of the design: an image that failed is a receipt, not a lost cause.
+//! Pictures that should be mirrored and are not: their job was lost with a queue, or was one too many of its host's,
+//! or they failed and are due for another try. Invariant 4 of the design: an image that failed is a receipt, not a
+//! lost cause.
 //!
 //! A picture is asked for again only when nobody is about to bring it: its run is final, the image queue is
 //! empty, and every receipt is in the table. The order of these looks matters: a final run's jobs were on the

@@ -6,11 +6,16 @@ use chrono::{DateTime, Utc};
 use feedfleet_model::{PipeName, RunId, keys, text};
 use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_objects::{Expected, ObjectError, Objects, PutOutcome, ReportError};
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Rounds in which a write may lose to others.
 const MAX_ROUNDS: usize = 50;
+/// Pauses that are read at once.
+const READS_AT_ONCE: usize = 32;
 
 /// Why a pipe does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,32 @@ pub async fn paused(objects: &dyn Objects, pipe: &PipeName) -> Result<Option<Pau
         Some(object) => from_json(&key, &object.bytes).map(Some),
         None => Ok(None),
     }
+}
+
+/// The pipes that are paused, with why: one listing, and a look at each of them.
+pub async fn all_paused(
+    objects: &Arc<dyn Objects>,
+) -> Result<BTreeMap<PipeName, Result<Pause, ReportError>>, ReportError> {
+    let listed = objects.list(&format!("{}/", keys::PAUSED), None, usize::MAX).await?;
+    let pipes = listed.iter().filter_map(|entry| keys::pipe_of_pause(&entry.key));
+    let reads: Vec<_> = pipes.map(|pipe| read(objects.clone(), pipe)).collect();
+    let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+    let mut found = BTreeMap::new();
+    while let Some((pipe, pause)) = reads.next().await {
+        // None: it was let run again just now.
+        if let Some(pause) = pause.transpose() {
+            found.insert(pipe, pause);
+        }
+    }
+    Ok(found)
+}
+
+async fn read(
+    objects: Arc<dyn Objects>,
+    pipe: PipeName,
+) -> (PipeName, Result<Option<Pause>, ReportError>) {
+    let pause = paused(objects.as_ref(), &pipe).await;
+    (pipe, pause)
 }
 
 /// Pauses a pipe. False: it is paused already, and that pause stays as it is.
@@ -174,6 +205,28 @@ mod tests {
         assert_eq!(paused(&objects, &"other".parse().unwrap()).await.unwrap(), None);
         assert!(resume(&objects, &pipe).await.unwrap());
         assert_eq!(paused(&objects, &pipe).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn all_that_are_paused_are_found_beside_one_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects: Arc<dyn Objects> = Arc::new(FolderObjects::open(folder.path()).unwrap());
+        assert!(all_paused(&objects).await.unwrap().is_empty());
+        let name = |n: usize| format!("pipe-{n}").parse::<PipeName>().unwrap();
+        for n in 0..READS_AT_ONCE * 2 {
+            assert!(pause(objects.as_ref(), &name(n), &by("ada")).await.unwrap());
+        }
+        assert!(resume(objects.as_ref(), &name(3)).await.unwrap());
+        objects.put(&keys::paused(&name(7)), "{".into()).await.unwrap();
+        let found = all_paused(&objects).await.unwrap();
+        assert_eq!(found.len(), READS_AT_ONCE * 2 - 1);
+        assert!(!found.contains_key(&name(3)));
+        for (pipe, pause) in found {
+            match pipe == name(7) {
+                true => assert!(pause.is_err()),
+                false => assert_eq!(pause.unwrap(), by("ada")),
+            }
+        }
     }
 
     #[tokio::test]

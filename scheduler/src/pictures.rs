@@ -8,11 +8,14 @@
 
 use crate::deps::Deps;
 use crate::share::{MAX_HASHES, Share};
+use crate::store::StoreUse;
 use crate::upkeep::{DutyError, blocking};
 use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, Table, images, pictures};
-use feedfleet_model::{PipeName, RunId, keys};
-use feedfleet_objects::{Listed, ObjectError};
+use feedfleet_model::keys::{self, ObjectKey};
+use feedfleet_model::{PipeName, RunId};
+use feedfleet_objects::{Listed, ObjectError, Objects};
+use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -104,6 +107,7 @@ impl Sweep<'_> {
     /// False: a run of the pipe has begun, and the rest was left alone.
     async fn delete_objects(&self, removed: &mut Removed) -> Result<bool, DutyError> {
         let window_start = SystemTime::from(self.window_start());
+        let at_once = StoreUse::of(&self.deps.fleet.objects.place).at_once;
         for byte in self.share.first_bytes() {
             let prefix = keys::pictures_of(self.pipe, byte);
             let mut gone: BTreeMap<u128, Vec<Listed>> = BTreeMap::new();
@@ -121,24 +125,22 @@ impl Sweep<'_> {
                 if last_run_if_final(self.deps, self.pipe).await? != Some(self.last) {
                     return Ok(false);
                 }
+                let mut deletes = Vec::new();
                 for objects in some {
-                    self.delete_picture(objects).await?;
+                    let keys: Vec<ObjectKey> = objects.iter().map(|o| o.key.clone()).collect();
+                    deletes.push(delete_picture(self.deps.objects.clone(), keys));
+                }
+                let mut deletes = stream::iter(deletes).buffer_unordered(at_once);
+                while let Some(deleted) = deletes.next().await {
+                    deleted?;
+                }
+                for objects in some {
                     removed.pictures += 1;
                     removed.bytes += objects.iter().map(|o| o.size_bytes).sum::<u64>();
                 }
             }
         }
         Ok(true)
-    }
-
-    /// The facts go first: without them a picture is not there, and whoever wants it fetches it whole.
-    async fn delete_picture(&self, objects: &[Listed]) -> Result<(), ObjectError> {
-        let is_facts = |object: &&Listed| keys::is_image_facts(&object.key);
-        let (facts, rest): (Vec<&Listed>, Vec<&Listed>) = objects.iter().partition(is_facts);
-        for object in facts.into_iter().chain(rest) {
-            self.deps.objects.delete(&object.key).await?;
-        }
-        Ok(())
     }
 
     /// Takes out what the table says of pictures that nothing shows, those that never could be fetched
@@ -156,6 +158,18 @@ impl Sweep<'_> {
         });
         Ok(removed.await? as u64)
     }
+}
+
+/// The facts go first: without them a picture is not there, and whoever wants it fetches it whole.
+async fn delete_picture(
+    store: Arc<dyn Objects>,
+    mut objects: Vec<ObjectKey>,
+) -> Result<(), ObjectError> {
+    objects.sort_by_key(|key| !keys::is_image_facts(key));
+    for key in &objects {
+        store.delete(key).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

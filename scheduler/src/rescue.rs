@@ -5,12 +5,13 @@ use crate::age;
 use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, end_if_paused, send};
+use crate::metrics::Meters;
 use crate::seen::Seen;
 use crate::store::StoreUse;
 use chrono::{DateTime, Utc};
 use feedfleet_config::{Fleet, QueueBackend};
 use feedfleet_model::report::RunState;
-use feedfleet_model::{PipeName, RunKey, keys};
+use feedfleet_model::{PipeName, RunKey, RunReport, keys};
 use feedfleet_objects::ReportError;
 use feedfleet_queue::Counts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -117,31 +118,43 @@ pub(crate) async fn resend_lost_runs(deps: &Deps, watch: &Watch) {
 
 async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
     let stirs = watch.stirs();
-    let mut newest: BTreeMap<PipeName, VecDeque<(RunKey, SystemTime)>> = BTreeMap::new();
     let listed = deps.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await;
-    for entry in listed.map_err(ReportError::from)? {
+    let listed = listed.map_err(ReportError::from)?;
+    // Figures tell of a held run until it is decided on, however many have died since.
+    let held = deps.meters.as_ref().map(Meters::held_runs).unwrap_or_default();
+    let mut chosen = Vec::new();
+    let mut newest: BTreeMap<PipeName, VecDeque<(RunKey, SystemTime)>> = BTreeMap::new();
+    for entry in listed {
         let Some(run) = keys::run_of_report(&entry.key) else { continue };
         let runs = newest.entry(run.pipe.clone()).or_default();
         runs.push_back((run, entry.modified));
         if runs.len() > RUNS_LOOKED_AT {
-            runs.pop_front();
+            let older = runs.pop_front();
+            chosen.extend(older.filter(|(run, _)| held.contains(run)));
         }
     }
-    let looked_at: BTreeSet<RunKey> =
-        newest.values().flatten().map(|(run, _)| run.clone()).collect();
+    chosen.extend(newest.into_values().flatten());
+    let looked_at: BTreeSet<RunKey> = chosen.iter().map(|(run, _)| run.clone()).collect();
     watch.finals.keep(|run| looked_at.contains(run));
     if let Some(meters) = &deps.meters {
         meters.keep_runs(&looked_at);
     }
     let mut all_ended = true;
     // The oldest first: so they go to their queue.
-    for (run, written) in newest.into_values().flatten() {
+    for (run, written) in chosen {
         if watch.finals.get(&run, written, deps.clock.now()).is_some() {
             continue;
         }
         all_ended = false;
-        if look_at(deps, &run, watch).await {
+        let Some(report) = load(deps, &run).await else { continue };
+        // Here alone: of the runs that are looked at, and of no others, it is known how much has been counted.
+        if let Some(meters) = &deps.meters {
+            meters.note_run(&report);
+        }
+        if report.state.is_final() {
             watch.finals.note(run, written, deps.clock.now(), ());
+        } else {
+            look_after(deps, &report, watch).await;
         }
     }
     watch.note_listing(stirs, all_ended, deps.clock.now());
@@ -151,43 +164,53 @@ async fn try_resend(deps: &Deps, watch: &Watch) -> Result<(), IssueError> {
 /// Looks at every run there is. A report may be damaged long after its run has ended; and if that is the newest run in
 /// the table, it gets its message again, however many dead ones have come since.
 pub(crate) async fn look_at_all(deps: &Deps, watch: &Watch) {
-    match deps.reports().all_runs().await {
-        Ok(runs) => {
-            for run in runs {
-                look_at(deps, &run, watch).await;
-            }
+    let runs = match deps.reports().all_runs().await {
+        Ok(runs) => runs,
+        Err(e) => {
+            tracing::warn!(error = %e, "could not look at all runs, will try again");
+            return;
         }
-        Err(e) => tracing::warn!(error = %e, "could not look at all runs, will try again"),
+    };
+    let mut in_the_table: BTreeMap<PipeName, RunReport> = BTreeMap::new();
+    for run in runs {
+        let Some(report) = load(deps, &run).await else { continue };
+        look_after(deps, &report, watch).await;
+        // They come by time: a pipe's newest stays.
+        if matches!(report.state, RunState::Done | RunState::Held) {
+            in_the_table.insert(run.pipe, report);
+        }
+    }
+    // It may be held, and an earlier scheduler have known of that.
+    if let Some(meters) = &deps.meters {
+        in_the_table.values().for_each(|report| meters.note_in_table(report));
     }
 }
 
-/// True: the run has ended. One that cannot be looked after keeps no other waiting.
-async fn look_at(deps: &Deps, run: &RunKey, watch: &Watch) -> bool {
-    resend_if_lost(deps, run, watch).await.unwrap_or_else(|e| {
-        tracing::warn!(%run, error = %e, "could not look after a run, will try again");
-        false
+/// A run's report. One that cannot be had keeps no other run waiting.
+async fn load(deps: &Deps, run: &RunKey) -> Option<RunReport> {
+    damaged::load(deps, run).await.unwrap_or_else(|e| {
+        deps.complain(&e.to_string());
+        None
     })
 }
 
-/// Sends a run's message again if the run has lost it. True: the run has ended.
+/// As [`resend_if_lost`]. A run that cannot be looked after keeps no other waiting.
+async fn look_after(deps: &Deps, report: &RunReport, watch: &Watch) {
+    if let Err(e) = resend_if_lost(deps, report, watch).await {
+        let run = &report.key;
+        tracing::warn!(%run, error = %e, "could not look after a run, will try again");
+    }
+}
+
+/// Sends a run's message again if the run, whose report was just read, has lost it.
 pub(crate) async fn resend_if_lost(
     deps: &Deps,
-    run: &RunKey,
+    report: &RunReport,
     watch: &Watch,
-) -> Result<bool, IssueError> {
-    let report = match damaged::load(deps, run).await {
-        Ok(Some(report)) => report,
-        Ok(None) => return Ok(false),
-        Err(e) => {
-            deps.complain(&e.to_string());
-            return Ok(false);
-        }
-    };
-    if let Some(meters) = &deps.meters {
-        meters.note_run(&report);
-    }
+) -> Result<(), IssueError> {
+    let run = &report.key;
     if report.state.is_final() {
-        return Ok(true);
+        return Ok(());
     }
     let silent = age(deps.clock.now(), report.updated_at);
     let is_lost = if report.sent_at.is_none() {
@@ -201,11 +224,10 @@ pub(crate) async fn resend_if_lost(
         queue_is_empty || silent > LONGEST_SILENCE
     };
     if !is_lost || (report.sent_at.is_none() && end_if_paused(deps, run).await?.is_some()) {
-        return Ok(false);
+        return Ok(());
     }
     tracing::warn!(%run, silent_secs = silent.as_secs(), "a run lost its message");
-    send(deps, run).await?;
-    Ok(false)
+    send(deps, run).await
 }
 
 #[cfg(test)]
@@ -213,7 +235,7 @@ mod tests {
     use super::*;
     use crate::testing::{World, acme, run};
     use chrono::TimeDelta;
-    use feedfleet_model::{CrawlJob, Job, RunId, RunReport};
+    use feedfleet_model::{CrawlJob, Job, RunId};
     use feedfleet_queue::{NewMessage, Receive};
 
     /// Takes a job from the crawl queue, and with it all that the queue knows of it.

@@ -31,6 +31,9 @@ const RENEWAL: Duration = Duration::from_secs(60);
 const HOURLY: TimeDelta = TimeDelta::hours(1);
 /// Between looks for missing pictures.
 const MISSING_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// A turn begins no other sweep of a pipe's pictures after this long: all pipes may be due together, and the other duties
+/// are not to wait for them.
+const SWEEPING_TIME: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a duty could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,9 @@ pub(crate) struct Upkeep<'a> {
     owned: watch::Sender<bool>,
     tables: Tables,
     missing: missing::Memory,
+    /// Duties that failed, and when: they are not noted as done, and not tried at every turn.
+    failed: Done,
+    sweeping_time: TimeDelta,
 }
 
 impl<'a> Upkeep<'a> {
@@ -117,6 +123,8 @@ impl<'a> Upkeep<'a> {
             owned: watch::Sender::new(false),
             tables: Tables::new(deps),
             missing: missing::Memory::default(),
+            failed: Done::new(),
+            sweeping_time: SWEEPING_TIME,
         }
     }
 
@@ -180,14 +188,39 @@ impl<'a> Upkeep<'a> {
                 note(owner, "missing", now).await;
             }
         }
+        self.sweep_pictures(done).await;
+    }
+
+    /// Deletes pictures that nothing shows, of one pipe after the other. What this turn has no time for is left to the
+    /// next.
+    async fn sweep_pictures(&mut self, done: &Done) {
+        let deps = self.deps;
         let between_sweeps = StoreUse::of(&deps.fleet.objects.place).between_sweeps;
-        for pipe in self.pipes_with_pictures().await {
+        let began = deps.clock.now();
+        let pipes = self.pipes_with_pictures().await;
+        for pipe in pipes {
+            let now = deps.clock.now();
             let duty = format!("pictures/{pipe}");
-            if due(&duty, between_sweeps) {
-                let now = deps.clock.now();
-                if expire_pictures(deps, &pipe, now).await {
-                    note(owner, &duty, now).await;
+            if !is_due(done, &duty, between_sweeps, now)
+                || !is_due(&self.failed, &duty, HOURLY, now)
+            {
+                continue;
+            }
+            match pictures::remove_unshown(deps, &pipe, now).await {
+                Ok(Some(removed)) => {
+                    tell_of(&pipe, removed);
+                    self.failed.remove(&duty);
+                    note(&self.owner, &duty, now).await;
                 }
+                // A run of the pipe is under way: not now, but soon.
+                Ok(None) => {}
+                Err(e) => {
+                    tracing::warn!(%pipe, error = %e, "could not look for pictures to delete, will try again in an hour");
+                    self.failed.insert(duty, now);
+                }
+            }
+            if deps.clock.now() - began >= self.sweeping_time {
+                return;
             }
         }
     }
@@ -221,20 +254,13 @@ async fn note(owner: &Owner, duty: &str, at: DateTime<Utc>) {
     }
 }
 
-/// False: not now, but soon.
-async fn expire_pictures(deps: &Deps, pipe: &PipeName, now: DateTime<Utc>) -> bool {
-    match pictures::remove_unshown(deps, pipe, now).await {
-        Ok(None) => return false,
-        Ok(Some(removed)) if removed == pictures::Removed::default() => {}
-        Ok(Some(removed)) => tracing::info!(
+fn tell_of(pipe: &PipeName, removed: pictures::Removed) {
+    if removed != pictures::Removed::default() {
+        tracing::info!(
             %pipe, pictures = removed.pictures, bytes = removed.bytes, entries = removed.entries,
             "pictures expired"
-        ),
-        Err(e) => {
-            tracing::warn!(%pipe, error = %e, "pictures stay as they are until the next look")
-        }
+        );
     }
-    true
 }
 
 fn tables(deps: &Deps) -> [Table; 2] {
@@ -269,6 +295,39 @@ pub(crate) async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{World, entry};
+    use feedfleet_catalog::images;
+    use feedfleet_model::image::{ImageEntry, ImageStatus};
+    use feedfleet_model::report::{RunState, Trigger};
+    use feedfleet_model::{RunId, RunKey, RunReport};
+
+    /// Other duties need not wait until the pictures of all pipes are looked at.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_turn_sweeps_some_pipes_and_the_next_goes_on() {
+        let world = World::new();
+        world.add_rows(1, &["a"]);
+        for name in ["aaa", "acme"] {
+            let pipe: PipeName = name.parse().unwrap();
+            let seen = ImageEntry {
+                pipe: pipe.clone(),
+                ..entry("a", 1, ImageStatus::Stored, world.now())
+            };
+            images::fold(world.deps.catalog.images(), &pipe, &[seen]).unwrap();
+            let key = RunKey { pipe, run: RunId(1) };
+            let mut report = RunReport::new(key, Trigger::Schedule, world.now());
+            report.state = RunState::Done;
+            assert!(world.deps.reports().create(&report).await.unwrap());
+        }
+        let mut upkeep = Upkeep::new(&world.deps);
+        upkeep.sweeping_time = TimeDelta::zero();
+        for expected in [vec!["pictures/aaa"], vec!["pictures/aaa", "pictures/acme"]] {
+            upkeep.turn().await;
+            let done = upkeep.owner.hold(world.now()).await.unwrap().unwrap();
+            let swept: Vec<&String> =
+                done.keys().filter(|duty| duty.starts_with("pictures/")).collect();
+            assert_eq!(swept, expected);
+        }
+    }
 
     #[test]
     fn a_duty_is_due_after_its_interval_and_when_the_clock_was_wrong() {

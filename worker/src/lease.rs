@@ -3,7 +3,7 @@
 //! Heartbeats have a thread and a runtime of their own: no CPU work on the worker's runtime can starve them.
 //! A lease that cannot be kept cancels its job; dropping the handle stops the heartbeat.
 
-use feedfleet_queue::{Queue, Receipt};
+use feedfleet_queue::{Queue, QueueError, Receipt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -84,7 +84,11 @@ async fn keep(queue: Arc<dyn Queue>, receipt: Receipt, visibility: Duration) {
                     held_until = asked + visibility;
                     break;
                 }
-                Ok(Err(e)) if e.is_retryable() && Instant::now() + RETRY_PAUSE < give_up => {
+                // Only the queue's word on the receipt ends the lease. A refusal of another kind is none: a role or a key
+                // that is being changed is settled well before the lease is over.
+                Ok(Err(e @ QueueError::Backend { .. }))
+                    if Instant::now() + RETRY_PAUSE < give_up =>
+                {
                     tracing::warn!(error = %e, "could not extend a lease, trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }

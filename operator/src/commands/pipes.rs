@@ -9,6 +9,7 @@ use feedfleet_config::Pipe;
 use feedfleet_feed::Settings;
 use feedfleet_model::PipeName;
 use feedfleet_model::report::RunState;
+use feedfleet_objects::ReportError;
 use feedfleet_scheduler::pause::{self, Pause};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ use std::process::ExitCode;
 #[derive(Serialize)]
 struct PipeView {
     pipe: PipeName,
-    location: String,
-    format: String,
+    location: Option<String>,
+    format: Option<String>,
     schedule: Option<String>,
     timezone: Option<String>,
     next_run: Option<DateTime<Utc>>,
@@ -29,11 +30,10 @@ struct PipeView {
     paused: Option<Pause>,
 }
 
-/// Lists the pipes: configuration from their files, the last run from its report, products from the table.
+/// Lists the pipes: configuration from their files, the last run from its report, products from the table. Of a pipe
+/// that lacks variables here, what its file says stays open.
 pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    let reports = context.reports()?;
-    let objects = context.objects()?;
     let now = context.clock.now();
     let live = match live_products(&context) {
         Ok(live) => live,
@@ -42,33 +42,31 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             None
         }
     };
+    let sound = context.config.pipes.iter().map(|pipe| (pipe.name.clone(), Some(pipe)));
+    let lacking = context.lacking_variables().into_iter().map(|name| (name, None));
+    let known: BTreeMap<PipeName, Option<&Pipe>> = sound.chain(lacking).collect();
+    let mut last_runs = context.reports()?.last_of_each(known.keys().cloned().collect()).await;
+    let mut pauses = pause::all_paused(&context.objects()?).await.unwrap_or_else(|e| {
+        eprintln!("{e}");
+        BTreeMap::new()
+    });
     let mut pipes = Vec::new();
-    for pipe in &context.config.pipes {
-        let last = match reports.last_of(&pipe.name).await {
-            Ok(last) => last,
-            Err(e) => {
-                eprintln!("{}: {e}", pipe.name);
-                None
-            }
-        };
-        let paused = match pause::paused(objects.as_ref(), &pipe.name).await {
-            Ok(paused) => paused,
-            Err(e) => {
-                eprintln!("{}: {e}", pipe.name);
-                None
-            }
-        };
+    for (name, pipe) in known {
+        let last = last_runs.remove(&name).and_then(|last| read(&name, last)).flatten();
+        let paused = pauses.remove(&name).and_then(|paused| read(&name, paused));
+        let schedule = pipe.and_then(|pipe| pipe.schedule.as_ref());
+        let next = pipe.and_then(|pipe| pipe.next_run_after(now));
         pipes.push(PipeView {
-            pipe: pipe.name.clone(),
-            location: pipe.source.location.display(),
-            format: pipe.source.format.name().to_owned(),
-            schedule: pipe.schedule.as_ref().map(|s| s.cron.clone()),
-            timezone: pipe.schedule.as_ref().map(|s| s.timezone.to_string()),
-            next_run: pipe.next_run_after(now).filter(|_| paused.is_none()),
+            location: pipe.map(|pipe| pipe.source.location.display()),
+            format: pipe.map(|pipe| pipe.source.format.name().to_owned()),
+            schedule: schedule.map(|s| s.cron.clone()),
+            timezone: schedule.map(|s| s.timezone.to_string()),
+            next_run: next.filter(|_| paused.is_none()),
             last_run: last.as_ref().map(|r| r.scheduled_at()),
             last_state: last.as_ref().map(|r| r.state),
-            live: live.as_ref().map(|live| live.get(pipe.name.as_str()).copied().unwrap_or(0)),
+            live: live.as_ref().map(|live| live.get(name.as_str()).copied().unwrap_or(0)),
             paused,
+            pipe: name,
         });
     }
     for mistake in context.mistakes.iter() {
@@ -84,7 +82,13 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             }
         }
     }
-    Ok(if context.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_sound = context.mistakes.iter().all(|mistake| context.may_be_set_elsewhere(mistake));
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was read of a pipe. What cannot be is told, and hides nothing else.
+fn read<T>(pipe: &PipeName, read: Result<T, ReportError>) -> Option<T> {
+    read.map_err(|e| eprintln!("{pipe}: {e}")).ok()
 }
 
 /// Products in the table, by pipe; none where there is no table yet.
@@ -106,19 +110,20 @@ fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
     for pipe in pipes {
         let schedule = match (&pipe.schedule, &pipe.timezone) {
             (Some(cron), Some(zone)) => format!("{cron} ({zone})"),
+            _ if pipe.location.is_none() => String::new(),
             _ => "when asked".to_owned(),
         };
         let moment =
             |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| view::distance(now, at));
         table.add_row(vec![
             pipe.pipe.to_string().into(),
-            pipe.format.clone().into(),
+            pipe.format.clone().unwrap_or_default().into(),
             schedule.into(),
             if pipe.paused.is_some() { "paused".into() } else { moment(pipe.next_run).into() },
             moment(pipe.last_run).into(),
             pipe.last_state.map_or("", RunState::word).into(),
             pipe.live.map_or_else(|| "".into(), view::number),
-            pipe.location.clone().into(),
+            pipe.location.clone().unwrap_or_default().into(),
         ]);
     }
     table
@@ -207,14 +212,23 @@ pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the pipe has a file here, without a mistake.
+/// Whether the pipe has a file here that lacks nothing but variables: who needs its name alone needs no secrets.
 pub fn is_configured(context: &Context, name: &PipeName) -> bool {
+    is_sound(context, name) || context.lacking_variables().contains(name)
+}
+
+/// Whether the pipe has a file here, without a mistake.
+pub fn is_sound(context: &Context, name: &PipeName) -> bool {
     context.config.pipes.iter().any(|known| known.name == *name)
 }
 
 /// What to say of a pipe that is not there.
 pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
-    let names: Vec<&str> = context.config.pipes.iter().map(|p| p.name.as_str()).collect();
+    let lacking = context.lacking_variables();
+    let others = lacking.iter().filter(|other| *other != name);
+    let sound = context.config.pipes.iter().map(|p| &p.name);
+    let mut names: Vec<&str> = sound.chain(others).map(PipeName::as_str).collect();
+    names.sort_unstable();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let expected = match feedfleet_config::nearest(name.as_str(), names.iter().copied()) {
         Some(near) => format!("did you mean '{near}'? Expected"),

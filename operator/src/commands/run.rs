@@ -1,7 +1,7 @@
 //! `feedfleet run`: one run of one pipe, now.
 
 use super::fleet::processes;
-use super::pipes::{is_configured, no_such_pipe};
+use super::pipes::{is_configured, is_sound, no_such_pipe};
 use super::roles::worker_arguments;
 use super::runs::print_report;
 use crate::cli::{LogArgs, RunArgs};
@@ -28,7 +28,12 @@ const LOOKS_AFTER_END: u32 = 10;
 /// Issues a run; with `--wait`, follows it to its end.
 pub async fn run(folder: &Path, args: &RunArgs, logs: &LogArgs) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    if !is_configured(&context, &args.pipe) {
+    let can_run = match context.config.fleet.fleet {
+        // What the pipe's file names is read elsewhere.
+        FleetBackend::AutoScaling { .. } => is_configured(&context, &args.pipe),
+        FleetBackend::Processes => is_sound(&context, &args.pipe),
+    };
+    if !can_run {
         for mistake in context.mistakes.iter() {
             eprintln!("{mistake}");
         }

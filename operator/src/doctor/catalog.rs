@@ -123,12 +123,12 @@ fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {
 fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
     let mut faults = 0;
     let mut first = None;
-    for file in files {
-        let fault = match snapshot.stored_bytes(file) {
-            Ok(Some(bytes)) if bytes == file.size_bytes => continue,
-            Ok(Some(bytes)) => format!("is {}", text::bytes(bytes)),
-            Ok(None) => "is missing".to_owned(),
-            Err(e) => plain(e).to_string(),
+    let stored = snapshot.stored_bytes(files).map_err(plain)?;
+    for (file, stored) in files.iter().zip(stored) {
+        let fault = match stored {
+            Some(bytes) if bytes == file.size_bytes => continue,
+            Some(bytes) => format!("is {}", text::bytes(bytes)),
+            None => "is missing".to_owned(),
         };
         faults += 1;
         first.get_or_insert_with(|| format!("{}: {fault}", file.path));

@@ -1,12 +1,11 @@
 //! Whether the machine's clock can be right: the year, and that nothing the fleet wrote is of the future.
 //! Run ids, leases and expiry go by it.
 
-use super::objects::existing;
+use super::schedules::LastRuns;
 use super::{Finding, blocking};
 use crate::context::Context;
 use crate::view;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use feedfleet_objects::Reports;
 use std::sync::Arc;
 
 const CHECK: &str = "clock";
@@ -20,10 +19,12 @@ const AHEAD: TimeDelta = TimeDelta::minutes(5);
 type Written = (String, DateTime<Utc>);
 
 /// Compares the clock with the newest commit and the newest report.
-pub async fn check(context: Arc<Context>) -> Vec<Finding> {
+pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Finding> {
     let own = context.clone();
     let mut written = blocking(move || commits(&own)).await;
-    written.extend(reports(&context).await);
+    let reports = last_runs.get(&context).await.values();
+    let reports = reports.filter_map(|last| last.as_ref().ok()?.as_ref());
+    written.extend(reports.map(|r| (format!("the report of run {}", r.key), r.updated_at)));
     let newest = written.into_iter().max_by_key(|(_, at)| *at);
     vec![judged(context.clock.now(), newest.as_ref())]
 }
@@ -38,18 +39,6 @@ fn commits(context: &Context) -> Vec<Written> {
         {
             let what = format!("version {} of table {}", snapshot.version(), table.spec().name);
             found.push((what, at.into()));
-        }
-    }
-    found
-}
-
-async fn reports(context: &Context) -> Vec<Written> {
-    let Ok(Some(objects)) = existing(context) else { return Vec::new() };
-    let reports = Reports::new(objects);
-    let mut found = Vec::new();
-    for pipe in &context.config.pipes {
-        if let Ok(Some(report)) = reports.last_of(&pipe.name).await {
-            found.push((format!("the report of run {}", report.key), report.updated_at));
         }
     }
     found

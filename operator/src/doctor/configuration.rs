@@ -3,7 +3,7 @@
 
 use super::Finding;
 use crate::context::Context;
-use feedfleet_config::{ConfigError, ConfigErrors};
+use feedfleet_config::{ConfigError, ConfigErrors, FleetBackend};
 use feedfleet_feed::Settings;
 use std::path::Path;
 
@@ -22,7 +22,8 @@ pub fn check(folder: &Path) -> (Option<Context>, Vec<Finding>) {
             return (None, findings);
         }
     };
-    let mut findings: Vec<Finding> = context.mistakes.iter().map(mistake).collect();
+    let of_pipe = |e| mistake_of_pipe(&context.config.fleet.fleet, e);
+    let mut findings: Vec<Finding> = context.mistakes.iter().map(of_pipe).collect();
     let mut sound = 0;
     for pipe in &context.config.pipes {
         match Settings::of(pipe) {
@@ -57,15 +58,90 @@ fn summary(context: &Context, sound: usize) -> Finding {
     Finding::warning(CHECK, found, "begin with a pipes/NAME.toml (docs/configuration.md)")
 }
 
-fn mistake(e: &ConfigError) -> Finding {
-    let mut found = e.file.display().to_string();
+/// A variable that is not set here may be set on the instances, where the pipe is read.
+fn mistake_of_pipe(fleet: &FleetBackend, e: &ConfigError) -> Finding {
+    let (FleetBackend::AutoScaling { group }, Some(variable)) = (fleet, &e.unset) else {
+        return mistake(e);
+    };
+    // Groups that infra/ made are called so.
+    let name = group.strip_suffix("-workers").unwrap_or("NAME");
+    let found = format!("{}; the source is not asked from here", told(e));
+    let remedy = format!(
+        "on the instances it has to be the parameter /feedfleet/{name}/{variable} (infra/README.md); set it here \
+         too if the source is to be asked from here"
+    );
+    Finding::warning(CHECK, found, remedy)
+}
+
+fn told(e: &ConfigError) -> String {
+    let mut told = e.file.display().to_string();
     if e.line > 0 {
-        found.push_str(&format!(":{}:{}", e.line, e.column));
+        told.push_str(&format!(":{}:{}", e.line, e.column));
     }
-    found.push_str(&format!(": {}", e.message));
+    told.push_str(&format!(": {}", e.message));
+    told
+}
+
+fn mistake(e: &ConfigError) -> Finding {
     let remedy = match &e.expected {
         Some(expected) => expected.clone(),
         None => "correct it; feedfleet pipes check shows the line".to_owned(),
     };
-    Finding::broken(CHECK, found, remedy)
+    Finding::broken(CHECK, told(e), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::super::scratch::Scratch;
+    use super::*;
+    use std::fs;
+
+    const UNSET: &str = "https://acme.example/feed?key=${NEVER_SET_4711}";
+    const ON_AWS: &str = "[queue]\nbackend = \"sqs\"\n\
+                          crawl_url = \"https://sqs.eu-central-1.amazonaws.com/1/crawl.fifo\"\n\
+                          image_url = \"https://sqs.eu-central-1.amazonaws.com/1/image.fifo\"\n\
+                          crawl_dead_url = \"https://sqs.eu-central-1.amazonaws.com/1/crawl-dead.fifo\"\n\
+                          image_dead_url = \"https://sqs.eu-central-1.amazonaws.com/1/image-dead.fifo\"\n\
+                          [catalog]\nurl = \"s3://acme/catalog\"\n\
+                          [objects]\nurl = \"s3://acme/objects\"\n\
+                          [fleet]\nbackend = \"autoscaling\"\ngroup = \"shop-workers\"\n";
+
+    /// What is found of a fleet with one pipe, but for the summary, and the pipes that lack variables.
+    fn examined(fleet: &str, url: &str, rest: &str) -> (Vec<Finding>, Vec<String>) {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let pipe =
+            format!("[source]\nurl = \"{url}\"\nformat = \"csv\"\n[map]\nid = \"sku\"\n{rest}");
+        fs::write(scratch.path().join("fleet.toml"), fleet).unwrap();
+        fs::create_dir(scratch.path().join("pipes")).unwrap();
+        fs::write(scratch.path().join("pipes/acme.toml"), pipe).unwrap();
+        let (context, mut findings) = check(scratch.path());
+        findings.pop();
+        let lacking = context.unwrap().lacking_variables();
+        (findings, lacking.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_variable_that_instances_may_have_is_a_warning() {
+        let (findings, lacking) = examined(ON_AWS, UNSET, "");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].state, State::Warning, "{findings:?}");
+        let line = findings[0].to_string();
+        assert!(line.contains("pipes/acme.toml:2:38: variable NEVER_SET_4711"), "{line}");
+        assert!(line.contains("/feedfleet/shop/NEVER_SET_4711 "), "{line}");
+        assert_eq!(lacking, ["acme"]);
+
+        // Where workers are processes, they have what is set here.
+        let (findings, lacking) = examined("", UNSET, "");
+        assert_eq!(findings[0].state, State::Broken, "{findings:?}");
+        assert_eq!(lacking, ["acme"]);
+    }
+
+    #[test]
+    fn a_variable_excuses_no_other_mistake() {
+        let (findings, lacking) = examined(ON_AWS, UNSET, "titel = \"name\"\n");
+        let states: Vec<_> = findings.iter().map(|finding| finding.state).collect();
+        assert_eq!(states, [State::Warning, State::Broken], "{findings:?}");
+        assert_eq!(lacking, [""; 0]);
+    }
 }

@@ -24,6 +24,7 @@ use crate::context::Context;
 use feedfleet_config::{Fleet, FleetBackend, Place, QueueBackend};
 use feedfleet_http::HostGate;
 use feedfleet_model::text;
+use schedules::LastRuns;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,20 +47,21 @@ pub async fn examine(folder: &Path, offline: bool) -> Vec<Finding> {
     let (context, mut findings) = configuration::check(folder);
     let mut checks = Checks::within(LIMIT);
     let context = context.map(Arc::new);
+    let last_runs = Arc::new(LastRuns::default());
     if let Some(context) = &context {
-        begin_with_places(&mut checks, context);
+        begin_with_places(&mut checks, context, &last_runs);
     }
     checks.begin("file limits", MACHINE, async { vec![machine::file_limits()] });
     let suspect = "look at the disk that the programs are on";
     checks.begin("programs", suspect, processes::programs());
     if let Some(context) = &context {
-        begin_with_pipes(&mut checks, context, offline);
+        begin_with_pipes(&mut checks, context, &last_runs, offline);
     }
     findings.extend(checks.end().await);
     findings
 }
 
-fn begin_with_places(checks: &mut Checks, context: &Arc<Context>) {
+fn begin_with_places(checks: &mut Checks, context: &Arc<Context>, last_runs: &Arc<LastRuns>) {
     let fleet = &context.config.fleet;
     if is_on_aws(fleet) {
         checks.begin("aws", NETWORK, cloud::identity(context.clone()));
@@ -88,7 +90,7 @@ fn begin_with_places(checks: &mut Checks, context: &Arc<Context>) {
             checks.begin("group", NETWORK, cloud::group(context.clone()));
         }
     }
-    checks.begin("clock", suspect, clock::check(context.clone()));
+    checks.begin("clock", suspect, clock::check(context.clone(), last_runs.clone()));
 }
 
 /// Whether AWS is needed.
@@ -109,11 +111,16 @@ fn suspect_of(place: &Place) -> String {
     place.folder().map_or_else(|| NETWORK.to_owned(), hung)
 }
 
-fn begin_with_pipes(checks: &mut Checks, context: &Arc<Context>, offline: bool) {
+fn begin_with_pipes(
+    checks: &mut Checks,
+    context: &Arc<Context>,
+    last_runs: &Arc<LastRuns>,
+    offline: bool,
+) {
     let fleet = &context.config.fleet;
     let suspect = suspect_of(&fleet.objects.place);
     checks.begin("scheduler", suspect.clone(), processes::scheduler(context.clone()));
-    checks.begin("schedules", suspect, schedules::check(context.clone()));
+    checks.begin("schedules", suspect, schedules::check(context.clone(), last_runs.clone()));
     let http = match context.http() {
         Ok(http) => http,
         Err(e) => {

@@ -7,12 +7,15 @@ use crate::deps::Deps;
 use crate::seen::Seen;
 use chrono::{DateTime, Utc};
 use feedfleet_model::keys::{self, ObjectKey};
-use feedfleet_model::{Job, Reason, ReasonClass, RunKey};
+use feedfleet_model::report::RunState;
+use feedfleet_model::{Job, Reason, ReasonClass, RunId, RunKey, RunReport};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::reports::from_json;
 use feedfleet_objects::{DeadLetter, DeadLetters, ReportError};
 use feedfleet_queue::{DeadMessage, Queue};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// Dead letters of a queue that are looked at in one go: SQS shows each for half a minute, in which it must be taken
 /// over.
@@ -20,16 +23,31 @@ const PAGE: usize = 100;
 /// The name under which the scheduler decides.
 const SCHEDULER: &str = "scheduler";
 
-/// What a sweep remembers of letters, by their keys.
-pub(crate) type Letters = Seen<ObjectKey, Standing>;
+/// What sweeps remember, so that letters of runs that wait for days are not looked at each minute: a fence is a replay
+/// of the table's log, which a store is paid for.
+#[derive(Default)]
+pub(crate) struct Letters {
+    /// The letters, by their keys.
+    seen: Seen<ObjectKey, Standing>,
+    /// The version of the products that dead runs were last held against; none while no letter of one waits.
+    version: Mutex<Option<u64>>,
+}
+
+impl Letters {
+    fn version(&self) -> MutexGuard<'_, Option<u64>> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Where a letter stood when it was read.
 #[derive(Debug, Clone)]
-pub(crate) enum Standing {
+enum Standing {
     Decided,
     /// A job of this queue waits for a decision.
     Waits {
         queue: String,
+        /// The version of the products against which its run was held, and nothing was to be done.
+        settled_at: Option<u64>,
     },
 }
 
@@ -86,8 +104,13 @@ pub async fn waiting(
     Ok(waiting)
 }
 
-/// A dead run and its letter.
-type Run = (DeadLetter, RunKey);
+/// A run whose letter waits.
+struct WaitingRun {
+    run: RunKey,
+    letter: DeadLetter,
+    /// The letter's object, when that was written, and when it was read.
+    object: (ObjectKey, SystemTime, DateTime<Utc>),
+}
 
 impl Desk {
     /// Marks the dead runs that a newer run of their pipe has made pointless, and their letters. How many letters
@@ -96,13 +119,18 @@ impl Desk {
         &self,
         known: &Letters,
     ) -> Result<BTreeMap<String, u64>, DeskError> {
-        let (runs, mut waiting) = self.waiting(known).await?;
+        let unchanged = self.unchanged(known).await?;
+        let (runs, mut waiting) = self.waiting(known, unchanged).await?;
         if runs.is_empty() {
+            *known.version() = unchanged;
             return Ok(waiting);
         }
-        let pipes: BTreeSet<_> = runs.iter().map(|(_, key)| key.pipe.clone()).collect();
-        let fences = self.fences(pipes).await?;
-        for (letter, key) in &runs {
+        let pipes: BTreeSet<_> = runs.iter().map(|found| found.run.pipe.clone()).collect();
+        let (version, fences) = self.fences(pipes).await?;
+        *known.version() = version;
+        for WaitingRun { run: key, letter, object } in runs {
+            let key = &key;
+            let fence = fences.get(&key.pipe).copied();
             let report = match damaged::load(&self.deps, key).await {
                 Ok(report) => report,
                 Err(e) => {
@@ -111,10 +139,15 @@ impl Desk {
                     continue;
                 }
             };
-            let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) else {
+            let Some(why) = pointless(key, fence, report.as_ref()) else {
+                if is_settled(key, fence, report.as_ref()) {
+                    let standing = Standing::Waits { queue: letter.queue, settled_at: version };
+                    let (key, written, read_at) = object;
+                    known.seen.note(key, written, read_at, standing);
+                }
                 continue;
             };
-            match self.supersede(letter, key, &why, SCHEDULER).await {
+            match self.supersede(&letter, key, &why, SCHEDULER).await {
                 Ok(()) => {
                     if let Some(count) = waiting.get_mut(&letter.queue) {
                         *count -= 1;
@@ -129,24 +162,38 @@ impl Desk {
         Ok(waiting)
     }
 
-    /// The letters of runs that wait for a decision; and how many letters of all kinds do, by the queue that their job
-    /// was on. Those of pictures, of which there may be thousands, are read once.
+    /// The version of the products that dead runs were last held against, if there is none newer.
+    async fn unchanged(&self, known: &Letters) -> Result<Option<u64>, DeskError> {
+        let last = *known.version();
+        let Some(version) = last else { return Ok(None) };
+        let products = self.deps.catalog.products().clone();
+        let is_newest = tokio::task::spawn_blocking(move || products.is_newest(version)).await??;
+        Ok(is_newest.then_some(version))
+    }
+
+    /// The runs whose letters wait for a decision, but for those that were settled at the version that is `unchanged`;
+    /// and how many letters of all kinds wait, by the queue that their job was on. Those of pictures, of which there may
+    /// be thousands, are read once.
     async fn waiting(
         &self,
         known: &Letters,
-    ) -> Result<(Vec<Run>, BTreeMap<String, u64>), DeskError> {
+        unchanged: Option<u64>,
+    ) -> Result<(Vec<WaitingRun>, BTreeMap<String, u64>), DeskError> {
         let listed = self.deps.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await;
         let listed = listed.map_err(ReportError::from)?;
         let all: BTreeSet<&ObjectKey> = listed.iter().map(|entry| &entry.key).collect();
-        known.keep(|key| all.contains(key));
+        known.seen.keep(|key| all.contains(key));
         let mut runs = Vec::new();
         let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
         for entry in &listed {
             let (key, written) = (&entry.key, entry.modified);
             let is_run = key.as_str().starts_with(keys::DEAD_CRAWLS);
-            match known.get(key, written, self.deps.clock.now()) {
+            let now = self.deps.clock.now();
+            match known.seen.get(key, written, now) {
                 Some(Standing::Decided) => continue,
-                Some(Standing::Waits { queue }) if !is_run => {
+                Some(Standing::Waits { queue, settled_at })
+                    if !is_run || (settled_at.is_some() && settled_at == unchanged) =>
+                {
                     *waiting.entry(queue).or_default() += 1;
                     continue;
                 }
@@ -161,16 +208,19 @@ impl Desk {
                 continue;
             };
             let standing = match letter.state {
-                LetterState::Waiting => Standing::Waits { queue: letter.queue.clone() },
+                LetterState::Waiting => {
+                    Standing::Waits { queue: letter.queue.clone(), settled_at: None }
+                }
                 _ => Standing::Decided,
             };
             if matches!(standing, Standing::Waits { .. }) {
                 *waiting.entry(letter.queue.clone()).or_default() += 1;
                 if let Some(run) = letter.job.as_ref().filter(|_| is_run).map(Job::run_key) {
-                    runs.push((letter, run));
+                    let object = (key.clone(), written, now);
+                    runs.push(WaitingRun { run, letter, object });
                 }
             }
-            known.note(key.clone(), written, self.deps.clock.now(), standing);
+            known.seen.note(key.clone(), written, now, standing);
         }
         Ok((runs, waiting))
     }
@@ -227,6 +277,12 @@ impl Desk {
         }
         Ok(queue.forget_dead(&id).await?)
     }
+}
+
+/// Whether only a newer version of the products, or another letter, could change what becomes of the run. One that has
+/// not ended may end by itself, and so may a dead one that is in the table after all: its worker may only have slept.
+fn is_settled(key: &RunKey, fence: Option<RunId>, report: Option<&RunReport>) -> bool {
+    report.is_none_or(|report| report.state == RunState::Dead) && fence != Some(key.run)
 }
 
 /// Whether no worker wrote a letter: the queue gave the message up by itself.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rescue::{Watch, look_at_all, resend_lost_runs};
 use crate::testing::{World, run};
 use feedfleet_fleet::FleetView;
 use feedfleet_fleet::{FleetError, Member, MemberState};
@@ -111,6 +112,22 @@ async fn levels_are_those_of_the_last_tick_and_go_quiet_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workers_that_cannot_be_asked_about_are_paid_for() {
+    let (world, sink, meters) = metered();
+    let worker =
+        Member { id: "i-1".into(), since: world.now(), state: MemberState::Starting, busy: false };
+    let view = FleetView { target: 1, members: vec![worker], short: 0 };
+    meters.note_tick(world.now(), Some(Look { view: Some(view), ..Look::default() }));
+    // Of the queues alone, and of neither.
+    for look in [Some(Look::default()), None, None] {
+        world.pass(TimeDelta::seconds(50));
+        meters.note_tick(world.now(), look);
+    }
+    publish(&world.deps).await;
+    assert!((sink.last()["Cost"] - 0.015).abs() < 1e-9, "150 seconds at 36 cents an hour");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_told_for_as_long_as_they_wait() {
     let (world, sink, meters) = metered();
     meters.note_dead(&BTreeMap::from([("crawl".to_owned(), 2)]));
@@ -185,6 +202,73 @@ async fn held_and_late_runs_are_told_until_they_are_not() {
     assert_eq!((told["HeldRuns"], told["LateRuns"]), (0.0, 0.0), "a newer run has ended");
     meters.keep_runs(&BTreeSet::new());
     assert!(meters.lock().runs.is_empty());
+}
+
+/// Reports stay for months, and all are looked at each day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_not_among_the_newest_any_more_is_not_counted_again() {
+    let (world, sink, _) = metered();
+    let watch = Watch::default();
+    world.pass(TimeDelta::seconds(10));
+    let attempt = ended(&world, "retry", Some(ReasonClass::SourceUnavailable));
+    for number in 1..=5 {
+        let end = |report: &mut RunReport| {
+            report.counts.new = 10;
+            report.attempts.push(attempt.clone());
+        };
+        world.report(number, RunState::Done, end).await;
+        resend_lost_runs(&world.deps, &watch).await;
+    }
+    publish(&world.deps).await;
+    let told = sink.last();
+    assert_eq!((told["Rows/new"], told["Failures/source-unavailable"]), (50.0, 5.0));
+    for _ in 0..2 {
+        world.pass(TimeDelta::days(1));
+        look_at_all(&world.deps, &watch).await;
+        resend_lost_runs(&world.deps, &watch).await;
+        publish(&world.deps).await;
+        let told = sink.last();
+        let again = ["Rows/new", "Failures/source-unavailable"].map(|name| told.get(name));
+        assert_eq!(again, [None, None]);
+    }
+}
+
+/// Its removals can be decided on until a newer run is in the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_run_is_told_however_many_have_died_since() {
+    let (mut world, sink, _) = metered();
+    let watch = Watch::default();
+    let held = async |world: &World| {
+        resend_lost_runs(&world.deps, &watch).await;
+        publish(&world.deps).await;
+        sink.last()["HeldRuns"]
+    };
+    world.report(1, RunState::Held, |_| ()).await;
+    for number in 2..=6 {
+        assert_eq!(held(&world).await, 1.0, "before run {number}");
+        world.report(number, RunState::Dead, |_| ()).await;
+    }
+    assert_eq!(held(&world).await, 1.0);
+
+    // The next scheduler learns of it when it looks at all reports.
+    let meters = Meters::new(sink.clone(), 0.36, world.now());
+    meters.note_tick(world.now(), None);
+    world.deps.meters = Some(meters);
+    look_at_all(&world.deps, &watch).await;
+    assert_eq!(held(&world).await, 1.0);
+    let decide = |report: &mut RunReport| report.state = RunState::Done;
+    world.deps.reports().update(&run(1), decide).await.unwrap();
+    assert_eq!(held(&world).await, 0.0);
+
+    // One that is not the newest in the table any more is of no interest.
+    world.report(7, RunState::Held, |_| ()).await;
+    assert_eq!(held(&world).await, 1.0);
+    world.report(8, RunState::Done, |_| ()).await;
+    for number in 9..=12 {
+        world.report(number, RunState::Superseded, |_| ()).await;
+    }
+    look_at_all(&world.deps, &watch).await;
+    assert_eq!(held(&world).await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

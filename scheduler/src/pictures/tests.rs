@@ -5,7 +5,6 @@ use crate::testing::{World, acme, entry, link};
 use crate::upkeep::Upkeep;
 use chrono::TimeDelta;
 use feedfleet_model::image::ImageStatus;
-use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::report::RunState;
 use std::collections::BTreeSet;
 
@@ -70,16 +69,43 @@ async fn a_picture_goes_when_the_window_has_passed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_any_file_still_names_stays_however_old_it_is() {
-    let (world, shows_b) = world().await;
-    world.drop_rows(3, &shows_b);
+    for is_bucket in [false, true] {
+        let (mut world, shows_b) = world().await;
+        if is_bucket {
+            world.as_in_a_bucket();
+        }
+        world.drop_rows(3, &shows_b);
+        world.report(3, RunState::Done, |_| ()).await;
+        world.pass(TimeDelta::days(100));
+        // Without vacuum, the file that shows `b` is still there.
+        let removed = remove_unshown(&world.deps, &acme(), world.now()).await.unwrap();
+        assert_eq!(removed, Some(Removed { pictures: 1, bytes: 3, entries: 1 }));
+        assert_eq!(present(&world).await, "ab");
+        let again = remove_unshown(&world.deps, &acme(), world.now()).await.unwrap();
+        assert_eq!(again, Some(Removed::default()));
+    }
+}
+
+/// A file may be unreadable for as long as it is being written: a sweep that fails is not put off by a week, nor made
+/// again at every turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_fails_is_made_again_in_an_hour() {
+    let (mut world, shows_b) = world().await;
+    world.as_in_a_bucket();
     world.report(3, RunState::Done, |_| ()).await;
     world.pass(TimeDelta::days(100));
-    // Without vacuum, the file that shows `b` is still there.
-    let removed = remove_unshown(&world.deps, &acme(), world.now()).await.unwrap();
-    assert_eq!(removed, Some(Removed { pictures: 1, bytes: 3, entries: 1 }));
-    assert_eq!(present(&world).await, "ab");
-    let again = remove_unshown(&world.deps, &acme(), world.now()).await.unwrap();
-    assert_eq!(again, Some(Removed::default()));
+    let path = world.table_path(&shows_b);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let aside = elsewhere.path().join("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    let mut upkeep = Upkeep::new(&world.deps);
+    upkeep.turn().await;
+    std::fs::rename(&aside, &path).unwrap();
+    for (minutes, there) in [(1, "abc"), (58, "abc"), (1, "ab")] {
+        world.pass(TimeDelta::minutes(minutes));
+        upkeep.turn().await;
+        assert_eq!(present(&world).await, there, "{minutes}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,9 +13,9 @@ use std::time::Duration;
 /// How long a receive waits for a message (`PAID_POLL_WAIT` in `worker/src/consumer.rs`).
 pub(super) const POLL_WAIT_MS: u64 = 10_000;
 /// How often a worker tells of itself, besides whenever it gets busy or idle (`PAID_BEACON` in
-/// `worker/src/status.rs`), and a run of its progress (`worker/src/jobs/crawl`).
+/// `worker/src/status.rs`), and a run of its progress (`PAID_PROGRESS` in `worker/src/jobs/crawl/mod.rs`).
 const BEACON_MS: u64 = 20_000;
-const PROGRESS_MS: u64 = 2_000;
+const PROGRESS_MS: u64 = 20_000;
 /// A part of the archive.
 const PART_BYTES: u64 = 4 * 1024 * 1024;
 /// A run's report from created to done, its archive's facts, its files, its entry in the log, its validators.

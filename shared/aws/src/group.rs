@@ -149,9 +149,17 @@ impl Fleet for AutoScalingGroup {
         let now = Instant::now();
         let target = self.pacing.target(now, wanted, facts.desired, view.busy());
         if target != facts.desired {
-            self.set_desired(target).await?;
-            tracing::info!(group = %self.name, from = facts.desired, to = target, "desired capacity set");
-            view.target = target;
+            match self.set_desired(target).await {
+                Ok(()) => {
+                    tracing::info!(
+                        group = %self.name, from = facts.desired, to = target,
+                        "desired capacity set"
+                    );
+                    view.target = target;
+                }
+                // What there is is known all the same; a group that goes on refusing cannot grow.
+                Err(e) => tracing::warn!(error = %e, "the group stays as it is, will try again"),
+            }
         }
         view.short = self.pacing.short(now, target, view.in_service());
         Ok(view)
@@ -166,7 +174,8 @@ fn count(number: Option<i32>) -> u32 {
 }
 
 /// The states that the documentation names, by what a worker does in them; a state that is new counts as leaving:
-/// no work is expected of it.
+/// no work is expected of it. One in `Pending:Wait` may have taken work already, and has yet to show that it can keep
+/// running (`infra/instance/boot`): a group whose instances get no further cannot grow.
 fn state_of(state: Option<&LifecycleState>) -> MemberState {
     let Some(state) = state else { return MemberState::Starting };
     match state {

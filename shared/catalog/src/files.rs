@@ -18,6 +18,7 @@ use crate::error::{CatalogError, Cause, Context};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use object_store::path::Path as ObjectPath;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -122,6 +123,24 @@ impl Files {
     /// A file's size in bytes; none where there is no such file.
     pub fn size(&self, place: &FilePlace) -> Result<Option<u64>, CatalogError> {
         Ok(self.find(place)?.map(|found| found.bytes))
+    }
+
+    /// The sizes in bytes of files below a folder, in their order; none for one that is not there.
+    pub fn sizes(
+        &self,
+        folder: &FilePlace,
+        places: &[FilePlace],
+    ) -> Result<Vec<Option<u64>>, CatalogError> {
+        match self {
+            Self::Folder => places.iter().map(|place| self.size(place)).collect(),
+            // Listed, for a store takes its time for each request.
+            Self::Store(_) => {
+                let found = self.list_below(folder)?;
+                let bytes: HashMap<&FilePlace, u64> =
+                    found.iter().map(|file| (&file.place, file.bytes)).collect();
+                Ok(places.iter().map(|place| bytes.get(place).copied()).collect())
+            }
+        }
     }
 
     /// A file; none where there is no such file.

@@ -27,6 +27,8 @@ struct Mistake {
     at: usize,
     message: String,
     expected: String,
+    /// The variable that is not set.
+    unset: Option<String>,
 }
 
 impl<'a> Document<'a> {
@@ -73,8 +75,8 @@ impl<'a> Document<'a> {
     /// Notes a mistake at a byte of the file. `expected` says what would have been right, or is
     /// empty.
     pub fn mistake(&self, at: usize, message: impl Into<String>, expected: impl Into<String>) {
-        let mistake = Mistake { at, message: message.into(), expected: expected.into() };
-        self.mistakes.borrow_mut().push(mistake);
+        let (message, expected) = (message.into(), expected.into());
+        self.mistakes.borrow_mut().push(Mistake { at, message, expected, unset: None });
     }
 
     /// Keeps a part of the file out of every message.
@@ -94,8 +96,12 @@ impl<'a> Document<'a> {
             Err(ExpandError::NotSet(name)) => {
                 let raw = self.text.get(span.clone()).unwrap_or_default();
                 let offset = raw.find(&format!("${{{name}}}")).unwrap_or(0);
-                let message = format!("variable {name} is not set in the environment");
-                self.mistake(span.start + offset, message, "");
+                self.mistakes.borrow_mut().push(Mistake {
+                    at: span.start + offset,
+                    message: format!("variable {name} is not set in the environment"),
+                    expected: String::new(),
+                    unset: Some(name),
+                });
                 None
             }
             Err(ExpandError::NotAName) => {
@@ -124,6 +130,7 @@ impl<'a> Document<'a> {
             column: self.text[line.start..at].chars().count() + 1,
             message: mistake.message,
             expected: Some(mistake.expected).filter(|expected| !expected.is_empty()),
+            unset: mistake.unset,
             excerpt: self.excerpt(line, at),
         }
     }

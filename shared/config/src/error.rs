@@ -21,6 +21,8 @@ pub struct ConfigError {
     pub message: String,
     /// What would have been right.
     pub expected: Option<String>,
+    /// The variable that is not set, where that is all that is wrong.
+    pub unset: Option<String>,
     /// The line as it stands in the file and a mark below the column, with secrets struck out.
     pub excerpt: Option<String>,
 }
@@ -34,6 +36,7 @@ impl ConfigError {
             column: 0,
             message: message.into(),
             expected: None,
+            unset: None,
             excerpt: None,
         }
     }

@@ -16,4 +16,4 @@ pub use error::FleetError;
 pub use fleet::{Fleet, FleetView, Member, MemberState};
 pub use instance::{Instance, Notice};
 pub use metrics::{Datum, Metrics, Unit};
-pub use pacing::Pacing;
+pub use pacing::{Pacing, SHORT_AFTER};

@@ -39,7 +39,7 @@ pub const ROWS: &str = "Rows";
 pub const IMAGES: &str = "Images";
 /// Attempts at crawls that failed since the last figures, by [`CLASS`].
 pub const FAILURES: &str = "Failures";
-/// Pipes whose newest run holds removals for an operator.
+/// Pipes whose newest run in the table holds removals for an operator.
 pub const HELD_RUNS: &str = "HeldRuns";
 /// Runs that have not ended in time.
 pub const LATE_RUNS: &str = "LateRuns";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const SCALE_IN_AFTER: Duration = Duration::from_secs(60);
 /// A group that has been told to have more, and has got no further for this long, cannot grow. An instance starts
 /// in one to three minutes.
-const SHORT_AFTER: Duration = Duration::from_secs(300);
+pub const SHORT_AFTER: Duration = Duration::from_secs(300);
 
 /// What was wanted, and what came of it. Two schedulers at once each have their own; the group then follows the
 /// one that wants more, since none lets it shrink before its own time.

@@ -54,6 +54,8 @@ pub const RAW: &str = "raw";
 pub const RECEIPTS: &str = "receipts";
 /// Prefix of dead letters.
 pub const DEAD: &str = "dead";
+/// Prefix of what says that pipes are paused.
+pub const PAUSED: &str = "paused";
 /// Prefix of the dead letters of crawl jobs, whose ids begin so.
 pub const DEAD_CRAWLS: &str = "dead/crawl-";
 
@@ -150,7 +152,13 @@ pub fn absent_from(key: &RunKey) -> String {
 
 /// Says that a pipe is paused, and why.
 pub fn paused(pipe: &PipeName) -> ObjectKey {
-    ObjectKey::of(format!("paused/{pipe}.json"))
+    ObjectKey::of(format!("{PAUSED}/{pipe}.json"))
+}
+
+/// The pipe that a key says is paused; none for other keys.
+pub fn pipe_of_pause(key: &ObjectKey) -> Option<PipeName> {
+    let name = key.as_str().strip_prefix(PAUSED)?.strip_prefix('/')?;
+    name.strip_suffix(".json")?.parse().ok()
 }
 
 /// The key of a picture of a pipe: derived from its address, so that the product row knows it before the

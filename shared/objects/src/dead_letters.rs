@@ -3,10 +3,11 @@
 //! place in line.
 
 use crate::reports::{ReportError, from_json, to_json};
-use crate::{Expected, ObjectError, Objects, PutOutcome};
+use crate::{Expected, Object, ObjectError, Objects, PutOutcome, READS_AT_ONCE};
 use chrono::{DateTime, Utc};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, PipeName, Reason, RunId};
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -227,12 +228,16 @@ impl DeadLetters {
     /// Every dead letter that can be read, by id, and the keys of those that cannot.
     pub async fn all(&self) -> Result<(Vec<DeadLetter>, Vec<ObjectKey>), ReportError> {
         let listed = self.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await?;
+        let reads: Vec<_> =
+            listed.into_iter().map(|entry| read(self.objects.clone(), entry.key)).collect();
+        let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
         let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
-        for entry in listed {
-            let Some(object) = self.objects.get(&entry.key).await? else { continue };
-            match from_json(&entry.key, &object.bytes) {
+        while let Some(read) = reads.next().await {
+            let (key, object) = read?;
+            let Some(object) = object else { continue };
+            match from_json(&key, &object.bytes) {
                 Ok(letter) => letters.push(letter),
-                Err(_) => unreadable.push(entry.key),
+                Err(_) => unreadable.push(key),
             }
         }
         Ok((letters, unreadable))
@@ -251,6 +256,14 @@ impl DeadLetters {
         }
         Ok(waiting)
     }
+}
+
+async fn read(
+    objects: Arc<dyn Objects>,
+    key: ObjectKey,
+) -> Result<(ObjectKey, Option<Object>), ObjectError> {
+    let object = objects.get(&key).await?;
+    Ok((key, object))
 }
 
 #[cfg(test)]
@@ -319,6 +332,19 @@ mod tests {
         letters.keep(&letter("1", 2)).await.unwrap();
         let kept = letters.load("crawl-acme-7").await.unwrap().unwrap();
         assert_eq!((kept.died_at, kept.first_died_at), (letter("1", 1).died_at, None));
+    }
+
+    #[tokio::test]
+    async fn many_letters_come_by_their_ids() {
+        let (_folder, letters) = desk();
+        let mut ids: Vec<String> = (0..READS_AT_ONCE * 2).map(|n| format!("crawl-{n}")).collect();
+        for id in &ids {
+            letters.keep(&DeadLetter { id: id.clone(), ..letter(id, 1) }).await.unwrap();
+        }
+        ids.sort();
+        let (found, unreadable) = letters.all().await.unwrap();
+        assert_eq!(found.into_iter().map(|l| l.id).collect::<Vec<_>>(), ids);
+        assert!(unreadable.is_empty(), "{unreadable:?}");
     }
 
     #[tokio::test]

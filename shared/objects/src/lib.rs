@@ -143,6 +143,9 @@ pub struct Listed {
     pub modified: SystemTime,
 }
 
+/// Requests of one question that are under way at the same time: a bucket takes its time for each.
+const READS_AT_ONCE: usize = 32;
+
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} object '{subject}': {source}")]

@@ -1,10 +1,12 @@
 //! Run reports: created once by a conditional put, then updated by whoever works on the run.
 
-use crate::{Expected, ObjectError, Objects, PutOutcome, Version};
+use crate::{Expected, ObjectError, Objects, PutOutcome, READS_AT_ONCE, Version};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{PipeName, RunId, RunKey, RunReport};
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The reports of all runs.
@@ -99,6 +101,15 @@ impl Reports {
         }
     }
 
+    /// As [`Reports::last_of`], of many pipes side by side. One that fails stops no other.
+    pub async fn last_of_each(
+        &self,
+        pipes: Vec<PipeName>,
+    ) -> BTreeMap<PipeName, Result<Option<RunReport>, ReportError>> {
+        let looks: Vec<_> = pipes.into_iter().map(|pipe| last_of(self.clone(), pipe)).collect();
+        stream::iter(looks).buffer_unordered(READS_AT_ONCE).collect().await
+    }
+
     /// The newest report of a pipe of which this run is known to have one: only what came after that is listed.
     pub async fn last_of_since(
         &self,
@@ -121,6 +132,14 @@ impl Reports {
         let listed = self.objects.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await?;
         Ok(listed.iter().filter_map(|l| keys::run_of_report(&l.key)).collect())
     }
+}
+
+async fn last_of(
+    reports: Reports,
+    pipe: PipeName,
+) -> (PipeName, Result<Option<RunReport>, ReportError>) {
+    let last = reports.last_of(&pipe).await;
+    (pipe, last)
 }
 
 /// An object of JSON, for people and programs.
@@ -176,6 +195,35 @@ mod tests {
         for known in [1, 2, 3, 5, 6] {
             let last = reports.last_of_since(&pipe, RunId(known)).await.unwrap().unwrap();
             assert_eq!(last.key, report(5).key, "{known}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_of_each_pipe_is_found_beside_one_that_cannot_be_read() {
+        let (_folder, reports) = reports();
+        let mut pipes: Vec<PipeName> = Vec::new();
+        for n in 0..READS_AT_ONCE * 2 {
+            let pipe: PipeName = format!("pipe-{n}").parse().unwrap();
+            for run in [1, 2] {
+                let key = RunKey { pipe: pipe.clone(), run: RunId(run) };
+                let report = RunReport::new(key, Trigger::Schedule, Utc::now());
+                assert!(reports.create(&report).await.unwrap());
+            }
+            pipes.push(pipe);
+        }
+        let damaged = RunKey { pipe: pipes[7].clone(), run: RunId(3) };
+        reports.objects.put(&keys::report(&damaged), "{".into()).await.unwrap();
+        pipes.push("none".parse().unwrap());
+        let found = reports.last_of_each(pipes.clone()).await;
+        assert_eq!(found.len(), pipes.len());
+        for (pipe, last) in found {
+            if pipe == damaged.pipe {
+                assert!(matches!(last, Err(ReportError::Unreadable { .. })));
+                continue;
+            }
+            let newest = last.unwrap().map(|report| report.key);
+            let is_named = pipe.as_str() != "none";
+            assert_eq!(newest, is_named.then_some(RunKey { pipe, run: RunId(2) }));
         }
     }
 

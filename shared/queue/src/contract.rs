@@ -155,9 +155,10 @@ pub trait Queue: Send + Sync + 'static {
     async fn forget_dead(&self, id: &MessageId) -> Result<bool, QueueError>;
 
     /// Waits until nothing of this handle's can lease a message to nobody any more: receives that were
-    /// dropped have ended, and what they leased is given back. For who receives no more, before its
-    /// process ends. Takes no longer than a receive and its repeats do; what has not ended by then
-    /// comes back when its visibility timeout ends.
+    /// dropped have ended, and what they leased is given back: others see it soon, within little more
+    /// than the wait of such a receive. For who receives no more, before its process ends. Takes no
+    /// longer than a receive and its repeats do; what has not ended by then comes back when its
+    /// visibility timeout ends.
     async fn close(&self) {}
 }
 

@@ -136,8 +136,33 @@ async fn an_answer_that_nobody_waits_for_is_given_back_before_the_end() {
     assert!(dropped.is_err(), "the answer is on its way");
     rig.queue.close().await;
     assert_eq!(late.get(), 1);
-    let received = rig.other.receive(now(1, LONG)).await.expect("receive");
+    let received = rig.next(LONG).await;
     assert_eq!(bodies(&received), ["1"]);
+    rig.other.delete(&received[0].receipt).await.expect("delete");
+    rig.assert_empty().await;
+}
+
+/// Workers that leave together leave their polls open side by side. A message that comes then does not go through all
+/// of them: each would cost it a receive, and too many are a dead letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_when_many_workers_leave_costs_one_receive() {
+    let Some(rig) = Rig::new().await else { return };
+    let request = Receive { max: 1, visibility: LONG, wait: Duration::from_secs(4) };
+    let polls: Vec<_> = (0..8)
+        .map(|_| {
+            let queue = Arc::clone(&rig.queue);
+            tokio::spawn(async move { queue.receive(request).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for poll in &polls {
+        poll.abort();
+    }
+    rig.other.send(&[message("g", "1")]).await.expect("send");
+    rig.queue.close().await;
+    let received = rig.next(LONG).await;
+    assert_eq!(bodies(&received), ["1"]);
+    assert_eq!(received[0].receive_count, 2, "one of the polls, and this one");
     rig.other.delete(&received[0].receipt).await.expect("delete");
     rig.assert_empty().await;
 }
@@ -270,6 +295,30 @@ async fn a_short_outage_costs_no_work_in_hand() {
     assert!(!lease.lost().is_cancelled(), "the lease is held");
     assert!(rig.other.receive(now(1, LONG)).await.expect("receive").is_empty());
     rig.queue.delete(&one.receipt).await.expect("acknowledged after the outage");
+    rig.assert_empty().await;
+}
+
+/// The queue refuses for a while to extend a lease, for a reason that is not the receipt's: the job goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_not_about_the_receipt_costs_no_work_in_hand() {
+    let Some(rig) = Rig::new().await else { return };
+    let visibility = Duration::from_secs(9);
+    let one = rig.lease(visibility).await;
+    let heart = Heart::start().expect("a thread can be started");
+    let lease = Lease::hold(&heart, rig.queue.clone(), one.receipt.clone(), visibility);
+    let body = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#;
+    let denied = Fault::Answer {
+        status: 400,
+        content_type: "application/x-amz-json-1.0",
+        body: body.to_owned(),
+    };
+    let denied = rig.proxy.add(Rule::of(CHANGE, denied));
+    tokio::time::sleep(visibility / 2).await;
+    rig.proxy.clear();
+    assert!(denied.get() > 1, "the heartbeat tried again");
+    tokio::time::sleep(visibility).await;
+    assert!(!lease.lost().is_cancelled(), "the lease is held");
+    rig.queue.delete(&one.receipt).await.expect("acknowledged after the refusals");
     rig.assert_empty().await;
 }
 

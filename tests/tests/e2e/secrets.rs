@@ -124,6 +124,29 @@ fn a_variable_that_is_not_set_is_named_with_its_line() {
     fleet.finish(command).failed().says(told);
 }
 
+/// Who pauses a pipe needs its name, and not its secrets.
+#[test]
+fn a_pipe_is_paused_where_its_secret_is_not_set() {
+    let server = partner();
+    let fleet = fleet(&server);
+    let without = |arguments: &[&str]| {
+        let mut command = fleet.command(arguments);
+        command.env_remove("TOKEN");
+        fleet.finish(command)
+    };
+    without(&["pipes", "pause", "shop", "--by", "ada"]).ok().says(&["'shop' is paused"]);
+    let told: &[&str] = &["shop is paused since", "by ada", "variable TOKEN is not set"];
+    without(&["pipes", "list"]).failed().says(told);
+    let findings = without(&["doctor", "--offline", "--json"]).failed().json();
+    let findings = findings.as_array().expect("findings are a list");
+    let pipe = findings.iter().find(|finding| finding["check"] == "pipe shop");
+    let pipe = pipe.expect("the pipe is told").to_string();
+    assert!(pipe.contains("paused since") && pipe.contains("pipes resume shop"), "{pipe}");
+    without(&["pipes", "resume", "shop"]).ok().says(&["'shop' runs again"]);
+    // Workers are processes of this machine, and would lack it too.
+    without(&["run", "shop"]).failed().says(&["variable TOKEN is not set"]);
+}
+
 fn nothing_is_kept(fleet: &Fleet) {
     for (path, bytes) in fleet.files() {
         let found = bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());

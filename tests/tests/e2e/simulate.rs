@@ -85,6 +85,23 @@ fn the_migration_costs_less_than_the_servers_it_replaced() {
     ]);
 }
 
+/// docs/simulate.md shows what is printed today.
+#[test]
+fn the_documents_show_what_is_printed() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/simulate.md");
+    let document = fs::read_to_string(document).expect("the document is there");
+    let fleet = Fleet::bare();
+    for name in ["thousand-pipes.toml", "migration.toml"] {
+        let printed = simulate(&fleet, &example(name), &[]).ok().stdout;
+        let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
+        let lines = lines.join("\n");
+        assert!(
+            document.contains(&lines),
+            "docs/simulate.md does not show what {name} gives:\n{lines}"
+        );
+    }
+}
+
 #[test]
 fn mistakes_are_told_with_file_line_and_what_was_expected() {
     let fleet = Fleet::bare();

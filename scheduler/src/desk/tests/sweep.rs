@@ -30,6 +30,47 @@ async fn the_sweep_marks_runs_that_ended_by_another_message() {
     assert_eq!(office.state(&dead).await, RunState::Dead);
 }
 
+/// While there is no newer version of the table, a dead run whose letter is as it was is not looked at again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_run_is_held_against_each_version_once() {
+    let world = World::new();
+    let desk = Desk::new(&world.deps);
+    let letters = Letters::default();
+    world.add_rows(1, &["a"]);
+    for (number, state) in [(2, RunState::Dead), (3, RunState::Running)] {
+        world.report(number, state, |_| {}).await;
+        desk.letters.keep(&crawl_letter("acme", number)).await.unwrap();
+    }
+    world.pass(TimeDelta::minutes(2));
+    let settled = async || {
+        let waiting = desk.settle_pointless(&letters).await.unwrap()["crawl"];
+        let mut states = Vec::new();
+        for number in [2, 3] {
+            let id = format!("crawl-acme-{number}");
+            states.push(desk.letters.load(&id).await.unwrap().unwrap().state);
+        }
+        (waiting, states)
+    };
+    let (waits, superseded) = (LetterState::Waiting, LetterState::Superseded);
+    for _ in 0..2 {
+        assert_eq!(settled().await, (2, vec![waits, waits]));
+    }
+    // Of the one that was dead nothing is read; the other had not ended.
+    let end = |report: &mut RunReport| report.state = RunState::Done;
+    for number in [2, 3] {
+        world.deps.reports().update(&run_key(number), end).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(settled().await, (1, vec![waits, superseded]));
+    }
+    // Another letter changes nothing for the first; a newer version does.
+    world.report(4, RunState::Dead, |_| {}).await;
+    desk.letters.keep(&crawl_letter("acme", 4)).await.unwrap();
+    assert_eq!(settled().await, (2, vec![waits, superseded]));
+    world.add_rows(5, &["b"]);
+    assert_eq!(settled().await, (0, vec![superseded, superseded]));
+}
+
 /// A run that its report does not know in the table is there, and was not superseded by the one that came after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_in_the_table_is_not_superseded() {

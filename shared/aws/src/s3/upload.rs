@@ -11,6 +11,8 @@ use feedfleet_model::keys::ObjectKey;
 use feedfleet_objects::{Attributes, ObjectError, Objects, Upload};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -18,6 +20,8 @@ use uuid::Uuid;
 const PART_BYTES: usize = 8 << 20;
 /// The most parts that S3 takes: 80 GB.
 const MAX_PARTS: usize = 10_000;
+/// How long the abortion of an upload is waited for.
+const TAKE_BACK: Duration = Duration::from_secs(5);
 
 const CREATE: &str = "CreateMultipartUpload";
 const PART: &str = "UploadPart";
@@ -203,15 +207,19 @@ impl Upload for S3Upload {
 }
 
 impl Drop for S3Upload {
-    /// What was begun and not finished is paid for until it is aborted. Nobody waits for that: should the process
-    /// end first, or S3 not answer, it is discarded with age.
+    /// What was begun and not finished is paid for until it is aborted. That is waited for, since the end of the process
+    /// may follow. Should S3 not answer in time, it is discarded with age.
     fn drop(&mut self) {
         let Some(upload) = self.upload.take() else { return };
         let (store, key) = (self.store.clone(), self.key.clone());
+        let (done, is_done) = mpsc::channel();
         self.runtime.spawn(async move {
             if let Err(error) = store.abort(key.as_str(), &store.name_of(&key), &upload).await {
                 tracing::debug!(%error, "an unfinished upload stays until it is old enough");
             }
+            done.send(()).ok();
         });
+        // An error: it takes longer.
+        is_done.recv_timeout(TAKE_BACK).ok();
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 pub use self::attributes::SqsAttributes;
 use self::batcher::Batcher;
-use self::delivery::{Delivery, GiveBack};
+use self::delivery::{Delivery, GiveBack, unseen_after};
 use self::failure::SqsFailure;
 use self::io::Io;
 use self::leases::Leases;
@@ -223,6 +223,7 @@ impl Queue for SqsQueue {
             visibilities: self.visibilities.clone(),
             under_way: self.under_way.clone(),
             label: self.link.label.clone(),
+            unseen: unseen_after(&request),
         };
         let (answer, answered) = oneshot::channel();
         let (link, step) = (self.link(), self.under_way.begin());

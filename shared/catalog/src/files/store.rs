@@ -12,7 +12,8 @@ use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -51,9 +52,15 @@ impl Store {
         Pending { end: EndOnDrop(task.abort_handle()), task }
     }
 
-    /// Begins work whose result nobody waits for.
-    pub fn leave(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.threads.spawn(work);
+    /// Does work without a result, and waits so long for its end. After that it goes on, as long as the process does.
+    pub fn wait_within(&self, limit: Duration, work: impl Future<Output = ()> + Send + 'static) {
+        let (done, is_done) = mpsc::channel();
+        self.threads.spawn(async move {
+            work.await;
+            done.send(()).ok();
+        });
+        // An error: it takes longer, or has panicked.
+        is_done.recv_timeout(limit).ok();
     }
 
     pub fn list(&self, folder: &ObjectPath) -> Result<Vec<Found>, CatalogError> {

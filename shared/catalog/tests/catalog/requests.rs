@@ -42,6 +42,21 @@ fn a_store_that_fails_is_not_asked_for_more() {
 }
 
 #[test]
+fn the_sizes_of_all_files_are_one_listing() {
+    let (store, catalog) = in_store();
+    for name in ["acme", "beta", "gamma"] {
+        run(&catalog, &night(name, 1, &products(1, 10)));
+    }
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    let files = snapshot.files(None).unwrap();
+    let before = store.reads();
+    let found = snapshot.stored_bytes(&files).unwrap();
+    assert_eq!(store.reads(), before + 1);
+    let expected: Vec<_> = files.iter().map(|file| Some(file.size_bytes)).collect();
+    assert_eq!((found, files.len()), (expected, 3));
+}
+
+#[test]
 fn whether_a_version_is_the_newest_is_two_requests() {
     let (store, catalog) = in_store();
     let table = catalog.products();

@@ -321,7 +321,7 @@ fn a_table_that_lacks_a_file_is_not_vacuumed_and_a_writer_that_lost_one_does_not
     let limits = VacuumLimits { keep: DAY, grace: VacuumLimits::GRACE };
     let e = vacuum(table, limits, SystemTime::now() + DAY * 9, false).unwrap_err();
     assert!(e.to_string().contains("is missing, so nothing is deleted"), "{e}");
-    assert_eq!(snapshot.stored_bytes(&snapshot.files(None).unwrap()[0]).unwrap(), None);
+    assert_eq!(snapshot.stored_bytes(&snapshot.files(None).unwrap()).unwrap()[0], None);
 }
 
 /// Pictures are deleted when no file names them: a file on its way must not be overlooked.

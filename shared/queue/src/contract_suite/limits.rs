@@ -62,7 +62,8 @@ pub(super) async fn a_closed_queue_has_leased_nothing_to_nobody(bench: Bench) {
     assert!(receiver.await.is_err(), "it was dropped while it waited");
     queue.put(&[("g", "1")]).await;
     queue.close().await;
-    let received = queue.receive(request).await.expect("receive");
+    let patience = Receive { wait: MAX_WAIT, ..request };
+    let received = queue.receive(patience).await.expect("receive");
     assert_eq!(received.len(), 1, "the message is leased to nobody");
 }
 

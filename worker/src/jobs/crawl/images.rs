@@ -1,19 +1,25 @@
 //! Image jobs of a run, derived from its commit: the rows whose picture addresses this run changed. Whoever
-//! derives them, and however often, they are the same.
+//! derives them, and however often, they are the same. Of a host that has too many for the queue the rest is left to
+//! the scheduler's look for missing pictures.
 
 use super::blocking;
 use super::failure::Failure;
 use crate::deps::Deps;
 use feedfleet_catalog::{Catalog, CatalogError, pictures};
+use feedfleet_config::QueueBackend;
 use feedfleet_model::image_jobs::PictureLinks;
 use feedfleet_model::{ImageJob, Job, RunKey};
 use feedfleet_queue::{MAX_BATCH, NewMessage};
+use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
 /// Addresses in memory at once.
 const LINKS_AT_ONCE: usize = 10_000;
 /// Portions of jobs on their way to the queue.
 const PORTIONS_AHEAD: usize = 1;
+/// Jobs of one host that a run sends to SQS, which looks for a group that is free in the first 120,000 messages only:
+/// behind more of one slow host nobody's work would be found.
+const MOST_OF_A_HOST: usize = 50_000;
 
 /// Puts the run's image jobs on their queue; the number of picture addresses in them.
 pub(crate) async fn enqueue(deps: &Deps, key: &RunKey) -> Result<u64, Failure> {
@@ -21,7 +27,13 @@ pub(crate) async fn enqueue(deps: &Deps, key: &RunKey) -> Result<u64, Failure> {
     let derive = {
         let (catalog, key) = (deps.catalog.clone(), key.clone());
         let shards = deps.fleet.hosts.concurrency as u32;
-        tokio::spawn(blocking(move || Derivation { key, shards, portions, sent: 0 }.run(&catalog)))
+        let most_of_a_host = match deps.fleet.queue.backend {
+            QueueBackend::Sqlite { .. } => usize::MAX,
+            QueueBackend::Sqs { .. } => MOST_OF_A_HOST,
+        };
+        let hosts = Hosts { most: most_of_a_host, jobs: HashMap::new() };
+        let derivation = Derivation { key, shards, portions, sent: 0, hosts };
+        tokio::spawn(blocking(move || derivation.run(&catalog)))
     };
     let mut links = 0;
     while let Some(jobs) = incoming.recv().await {
@@ -54,6 +66,7 @@ struct Derivation {
     shards: u32,
     portions: Sender<Vec<ImageJob>>,
     sent: u32,
+    hosts: Hosts,
 }
 
 impl Derivation {
@@ -67,13 +80,69 @@ impl Derivation {
             }
         })?;
         self.hand_on(links);
+        self.hosts.tell_of_the_rest(&self.key);
         Ok(())
     }
 
     fn hand_on(&mut self, links: PictureLinks) {
         let jobs = links.into_jobs(&self.key, 0, self.sent, self.shards);
         self.sent += jobs.len() as u32;
+        let jobs = self.hosts.admit(jobs);
         // A receiver that has gone away has failed, and says so itself.
         self.portions.blocking_send(jobs).ok();
+    }
+}
+
+/// Jobs of each host, so that none has more of them on the queue than is good for the others.
+struct Hosts {
+    most: usize,
+    jobs: HashMap<String, usize>,
+}
+
+impl Hosts {
+    /// Those of the jobs that are sent.
+    fn admit(&mut self, mut jobs: Vec<ImageJob>) -> Vec<ImageJob> {
+        jobs.retain(|job| {
+            let of_host = self.jobs.entry(job.host.clone()).or_default();
+            *of_host += 1;
+            *of_host <= self.most
+        });
+        jobs
+    }
+
+    fn tell_of_the_rest(&self, run: &RunKey) {
+        for (host, jobs) in self.jobs.iter().filter(|(_, jobs)| **jobs > self.most) {
+            let later = jobs - self.most;
+            tracing::warn!(%run, %host, later, "too many image jobs of one host, the rest is asked for later");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feedfleet_model::RunId;
+    use feedfleet_model::image_jobs::BATCH;
+
+    #[test]
+    fn a_host_with_too_many_pictures_holds_up_no_other() {
+        let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(1) };
+        let jobs = |hosts: &[(&str, usize)]| {
+            let mut links = PictureLinks::default();
+            for (host, batches) in hosts {
+                for picture in 0..batches * BATCH {
+                    assert!(links.add(&format!("http://{host}/{picture}.jpg")));
+                }
+            }
+            links.into_jobs(&key, 0, 0, 4)
+        };
+        let mut hosts = Hosts { most: 3, jobs: HashMap::new() };
+        let mut admitted = hosts.admit(jobs(&[("large", 2), ("small", 1)]));
+        admitted.extend(hosts.admit(jobs(&[("large", 4), ("small", 1)])));
+        let of = |host: &str| admitted.iter().filter(|job| job.host == host).count();
+        assert_eq!((of("large"), of("small")), (3, 2));
+
+        let mut hosts = Hosts { most: usize::MAX, jobs: HashMap::new() };
+        assert_eq!(hosts.admit(jobs(&[("large", 6)])).len(), 6);
     }
 }

@@ -36,8 +36,11 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How often the report says how far the run has come.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// How often the report says how far the run has come, where that costs nothing.
+const PROGRESS: Duration = Duration::from_secs(2);
+/// How often it does where each word is paid for, but once a lease at least: after two without a word a run counts as
+/// silent.
+const PAID_PROGRESS: Duration = Duration::from_secs(20);
 /// Times a run is worked out anew because its pipe changed under it.
 const MAX_MOVES: usize = 5;
 
@@ -395,13 +398,19 @@ impl Crawl<'_> {
     fn tell_progress(&self, progress: Arc<Progress>) -> impl Drop + use<> {
         let (reports, key, clock) =
             (self.deps.reports(), self.key.clone(), self.deps.clock.clone());
+        let interval = match self.deps.fleet.objects.place {
+            feedfleet_config::Place::Folder(_) => PROGRESS,
+            feedfleet_config::Place::S3 { .. } => {
+                PAID_PROGRESS.min(self.deps.fleet.leases.visibility)
+            }
+        };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     () = stopped.cancelled() => return,
-                    () = tokio::time::sleep(PROGRESS_INTERVAL) => {}
+                    () = tokio::time::sleep(interval) => {}
                 }
                 let (seen, fetched) = progress.read();
                 let now: DateTime<Utc> = clock.now();
