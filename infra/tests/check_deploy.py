@@ -401,7 +401,7 @@ def check_refused_fleet(faults, root, config):
     faults.same("told of a restart that was owed before", told(root), restart)
     configured(root)
     faults.same("told of a fleet.toml that is refused", told(root), [])
-    said = log.read_text()
+    said = log.read_text() if log.exists() else ""
     if refused not in said or "max in [workers]" not in said or said.count("the last configuration stays") != 2:
         faults.append(f"the log does not say what is refused: {said!r}")
 

@@ -78,7 +78,7 @@ pub struct PipeGroup {
     pub images: f64,
     /// Bytes a second that one partner sends.
     pub bytes_per_sec: u64,
-    /// Time until one picture has come; none: [`Speed::image`].
+    /// Time until one picture has come; none: [`super::settings::Speed::image`].
     pub image: Option<Duration>,
     /// Hosts on which the pictures of all of them lie.
     pub image_hosts: u32,
@@ -112,11 +112,11 @@ pub struct PipeLoad {
     pub images: u64,
     /// The host of its pictures, by number.
     pub image_host: usize,
-    /// Time until one picture has come; none: [`Speed::image`].
+    /// Time until one picture has come; none: [`super::settings::Speed::image`].
     pub image: Option<Duration>,
     /// Bytes a second that the partner sends.
     pub bytes_per_sec: f64,
-    /// What a run takes besides reading; none: [`Speed::overhead`].
+    /// What a run takes besides reading; none: [`super::settings::Speed::overhead`].
     pub overhead: Option<Duration>,
 }
 

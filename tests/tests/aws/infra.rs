@@ -5,6 +5,7 @@
 //! are asked themselves; what each of them leaves out is in docs/aws.md.
 
 use feedfleet_tests::aws::{AwsEnv, Ministack, Moto, program};
+use feedfleet_tests::feedfleet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -81,6 +82,8 @@ fn check(script: &str, stand_in: Option<&str>) {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
     command.env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
+    // A configuration is checked by the program that it is for.
+    command.env("FEEDFLEET_BIN", feedfleet());
     run(command);
 }
 
