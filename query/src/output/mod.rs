@@ -18,7 +18,7 @@ pub enum Format {
     /// A table for people: long values are shortened, control characters escaped.
     Table,
     /// RFC 4180, with a header. Text that a spreadsheet would take for a formula has a ' before it; control characters,
-    /// and those that reorder text, are \uXXXX.
+    /// and those that reorder text, are escaped as in JSON.
     Csv,
     /// An array of objects, one a line.
     Json,
