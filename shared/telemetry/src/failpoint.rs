@@ -81,6 +81,9 @@ impl std::fmt::Display for Failpoint {
     }
 }
 
+/// A process that was sent the signal to stop has stopped by then.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
+
 static SET: OnceLock<HashMap<String, Action>> = OnceLock::new();
 
 /// Sets the failpoints of this process; once, at its start.
@@ -100,10 +103,12 @@ pub fn hit(name: &str) {
         Action::Abort => std::process::abort(),
         Action::Sleep(time) => std::thread::sleep(*time),
         Action::Stop => {
-            // The process stops within this call, and goes on after it.
             if let Err(e) = kill_current_process_group(Signal::STOP) {
                 tracing::error!(error = %e, "could not stop");
             }
+            // Whichever thread gets the signal stops the others once it runs, which takes a while on a busy machine. So
+            // the process stops within this call, and goes on after it.
+            std::thread::sleep(STOPPED_WITHIN);
         }
         Action::Exhaust => {
             let mut hoard = Vec::new();
