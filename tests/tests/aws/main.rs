@@ -2,6 +2,7 @@
 //! for what no stand-in has.
 
 mod catalog;
+mod dead_letters;
 mod infra;
 mod night;
 mod object_faults;
