@@ -8,7 +8,7 @@ use feedfleet_model::PipeName;
 use feedfleet_model::image::{ImageEntry, ImageReceipt, ImageStatus};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::from_json;
-use feedfleet_objects::{Object, ObjectError, Objects};
+use feedfleet_objects::{ObjectError, Objects, get_all};
 use futures::stream::{self, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,13 +58,11 @@ async fn fold_step(
     let listed = deps.objects.list(&format!("{}/", keys::RECEIPTS), after, step).await?;
     let is_last = listed.len() < step;
     let last = listed.last().filter(|_| !is_last).map(|entry| entry.key.clone());
-    let reads: Vec<_> =
-        listed.into_iter().map(|entry| read(deps.objects.clone(), entry.key)).collect();
-    let mut reads = stream::iter(reads).buffered(at_once);
+    let keys = listed.into_iter().map(|entry| entry.key);
+    let mut reads = get_all(&deps.objects, keys, at_once);
     let mut pending: BTreeMap<PipeName, Pending> = BTreeMap::new();
-    while let Some(read) = reads.next().await {
-        let (key, object) = read?;
-        let Some(object) = object else { continue };
+    while let Some((key, object)) = reads.next().await {
+        let Some(object) = object? else { continue };
         let receipt: ImageReceipt = match from_json(&key, &object.bytes) {
             Ok(receipt) => receipt,
             Err(e) => {
@@ -108,14 +106,6 @@ async fn fold_pipe(
         meters.note_images(&results);
     }
     Ok(())
-}
-
-async fn read(
-    objects: Arc<dyn Objects>,
-    key: ObjectKey,
-) -> Result<(ObjectKey, Option<Object>), ObjectError> {
-    let object = objects.get(&key).await?;
-    Ok((key, object))
 }
 
 async fn delete(objects: Arc<dyn Objects>, key: ObjectKey) -> Result<(), ObjectError> {

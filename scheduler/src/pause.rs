@@ -5,8 +5,10 @@
 use chrono::{DateTime, Utc};
 use feedfleet_model::{PipeName, RunId, keys, text};
 use feedfleet_objects::reports::{from_json, to_json};
-use feedfleet_objects::{Expected, ObjectError, Objects, PutOutcome, ReportError};
-use futures::stream::{self, StreamExt};
+use feedfleet_objects::{
+    Expected, ObjectError, Objects, PutOutcome, READS_AT_ONCE, ReportError, get_all,
+};
+use futures::stream::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +16,6 @@ use std::sync::Arc;
 
 /// Rounds in which a write may lose to others.
 const MAX_ROUNDS: usize = 50;
-/// Pauses that are read at once.
-const READS_AT_ONCE: usize = 32;
 
 /// Why a pipe does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,25 +102,20 @@ pub async fn all_paused(
     objects: &Arc<dyn Objects>,
 ) -> Result<BTreeMap<PipeName, Result<Pause, ReportError>>, ReportError> {
     let listed = objects.list(&format!("{}/", keys::PAUSED), None, usize::MAX).await?;
-    let pipes = listed.iter().filter_map(|entry| keys::pipe_of_pause(&entry.key));
-    let reads: Vec<_> = pipes.map(|pipe| read(objects.clone(), pipe)).collect();
-    let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+    let keys = listed.into_iter().map(|entry| entry.key);
+    let mut reads = get_all(objects, keys, READS_AT_ONCE);
     let mut found = BTreeMap::new();
-    while let Some((pipe, pause)) = reads.next().await {
-        // None: it was let run again just now.
-        if let Some(pause) = pause.transpose() {
-            found.insert(pipe, pause);
-        }
+    while let Some((key, object)) = reads.next().await {
+        let Some(pipe) = keys::pipe_of_pause(&key) else { continue };
+        let pause = match object {
+            Ok(Some(object)) => from_json(&key, &object.bytes),
+            // It was let run again just now.
+            Ok(None) => continue,
+            Err(e) => Err(e.into()),
+        };
+        found.insert(pipe, pause);
     }
     Ok(found)
-}
-
-async fn read(
-    objects: Arc<dyn Objects>,
-    pipe: PipeName,
-) -> (PipeName, Result<Option<Pause>, ReportError>) {
-    let pause = paused(objects.as_ref(), &pipe).await;
-    (pipe, pause)
 }
 
 /// Pauses a pipe. False: it is paused already, and that pause stays as it is.

@@ -3,11 +3,11 @@
 //! place in line.
 
 use crate::reports::{ReportError, from_json, to_json};
-use crate::{Expected, Object, ObjectError, Objects, PutOutcome, READS_AT_ONCE};
+use crate::{Expected, ObjectError, Objects, PutOutcome, READS_AT_ONCE, get_all};
 use chrono::{DateTime, Utc};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{Job, PipeName, Reason, RunId};
-use futures::stream::{self, StreamExt};
+use futures::stream::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -228,13 +228,11 @@ impl DeadLetters {
     /// Every dead letter that can be read, by id, and the keys of those that cannot.
     pub async fn all(&self) -> Result<(Vec<DeadLetter>, Vec<ObjectKey>), ReportError> {
         let listed = self.objects.list(&format!("{}/", keys::DEAD), None, usize::MAX).await?;
-        let reads: Vec<_> =
-            listed.into_iter().map(|entry| read(self.objects.clone(), entry.key)).collect();
-        let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
+        let keys = listed.into_iter().map(|entry| entry.key);
+        let mut reads = get_all(&self.objects, keys, READS_AT_ONCE);
         let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
-        while let Some(read) = reads.next().await {
-            let (key, object) = read?;
-            let Some(object) = object else { continue };
+        while let Some((key, object)) = reads.next().await {
+            let Some(object) = object? else { continue };
             match from_json(&key, &object.bytes) {
                 Ok(letter) => letters.push(letter),
                 Err(_) => unreadable.push(key),
@@ -256,14 +254,6 @@ impl DeadLetters {
         }
         Ok(waiting)
     }
-}
-
-async fn read(
-    objects: Arc<dyn Objects>,
-    key: ObjectKey,
-) -> Result<(ObjectKey, Option<Object>), ObjectError> {
-    let object = objects.get(&key).await?;
-    Ok((key, object))
 }
 
 #[cfg(test)]

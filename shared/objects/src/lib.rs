@@ -19,7 +19,9 @@ pub use reports::{ReportError, Reports};
 
 use bytes::Bytes;
 use feedfleet_model::keys::ObjectKey;
+use futures::stream::{self, Stream, StreamExt};
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A store of named byte strings.
@@ -144,7 +146,25 @@ pub struct Listed {
 }
 
 /// Requests of one question that are under way at the same time: a bucket takes its time for each.
-const READS_AT_ONCE: usize = 32;
+pub const READS_AT_ONCE: usize = 32;
+
+/// Gets many objects, so many of them at the same time; in the order of `keys`.
+pub fn get_all(
+    objects: &Arc<dyn Objects>,
+    keys: impl IntoIterator<Item = ObjectKey>,
+    at_once: usize,
+) -> impl Stream<Item = (ObjectKey, Result<Option<Object>, ObjectError>)> {
+    let gets: Vec<_> = keys.into_iter().map(|key| get_with_key(objects.clone(), key)).collect();
+    stream::iter(gets).buffered(at_once)
+}
+
+async fn get_with_key(
+    objects: Arc<dyn Objects>,
+    key: ObjectKey,
+) -> (ObjectKey, Result<Option<Object>, ObjectError>) {
+    let object = objects.get(&key).await;
+    (key, object)
+}
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]

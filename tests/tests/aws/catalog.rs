@@ -16,8 +16,8 @@ use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{PipeName, Row, RunId, RunKey, columns};
 use feedfleet_tests::aws::{Fault, Proxy, Request, Rule, Weed, aws_at};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 const BUCKET: &str = "tables";
@@ -161,10 +161,11 @@ fn ten_workers_commit_two_hundred_runs_to_one_table() {
     let Some(weed) = server() else { return };
     let url = weed.url();
     let (over, committed) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (finished, rounds) = mpsc::channel();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
-                let (url, committed) = (url.as_str(), &committed);
+                let (url, committed, finished) = (url.as_str(), &committed, finished.clone());
                 scope.spawn(move || {
                     let catalog = catalog(url, "many/tables");
                     for number in 1..=RUNS {
@@ -179,20 +180,21 @@ fn ten_workers_commit_two_hundred_runs_to_one_table() {
                             let done = run(&catalog, &other, due);
                             committed.fetch_add(usize::from(done), Ordering::SeqCst);
                         }
+                        finished.send(()).expect("upkeep lives");
                     }
                 })
             })
             .collect();
+        drop(finished);
+        // After each worker's round; ends when the last worker does.
         let upkeep = scope.spawn(|| {
             let catalog = catalog(&url, "many/tables");
-            while !over.load(Ordering::SeqCst) {
+            for () in rounds {
                 if let Some(snapshot) = catalog.products().snapshot().expect("the log can be read")
                     && snapshot.commits_since_checkpoint() >= COMMITS_PER_CHECKPOINT
                 {
                     snapshot.checkpoint().expect("a checkpoint can be written");
                 }
-                // Not at every moment: it is the workers that are tried here.
-                std::thread::sleep(Duration::from_millis(20));
             }
         });
         let reader = scope.spawn(|| {

@@ -154,7 +154,7 @@ async fn what_comes_when_many_workers_leave_costs_one_receive() {
             tokio::spawn(async move { queue.receive(request).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.until("all of them poll", |rig| rig.proxy.requests(RECEIVE) == polls.len());
     for poll in &polls {
         poll.abort();
     }
@@ -175,8 +175,7 @@ async fn an_extension_whose_reply_is_lost_is_made_again() {
     let lost = rig.proxy.add(Rule::of(CHANGE, Fault::DropReply).once());
     rig.queue.extend(&one.receipt, LONG).await.expect("extend");
     assert_eq!(lost.get(), 1);
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(rig.other.receive(now(1, LONG)).await.expect("receive").is_empty(), "still leased");
+    rig.assert_held(Duration::from_secs(5)).await;
     rig.queue.delete(&one.receipt).await.expect("delete");
     rig.assert_empty().await;
 }
@@ -287,13 +286,10 @@ async fn a_short_outage_costs_no_work_in_hand() {
     let heart = Heart::start().expect("a thread can be started");
     let lease = Lease::hold(&heart, rig.queue.clone(), one.receipt.clone(), visibility);
     let down = rig.proxy.add(Rule::all(Fault::DropRequest));
-    // Past the first heartbeat, and before the lease must be given up.
-    tokio::time::sleep(visibility / 2).await;
+    rig.until("a heartbeat meets the outage", |_| down.get() > 0);
     rig.proxy.clear();
-    assert!(down.get() > 0, "a heartbeat has met the outage");
-    tokio::time::sleep(visibility).await;
+    rig.assert_held(visibility).await;
     assert!(!lease.lost().is_cancelled(), "the lease is held");
-    assert!(rig.other.receive(now(1, LONG)).await.expect("receive").is_empty());
     rig.queue.delete(&one.receipt).await.expect("acknowledged after the outage");
     rig.assert_empty().await;
 }
@@ -313,10 +309,9 @@ async fn a_refusal_that_is_not_about_the_receipt_costs_no_work_in_hand() {
         body: body.to_owned(),
     };
     let denied = rig.proxy.add(Rule::of(CHANGE, denied));
-    tokio::time::sleep(visibility / 2).await;
+    rig.until("the heartbeat tries again", |_| denied.get() > 1);
     rig.proxy.clear();
-    assert!(denied.get() > 1, "the heartbeat tried again");
-    tokio::time::sleep(visibility).await;
+    rig.assert_held(visibility).await;
     assert!(!lease.lost().is_cancelled(), "the lease is held");
     rig.queue.delete(&one.receipt).await.expect("acknowledged after the refusals");
     rig.assert_empty().await;

@@ -4,6 +4,7 @@
 use feedfleet_aws::SqsQueue;
 use feedfleet_queue::{NewMessage, Queue, Receive, Received};
 use feedfleet_tests::aws::{Ministack, Proxy, Queues, aws_at};
+use feedfleet_tests::eventually;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,17 @@ impl Rig {
     pub async fn next(&self, visibility: Duration) -> Vec<Received> {
         let request = Receive { max: 10, visibility, wait: PATIENCE };
         self.other.receive(request).await.expect("receive")
+    }
+
+    /// Nobody else gets a message for so long.
+    pub async fn assert_held(&self, wait: Duration) {
+        let request = Receive { max: 1, visibility: LONG, wait };
+        assert_eq!(bodies(&self.other.receive(request).await.expect("receive")), [""; 0]);
+    }
+
+    /// Waits until `happened`.
+    pub fn until(&self, what: &str, mut happened: impl FnMut(&Self) -> bool) {
+        tokio::task::block_in_place(|| eventually(PATIENCE, what, || happened(self).then_some(())));
     }
 
     pub async fn assert_empty(&self) {

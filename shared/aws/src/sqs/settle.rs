@@ -120,6 +120,16 @@ fn outcome(
     }
 }
 
+/// Makes a batch call and reads its answer. A macro: the SDK's two calls, and their answers, have no type in common.
+macro_rules! settle {
+    ($name:expr, $call:expr) => {{
+        let call = $call.customize().config_override(verbs::settling());
+        let answered = call.send().await.map_err(|error| SqsFailure::of($name, &error))?;
+        let done = answered.successful().iter().map(|entry| entry.id());
+        Ok(outcomes($name, done, answered.failed()))
+    }};
+}
+
 async fn delete_once(link: Arc<Link>, asks: Vec<Delete>) -> Result<Outcomes, SqsFailure> {
     let mut call = link.client.delete_message_batch().queue_url(&link.url);
     for (place, ask) in asks.into_iter().enumerate() {
@@ -130,14 +140,7 @@ async fn delete_once(link: Arc<Link>, asks: Vec<Delete>) -> Result<Outcomes, Sqs
             .map_err(|error| AwsError::never_sent(DELETE, error.to_string()))?;
         call = call.entries(entry);
     }
-    let answered = call
-        .customize()
-        .config_override(verbs::settling())
-        .send()
-        .await
-        .map_err(|error| SqsFailure::of(DELETE, &error))?;
-    let done = answered.successful().iter().map(|entry| entry.id());
-    Ok(outcomes(DELETE, done, answered.failed()))
+    settle!(DELETE, call)
 }
 
 async fn change_once(link: Arc<Link>, asks: Vec<ChangeVisibility>) -> Result<Outcomes, SqsFailure> {
@@ -151,14 +154,7 @@ async fn change_once(link: Arc<Link>, asks: Vec<ChangeVisibility>) -> Result<Out
             .map_err(|error| AwsError::never_sent(CHANGE, error.to_string()))?;
         call = call.entries(entry);
     }
-    let answered = call
-        .customize()
-        .config_override(verbs::settling())
-        .send()
-        .await
-        .map_err(|error| SqsFailure::of(CHANGE, &error))?;
-    let done = answered.successful().iter().map(|entry| entry.id());
-    Ok(outcomes(CHANGE, done, answered.failed()))
+    settle!(CHANGE, call)
 }
 
 fn outcomes<'a>(
