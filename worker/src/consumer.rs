@@ -83,10 +83,12 @@ impl Line {
                 }
             }
             let request = Receive { max: 1, visibility: deps.fleet.leases.visibility, wait };
+            // In this order: a receive that is begun only to be dropped may cost a message a receive.
             let received = tokio::select! {
-                received = self.queue.receive(request) => received,
-                () = self.held() => continue,
+                biased;
                 () = shutdown.cancelled() => break,
+                () = self.held() => continue,
+                received = self.queue.receive(request) => received,
             };
             match received {
                 Ok(messages) => {

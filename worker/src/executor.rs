@@ -32,8 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A job that this release does not know waits this long for a worker that does.
-const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(60);
 /// Receives that an image job may have beyond the limit: interruptions cost a receive too. The queue itself shall give
 /// a message up only some receives later: dead letters that a worker writes carry a reason.
 pub const RECEIVE_SLACK: u32 = 10;
@@ -59,14 +57,19 @@ pub async fn execute(
             Outcome::Dead(Reason::new(ReasonClass::Unreadable, e.to_string()))
         }
         Err(e) => {
+            // It waits for a worker of a release that knows it.
             let reason = Reason::new(ReasonClass::Unreadable, e.to_string());
-            Outcome::RetryAfter(UNKNOWN_JOB_DELAY, reason)
+            Outcome::RetryAfter(backoff::after_failures(message.receive_count), reason)
         }
     };
     failpoint::hit("job.before-settle");
     if lease.lost().is_cancelled() {
         tracing::warn!(message = %message.group, "the lease was lost, the message is left alone");
         return;
+    }
+    if matches!(outcome, Outcome::RetryAfter(..) | Outcome::Interrupted) {
+        // These set the message's visibility, as a heartbeat does: the later one would count.
+        drop(lease);
     }
     settle(deps, queue.as_ref(), &message, &outcome).await;
 }
@@ -85,7 +88,7 @@ async fn attempt(
     match begun {
         Ok(None) => {}
         Ok(Some(outcome)) => return outcome,
-        Err(e) => return storage_failed(&e),
+        Err(e) => return storage_failed(&e, message.receive_count),
     }
     let stop = Stop { lost: lease.lost(), interrupt: &interrupt };
     let finished = match (&deps.program, job) {
@@ -98,7 +101,7 @@ async fn attempt(
         return Outcome::Interrupted;
     }
     match job {
-        Job::Crawl(crawl) => end_crawl(deps, crawl, finished).await,
+        Job::Crawl(crawl) => end_crawl(deps, crawl, finished, message.receive_count).await,
         Job::Image(_) => {
             let max_receives = deps.fleet.leases.max_receives;
             let may_be_taken = deps.instance.is_some();
@@ -218,8 +221,8 @@ fn lost_reason(attempts: &[Attempt], failed: usize) -> Reason {
     }
 }
 
-/// Notes the attempt's end in the run's report; what becomes of the message.
-async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
+/// Notes the attempt's end in the run's report; what becomes of the message, which was received so often.
+async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u32) -> Outcome {
     let key = RunKey { pipe: job.pipe.clone(), run: job.run };
     let now = deps.clock.now();
     let Finished { mut outcome, peak_memory_bytes } = finished;
@@ -255,7 +258,7 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
         .await;
     let report = match noted {
         Ok(report) => report,
-        Err(e) => return storage_failed(&e),
+        Err(e) => return storage_failed(&e, receives),
     };
     if let Outcome::RetryAfter(wait, reason) = &outcome {
         let failed = report.failed_attempts();
@@ -280,7 +283,7 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished) -> Outcome {
             Err(e) => tracing::warn!(run = %key, error = %e, "could not ask the table for a run"),
         }
     }
-    finish_dead(deps, &key, reason).await.unwrap_or_else(|e| storage_failed(&e))
+    finish_dead(deps, &key, reason).await.unwrap_or_else(|e| storage_failed(&e, receives))
 }
 
 /// The attempt failed after its commit, and its report does not know of that: what is in the table is not dead. The
@@ -317,7 +320,7 @@ fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, Begin
         return Ok(None);
     }
     let text = format!(
-        "received {} times without an end: the worker died under it",
+        "received {} times without an end: each time its worker died, was told to go or could not settle it",
         message.receive_count
     );
     Ok(Some(Outcome::Dead(Reason::new(ReasonClass::WorkerLost, text))))
@@ -329,6 +332,9 @@ fn end_image(max_receives: u32, may_be_taken: bool, receives: u32, outcome: Outc
     match outcome {
         Outcome::RetryAfter(_, reason) if receives >= max_receives.saturating_add(slack) => {
             Outcome::Dead(reason)
+        }
+        Outcome::RetryAfter(_, reason) if reason.class == ReasonClass::Storage => {
+            Outcome::RetryAfter(backoff::after_failures(receives), reason)
         }
         outcome => outcome,
     }
@@ -343,9 +349,10 @@ enum BeginError {
     Catalog(#[from] CatalogError),
 }
 
-fn storage_failed(e: &dyn std::error::Error) -> Outcome {
+/// Each try costs a receive. They are spread over hours, so that an outage of the store does not use them up.
+fn storage_failed(e: &dyn std::error::Error, receives: u32) -> Outcome {
     let reason = Reason::new(ReasonClass::Storage, e.to_string());
-    Outcome::RetryAfter(Duration::from_secs(30), reason)
+    Outcome::RetryAfter(backoff::after_failures(receives), reason)
 }
 
 /// Does with the message what follows from the outcome. The acknowledgement is repeated if the queue does

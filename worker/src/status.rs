@@ -22,6 +22,8 @@ const LINGER: Duration = Duration::from_millis(500);
 const PAID_LINGER: Duration = Duration::from_secs(2);
 /// A worker that has missed so many words is taken for gone.
 const MISSED: u32 = 3;
+/// How long taking a worker's status away may take.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What a worker last told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +153,12 @@ impl StatusBoard {
                 beacon_secs: pace.beacon.as_secs(),
             };
             let told_busy = !status.busy.is_empty();
-            if let Err(e) = deps.objects.put(&key, to_json(&status)).await {
+            // A store that does not answer holds up nobody who has to go.
+            let put = tokio::select! {
+                put = deps.objects.put(&key, to_json(&status)) => put,
+                () = shutdown.cancelled() => break,
+            };
+            if let Err(e) = put {
                 tracing::warn!(error = %e, "could not publish the worker's status");
             }
             tokio::select! {
@@ -160,8 +167,11 @@ impl StatusBoard {
                 () = self.news(pace, told_busy) => {}
             }
         }
-        if let Err(e) = deps.objects.delete(&key).await {
-            tracing::warn!(error = %e, "could not take the worker's status away");
+        // One that stays is taken for gone by its age.
+        match tokio::time::timeout(LAST_WORD, deps.objects.delete(&key)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(error = %e, "could not take the worker's status away"),
+            Err(_) => tracing::warn!("could not take the worker's status away in time"),
         }
     }
 

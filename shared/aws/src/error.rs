@@ -208,7 +208,7 @@ fn refusal(
 }
 
 /// An error and its causes: the SDK's own texts say no more than "dispatch failure".
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,8 +1,8 @@
 //! Who the fleet is to AWS.
 
+use crate::error::chain;
 use crate::{Aws, AwsError};
 use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use std::time::{Duration, SystemTime};
 
 const CALL: &str = "credentials";
@@ -32,9 +32,7 @@ impl Aws {
             Ok(Ok(found)) => found,
             Ok(Err(e)) => {
                 // Its own words say that they are not loaded; the reason is behind them.
-                let text = DisplayErrorContext(e).to_string();
-                let short = text.split(" (").next().unwrap_or_default().to_owned();
-                return Err(AwsError::never_sent(CALL, short));
+                return Err(AwsError::never_sent(CALL, chain(&e)));
             }
             Err(_) => return Err(AwsError::never_sent(CALL, format!("not found within {FIND:?}"))),
         };

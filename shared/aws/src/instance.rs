@@ -5,7 +5,7 @@
 //! link-local address, or `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
 
 use crate::client::Aws;
-use crate::error::AwsError;
+use crate::error::{AwsError, chain};
 use crate::group::failure;
 use crate::retry::Retries;
 use aws_config::BehaviorVersion;
@@ -15,7 +15,6 @@ use aws_config::provider_config::ProviderConfig;
 use aws_sdk_autoscaling::Client;
 use feedfleet_fleet::names::DRAIN_HOOK;
 use feedfleet_fleet::{FleetError, Instance, Notice};
-use std::error::Error as _;
 use std::time::Duration;
 
 const INSTANCE_ID: &str = "/latest/meta-data/instance-id";
@@ -138,15 +137,7 @@ async fn read(metadata: &imds::Client, path: &'static str) -> Result<Option<Stri
         Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => {
             Ok(None)
         }
-        Err(e) => {
-            let mut text = e.to_string();
-            let mut source = e.source();
-            while let Some(cause) = source {
-                text.push_str(&format!(": {cause}"));
-                source = cause.source();
-            }
-            Err(AwsError::strange_answer(path, text))
-        }
+        Err(e) => Err(AwsError::strange_answer(path, chain(&e))),
     }
 }
 

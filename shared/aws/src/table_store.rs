@@ -2,10 +2,10 @@
 //! log. Region, endpoint and credentials are those that the SDK has found, so that both reach the same account.
 
 use crate::Aws;
+use crate::error::chain;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_types::service_config::ServiceConfigKey;
 use object_store::aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut};
 use object_store::{
@@ -134,7 +134,7 @@ impl SdkCredentials {
                 *held = Some(fresh);
                 return Ok(credential);
             }
-            Ok(Err(e)) => DisplayErrorContext(e).to_string(),
+            Ok(Err(e)) => chain(&e),
             Err(_) => format!("finding them took more than {} s", FIND.as_secs()),
         };
         // They are found anew well before their end: whoever has them may not answer for a while.

@@ -83,9 +83,4 @@ impl AwsEnv {
         }
         command.envs(&self.variables);
     }
-
-    /// The variables.
-    pub fn variables(&self) -> &BTreeMap<&'static str, String> {
-        &self.variables
-    }
 }

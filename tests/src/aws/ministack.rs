@@ -1,7 +1,7 @@
 //! ministack: SQS, CloudWatch, CloudFormation and much else, of one process.
 
 use super::process::{Process, Start};
-use super::{AwsEnv, Service, http, program};
+use super::{AwsEnv, Service, program};
 use crate::free_port;
 use tempfile::TempDir;
 
@@ -48,11 +48,5 @@ impl Ministack {
     /// Adds it to an environment, as SQS and CloudWatch.
     pub fn env(&self, env: AwsEnv) -> AwsEnv {
         env.at(Service::Sqs, self.url()).at(Service::CloudWatch, self.url())
-    }
-
-    /// Forgets all that was made in it.
-    pub fn reset(&self) {
-        let answer = http::send("POST", &format!("{}/_ministack/reset", self.url()));
-        assert!(matches!(answer, Ok((200, _))), "ministack cannot be reset: {answer:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! moto: Auto Scaling with mixed instances, protection and termination; and SQS, as far as it goes.
 
 use super::process::{Process, Start};
-use super::{AwsEnv, Service, http, program};
+use super::program;
 use crate::free_port;
 use tempfile::TempDir;
 
@@ -35,16 +35,5 @@ impl Moto {
     /// Where it is, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Adds it to an environment, as Auto Scaling.
-    pub fn env(&self, env: AwsEnv) -> AwsEnv {
-        env.at(Service::AutoScaling, self.url())
-    }
-
-    /// Forgets all that was made in it.
-    pub fn reset(&self) {
-        let answer = http::send("POST", &format!("{}/moto-api/reset", self.url()));
-        assert!(matches!(answer, Ok((200, _))), "moto cannot be reset: {answer:?}");
     }
 }

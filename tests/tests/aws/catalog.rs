@@ -248,13 +248,6 @@ fn is_entry(request: &Request) -> bool {
     request.is("PUT", "_delta_log/") && request.path.contains(".json")
 }
 
-fn s3_error(status: u16, code: &str) -> Fault {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>test</Message></Error>"
-    );
-    Fault::Answer { status, content_type: "application/xml", body }
-}
-
 /// Promise 6: a commit whose reply was lost is found in the log, and not repeated; what S3 says in passing is met
 /// with another try.
 #[test]
@@ -273,7 +266,7 @@ fn a_commit_is_in_once_whatever_happens_to_its_request() {
         ("S3 fails", Rule::when(is_entry, Fault::Status(500)).times(2), 2),
         (
             "others write",
-            Rule::when(is_entry, s3_error(409, "ConditionalRequestConflict")).once(),
+            Rule::when(is_entry, Fault::s3(409, "ConditionalRequestConflict")).once(),
             1,
         ),
     ];
@@ -298,7 +291,7 @@ fn a_commit_is_in_once_whatever_happens_to_its_request() {
     let change = prepare(&catalog, &pipe, 50, &state(50)).expect("the table can be read");
     let change = change.expect("the run is not in");
     let before = newest(&catalog).version();
-    let refused = proxy.add(Rule::when(is_entry, s3_error(403, "AccessDenied")));
+    let refused = proxy.add(Rule::when(is_entry, Fault::s3(403, "AccessDenied")));
     let e = catalog.products().commit(&change).expect_err("it is refused");
     assert!(e.is_retryable() && e.to_string().contains("AccessDenied"), "{e}");
     assert_eq!((refused.get(), newest(&catalog).version()), (1, before));

@@ -80,13 +80,6 @@ fn completes(request: &Request) -> bool {
     request.is("POST", "uploadId=")
 }
 
-fn refusal(status: u16, code: &str) -> Fault {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>no</Message></Error>"
-    );
-    Fault::Answer { status, content_type: "application/xml", body }
-}
-
 /// The reply to a conditional put is lost: whoever made it is not told that somebody else was faster.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conditional_put_recognises_its_own_success() {
@@ -147,12 +140,12 @@ async fn late_answers_and_conflicts_decide_nothing() {
     assert_eq!(late.get(), 1);
     assert!(began.elapsed() < Duration::from_secs(13), "it waited for the answer");
 
-    let conflict = refusal(409, "ConditionalRequestConflict");
+    let conflict = Fault::s3(409, "ConditionalRequestConflict");
     let conflicts = rig.proxy.add(Rule::when(is_put, conflict).times(2));
     let made = rig.store.put_if(&key("b"), "x".into(), Expected::Absent).await.expect("put_if");
     assert_ne!(made, PutOutcome::Lost);
     assert_eq!(conflicts.get(), 2);
-    let conflict = refusal(409, "ConditionalRequestConflict");
+    let conflict = Fault::s3(409, "ConditionalRequestConflict");
     let conflicts = rig.proxy.add(Rule::when(is_put, conflict).once());
     let made = rig.store.put_if(&key("b"), "y".into(), Expected::Absent).await.expect("put_if");
     assert_eq!((made, conflicts.get()), (PutOutcome::Lost, 1));
@@ -209,7 +202,7 @@ async fn a_store_that_stays_away_is_an_error_soon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_not_tried_again() {
     let Some(rig) = Rig::new().await else { return };
-    let refused = rig.proxy.add(Rule::all(refusal(403, "AccessDenied")));
+    let refused = rig.proxy.add(Rule::all(Fault::s3(403, "AccessDenied")));
     let error = rig.store.put(&key("a"), "x".into()).await.expect_err("it is refused");
     assert_eq!(refused.get(), 1);
     assert!(!error.is_retryable() && error.to_string().contains("AccessDenied"), "{error}");
@@ -274,14 +267,14 @@ async fn an_upload_outlives_lost_replies() {
     // AWS forgets an upload some time after its end: then the object itself tells.
     rig.proxy.clear();
     let end = rig.proxy.add(Rule::when(completes, Fault::DropReply).once());
-    let gone = rig.proxy.add(Rule::when(completes, refusal(404, "NoSuchUpload")).once());
+    let gone = rig.proxy.add(Rule::when(completes, Fault::s3(404, "NoSuchUpload")).once());
     rig.upload("b", bytes.clone()).await.expect("upload");
     assert_eq!((end.get(), gone.get()), (1, 1));
     assert!(rig.there("b").await.expect("it is there") == bytes, "other bytes are there");
 
     // One that nobody began does not pass for one that has ended.
     rig.proxy.clear();
-    rig.proxy.add(Rule::when(completes, refusal(404, "NoSuchUpload")));
+    rig.proxy.add(Rule::when(completes, Fault::s3(404, "NoSuchUpload")));
     let error = rig.upload("c", bytes).await.expect_err("there is no such upload");
     assert!(error.contains("NoSuchUpload"), "{error}");
     assert_eq!(rig.there("c").await, None);
@@ -300,7 +293,7 @@ async fn an_upload_that_cannot_be_aborted_keeps_no_other() {
         begun.expect("an upload can be begun");
     }
     let aborts = |request: &Request| request.is("DELETE", "uploadId=");
-    let refused = rig.proxy.add(Rule::when(aborts, refusal(403, "AccessDenied")).once());
+    let refused = rig.proxy.add(Rule::when(aborts, Fault::s3(403, "AccessDenied")).once());
     let later = SystemTime::now() + Duration::from_secs(3_600);
     let error = rig.store.discard_unfinished(later).await.expect_err("one was refused");
     assert!(error.to_string().contains("AccessDenied"), "{error}");

@@ -4,6 +4,7 @@ use super::failure::{is_no_object, is_not_found};
 use super::{S3Objects, WRITE};
 use crate::AwsError;
 use crate::client::timeouts;
+use crate::error::chain;
 use aws_sdk_s3::Config;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -11,7 +12,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_objects::{Attributes, Expected, Object, Version};
-use std::error::Error;
 use std::time::Duration;
 
 /// What S3 calls its calls.
@@ -176,10 +176,7 @@ pub(super) async fn next_piece(body: &mut ByteStream) -> Result<Option<Bytes>, A
     let what = match tokio::time::timeout(SILENCE, body.next()).await {
         Ok(None) => return Ok(None),
         Ok(Some(Ok(piece))) => return Ok(Some(piece)),
-        Ok(Some(Err(e))) => match e.source() {
-            Some(cause) => format!("{e}: {cause}"),
-            None => e.to_string(),
-        },
+        Ok(Some(Err(e))) => chain(&e),
         Err(_) => format!("nothing came for {SILENCE:?}"),
     };
     Err(AwsError::strange_answer(GET, what))

@@ -83,15 +83,15 @@ where
     Flush: Fn(Vec<Entry<A>>) -> Flushing,
     Flushing: Future<Output = ()> + Send + 'static,
 {
-    let mut next = incoming.recv().await;
-    while let Some(first) = next.take() {
+    while let Some(first) = incoming.recv().await {
         let mut batch = vec![first];
+        let mut later = None;
         let until = Instant::now() + LINGER;
         while batch.len() < MAX_BATCH {
             match timeout_at(until, incoming.recv()).await {
                 Ok(Some(entry)) => {
                     if batch.iter().any(|other| other.ask.receipt() == entry.ask.receipt()) {
-                        next = Some(entry);
+                        later = Some(entry);
                         break;
                     }
                     batch.push(entry);
@@ -100,11 +100,13 @@ where
             }
         }
         let flushing = tokio::spawn(flush(batch));
-        if next.is_some() {
-            // The later word on a receipt must not overtake the earlier one.
-            flushing.await.ok();
-        } else {
-            next = incoming.recv().await;
+        if let Some(entry) = later {
+            // The later word on a receipt must not overtake the earlier one. Others do not wait for that.
+            let later = flush(vec![entry]);
+            tokio::spawn(async move {
+                flushing.await.ok();
+                later.await;
+            });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Reads a data file out of an object store: the columns that are asked for, by a few large requests a row group.
-//! While the rows of one group are decoded, the next group is on its way.
+//! While the rows of one group are decoded, the next group is on its way; not where all columns are read, since who
+//! does that writes them again, and has a group of its own in memory.
 
 use super::store::Store;
 use super::{BATCH_ROWS, Visit};
@@ -30,6 +31,7 @@ pub(super) fn for_each_batch(
     visit: &mut Visit<'_>,
 ) -> Result<(), CatalogError> {
     let subject = path.as_ref();
+    let reads_ahead = columns.is_some();
     let object = Object { objects: store.objects(), path: path.clone(), bytes };
     let columns: Option<Vec<String>> =
         columns.map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
@@ -39,11 +41,26 @@ pub(super) fn for_each_batch(
     loop {
         let (rows, groups) = coming.wait(store).context("read", subject)?;
         let Some(rows) = rows.context("read", subject)? else { return Ok(()) };
-        coming = store.begin(next_group(groups));
-        for batch in rows {
-            visit(batch.context("read", subject)?)?;
+        let go_on = || store.begin(next_group(groups));
+        if reads_ahead {
+            coming = go_on();
+            visit_each(rows, subject, visit)?;
+        } else {
+            visit_each(rows, subject, visit)?;
+            coming = go_on();
         }
     }
+}
+
+fn visit_each(
+    rows: ParquetRecordBatchReader,
+    subject: &str,
+    visit: &mut Visit<'_>,
+) -> Result<(), CatalogError> {
+    for batch in rows {
+        visit(batch.context("read", subject)?)?;
+    }
+    Ok(())
 }
 
 type Groups = ParquetRecordBatchStream<Object>;

@@ -35,10 +35,7 @@ pub(super) async fn a_waiting_receive_wakes_for_a_message(bench: Bench) {
 pub(super) async fn a_receive_that_is_dropped_loses_nothing(bench: Bench) {
     let queue = bench.queue().await;
     let request = Receive { max: 1, visibility: bench.lease(), wait: MAX_WAIT };
-    let waiting = queue.clone();
-    let receiver = tokio::spawn(async move { waiting.receive(request).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    receiver.abort();
+    begin_and_drop(queue.receive(request)).await;
     queue.put(&[("g", "1")]).await;
     // It is given back, or comes back when its lease would have ended.
     let patience = Receive { wait: MAX_WAIT, ..request };
@@ -55,16 +52,18 @@ pub(super) async fn a_closed_queue_has_leased_nothing_to_nobody(bench: Bench) {
     // Nobody here waits for the end of such a lease.
     let visibility = MAX_VISIBILITY / 12;
     let request = Receive { max: 1, visibility, wait: Duration::from_secs(3) };
-    let waiting = queue.clone();
-    let receiver = tokio::spawn(async move { waiting.receive(request).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    receiver.abort();
-    assert!(receiver.await.is_err(), "it was dropped while it waited");
+    begin_and_drop(queue.receive(request)).await;
     queue.put(&[("g", "1")]).await;
     queue.close().await;
     let patience = Receive { wait: MAX_WAIT, ..request };
     let received = queue.receive(patience).await.expect("receive");
     assert_eq!(received.len(), 1, "the message is leased to nobody");
+}
+
+/// Drops it while it waits; it has begun.
+async fn begin_and_drop(receiving: impl Future) {
+    let waited = tokio::time::timeout(Duration::ZERO, receiving).await;
+    assert!(waited.is_err(), "it did not wait");
 }
 
 pub(super) async fn batches_are_limited(bench: Bench) {

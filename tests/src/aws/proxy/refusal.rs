@@ -3,6 +3,9 @@
 use super::rules::Request;
 use super::wire::Message;
 
+/// The type of what S3 says.
+pub(super) const XML: &str = "application/xml";
+
 /// A failure of the service's own, with this status.
 pub(super) fn failure(request: &Request, status: u16) -> Message {
     let code = if status == 503 { "ServiceUnavailable" } else { "InternalFailure" };
@@ -73,11 +76,15 @@ impl Protocol {
 }
 
 fn s3_error(status: u16, code: &str, reason: &str) -> Message {
-    let body = format!(
+    Message::reply(status, XML, &[], s3_body(code, reason))
+}
+
+/// What S3 says of an error.
+pub(super) fn s3_body(code: &str, reason: &str) -> String {
+    format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code>\
          <Message>{reason}</Message><RequestId>test</RequestId></Error>"
-    );
-    Message::reply(status, "application/xml", &[], body)
+    )
 }
 
 /// A text of at most 255 bytes.

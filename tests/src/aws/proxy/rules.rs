@@ -1,5 +1,6 @@
 //! Which requests meet which fault.
 
+use super::refusal;
 use super::wire::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,20 +92,27 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// S3's answer with this status and error code.
+    pub fn s3(status: u16, code: &str) -> Self {
+        let body = refusal::s3_body(code, "a test");
+        Self::Answer { status, content_type: refusal::XML, body }
+    }
+}
+
 type Wants = Box<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// A fault for chosen requests; for all of them, always, unless it says otherwise.
 pub struct Rule {
     wants: Wants,
     fault: Fault,
-    skip: usize,
     left: usize,
 }
 
 impl Rule {
     /// For requests that `wants` answers with true.
     pub fn when(wants: impl Fn(&Request) -> bool + Send + Sync + 'static, fault: Fault) -> Self {
-        Self { wants: Box::new(wants), fault, skip: 0, left: usize::MAX }
+        Self { wants: Box::new(wants), fault, left: usize::MAX }
     }
 
     /// For one operation, such as `SendMessageBatch`. See [`Request::operation`].
@@ -115,13 +123,6 @@ impl Rule {
     /// For all requests.
     pub fn all(fault: Fault) -> Self {
         Self::when(|_| true, fault)
-    }
-
-    /// Lets the first `requests` of those it is for pass.
-    #[must_use]
-    pub fn after(mut self, requests: usize) -> Self {
-        self.skip = requests;
-        self
     }
 
     /// Ends after so many faults.
@@ -196,10 +197,6 @@ impl Rules {
         *self.requests.entry(request.operation.clone()).or_default() += 1;
         for (rule, hits) in &mut self.rules {
             if rule.left == 0 || !(rule.wants)(request) {
-                continue;
-            }
-            if rule.skip > 0 {
-                rule.skip -= 1;
                 continue;
             }
             if rule.left < usize::MAX {

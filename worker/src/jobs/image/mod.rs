@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long a job waits after the object store failed.
+/// How long a job waits at least after the object store failed.
 const STORAGE_RETRY: Duration = Duration::from_secs(30);
 /// The bounds of what a host may ask for with `Retry-After`.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
