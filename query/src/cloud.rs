@@ -1,8 +1,8 @@
 //! Tables and reports on S3, in a build with the feature `aws`; in another one, an error that says how to build it.
 
+use crate::ReportsPlace;
 use anyhow::Result;
 use feedfleet_catalog::Location;
-use feedfleet_query::ReportsPlace;
 use tokio::runtime::Runtime;
 
 #[cfg(feature = "aws")]

@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use feedfleet_catalog::{Catalog, Location};
+use feedfleet_plan::{plan, start};
 use std::sync::Arc;
 
 /// Answers queries on one state of the catalog: that of the moment in which it was opened.
@@ -59,7 +60,7 @@ pub(crate) async fn run(
 ) -> Result<SendableRecordBatchStream> {
     let read_only =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let mut rows = context.sql_with_options(sql, read_only).await?;
+    let mut rows = plan(context, sql, read_only).await?;
     // These must stay the root of their plan, and their answers are short.
     let about_a_query = matches!(
         rows.logical_plan(),
@@ -68,7 +69,7 @@ pub(crate) async fn run(
     if limit.is_some() && !about_a_query {
         rows = rows.limit(0, limit)?;
     }
-    rows.execute_stream().await
+    start(rows).await
 }
 
 #[cfg(test)]

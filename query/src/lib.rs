@@ -1,8 +1,10 @@
 //! SQL over the catalog: the tables `products` and `images` as their Delta logs say, and `runs`, the run
 //! reports. Reads, and never writes.
 //!
-//! [`Engine`] plans and runs a query; [`output::write`] prints its rows.
+//! [`Engine`] plans and runs a query; [`output::write`] prints its rows; [`cli`] is the program's command line.
 
+pub mod cli;
+mod cloud;
 pub mod engine;
 #[cfg(test)]
 mod fixture;

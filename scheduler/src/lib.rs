@@ -39,6 +39,7 @@ pub use metrics::Meters;
 use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_config::Config;
 use feedfleet_fleet::Fleet;
+use futures::future::BoxFuture;
 use std::time::Duration;
 use store::StoreUse;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,17 @@ const LAST_FOLDING: Duration = Duration::from_secs(30);
 const REPORTS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// Works until `shutdown`; then stops the fleet in good order and returns.
-pub async fn run(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: CancellationToken) {
+///
+/// In a box, so that all of it is compiled with this crate, and not by each that waits for it.
+pub fn run(
+    deps: Deps,
+    fleet: Option<Box<dyn Fleet>>,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    Box::pin(work(deps, fleet, shutdown))
+}
+
+async fn work(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: CancellationToken) {
     let has_fleet = fleet.is_some();
     let store = StoreUse::of(&deps.fleet.objects.place);
     let folding = every(store.fold_interval, &shutdown, || fold::fold_receipts(&deps));

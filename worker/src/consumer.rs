@@ -7,6 +7,8 @@ use crate::lease::Heart;
 use crate::status::StatusBoard;
 use feedfleet_config::QueueBackend;
 use feedfleet_queue::{Queue, Receive};
+use futures::future::BoxFuture;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -22,7 +24,13 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Works until `shutdown`, or until its machine says that it has to go: then receives nothing more, asks the jobs in
 /// hand to stop, and returns when they have settled their messages.
-pub async fn run(deps: Deps, shutdown: CancellationToken) -> std::io::Result<()> {
+///
+/// In a box, so that all of it is compiled with this crate, and not by each that waits for it.
+pub fn run(deps: Deps, shutdown: CancellationToken) -> BoxFuture<'static, io::Result<()>> {
+    Box::pin(work(deps, shutdown))
+}
+
+async fn work(deps: Deps, shutdown: CancellationToken) -> io::Result<()> {
     let heart = Arc::new(Heart::start()?);
     let board = Arc::new(StatusBoard::new(&deps));
     let beacon = tokio::spawn(board.clone().publish(deps.clone(), shutdown.clone()));

@@ -6,6 +6,7 @@ use crate::deps::Deps;
 use crate::jobs;
 use feedfleet_model::{Job, Outcome, Reason, ReasonClass};
 use feedfleet_telemetry::{budget, memory};
+use futures::future::BoxFuture;
 use std::io::{self, BufRead, Write};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,16 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 ///
 /// Standard input or output failed. The worker takes the child for lost.
-pub async fn serve_job(deps: Result<Deps, String>, stop: CancellationToken) -> io::Result<()> {
+///
+/// In a box, so that all of it is compiled with this crate, and not by each that waits for it.
+pub fn serve_job(
+    deps: Result<Deps, String>,
+    stop: CancellationToken,
+) -> BoxFuture<'static, io::Result<()>> {
+    Box::pin(serve(deps, stop))
+}
+
+async fn serve(deps: Result<Deps, String>, stop: CancellationToken) -> io::Result<()> {
     tell_memory_refusals()?;
     let line = first_line(stop.clone())?;
     let outcome = match deps {
