@@ -1,8 +1,12 @@
 # Feedfleet as one static binary, and as an image with nothing else in it.
 #
 #   docker build --tag feedfleet .
-#   docker run --rm --volume ./my-fleet:/fleet feedfleet --config /fleet up
+#   docker run --rm --init --user "$(id -u):$(id -g)" --network host --stop-timeout 120 \
+#       --volume "$PWD/my-fleet:/fleet" feedfleet --config /fleet up
 #   docker build --target binary --output out .        out/feedfleet, for scripts/deploy or a machine without Docker
+#
+# It runs as the user who owns the folder, for `up` writes there; with the machine's network, for the status page is on
+# 127.0.0.1; with --init, which ends what killed workers leave behind; and it stops when workers and receipts are done.
 #
 # It is built for the machine that builds it: a binary for Arm is built on one with Arm. The C that it contains
 # (SQLite, Zstandard, WebP, mimalloc) is compiled against musl, so the binary asks nothing of the machine it runs on.
@@ -25,6 +29,6 @@ COPY --from=build /out/feedfleet /feedfleet
 # Certificates, time zones and a user without rights; no shell.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/feedfleet /usr/local/bin/feedfleet
-# A worker hands its work back within 100 s: docker stop --time 110.
+# A worker hands its work back within 100 s: docker stop --time 110. `up` has --stop-timeout 120 above.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/feedfleet"]

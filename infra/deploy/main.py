@@ -66,7 +66,7 @@ def up(aws, fleet, given):
     stacks.storage(aws, fleet, given.set)
     named = release.package(aws, fleet.releases_bucket, given.binaries)
     configure(aws, fleet, given)
-    stacks.apply(aws, fleet, named, of_main(given.set))
+    stacks.apply(aws, fleet, named, of_main(given.set), packaged=True)
     stacks.wait(aws, fleet)
     doctor(aws, fleet, given)
 

@@ -119,13 +119,14 @@ def roles_before_buckets(aws, fleet, key):
         update(aws, fleet, None, {"KmsKeyArn": key})
 
 
-def apply(aws, fleet, release, given):
-    """The stack of everything else, with a release; without one, with the release that it has."""
-    update(aws, fleet, release, given)
+def apply(aws, fleet, release, given, packaged=False):
+    """The stack of everything else, with a release; without one, with the release that it has. `packaged`: the release
+    was packaged just now, which a dry run only says."""
+    update(aws, fleet, release, given, packaged)
     refresh(aws, fleet)
 
 
-def update(aws, fleet, release, given):
+def update(aws, fleet, release, given, packaged=False):
     """The stack, without its workers."""
     stack = find(aws, fleet.stack)
     release = release or parameters(stack).get("Release")
@@ -134,11 +135,13 @@ def update(aws, fleet, release, given):
     if not aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, "configurations/current"):
         raise Failure("there is no configuration yet, and no instance starts without: `configure` uploads one")
     stand_in = aws.stand_in("S3")
-    if aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/SHA256SUMS"):
-        template, built = own_template("main.yaml"), "both"
-    else:
+    if releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/{releases.SUMS}"):
         template = releases.template(aws, fleet.releases_bucket, release, "main.yaml")
         built = releases.architectures(aws, fleet.releases_bucket, release)
+    elif aws.dry_run and packaged:
+        template, built = own_template("main.yaml"), "both"
+    else:
+        raise Failure(f"there is no release {release}; `list` lists them")
     check_names(given, names_of(template))
     host = f"https://{fleet.releases_bucket}.s3.{aws.region}.{aws.domain}"
     base = f"{stand_in}/{fleet.releases_bucket}" if stand_in else host
@@ -212,7 +215,8 @@ def scheduler_state(aws, fleet):
     stack = find(aws, fleet.stack)
     if stack is None:
         return f"there is no stack {fleet.stack}"
-    if not stack["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in stack["StackStatus"]:
+    # After an update that was taken back the stack stays in UPDATE_ROLLBACK_COMPLETE, and its fleet runs.
+    if not stack["StackStatus"].endswith("_COMPLETE") or stack["StackStatus"] == "ROLLBACK_COMPLETE":
         return f"the stack is {stack['StackStatus']}"
     groups = aws.ask(
         "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-scheduler"

@@ -66,6 +66,8 @@ def main():
         check_refusals(faults, place)
         release = check_package(faults, place)
         first = check_configure(faults, place)
+        for dry in ([], ["--dry-run"]):
+            check_refused(faults, "there is no release mistyped; `list` lists them", *dry, "apply", "--release", "mistyped")
         deploy("apply", "--release", release, *IMAGES)
         check_stack(faults, place, release)
         check_boot(faults, place, release)
@@ -95,6 +97,15 @@ def check_parts(faults):
         ("x86_64", x86 | {"Architectures": "both"}, {"Architectures": "x86_64"}),
     ):
         faults.same(f"a release for {built} after {before}", stacks.machines(built, before), chosen)
+    for status, runs in (
+        ("CREATE_COMPLETE", True),
+        ("UPDATE_ROLLBACK_COMPLETE", True),
+        ("ROLLBACK_COMPLETE", False),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", False),
+        ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", False),
+    ):
+        expected = None if runs else f"the stack is {status}"
+        faults.same(f"a fleet whose stack is {status}", stacks.scheduler_state(Running(status), Running), expected)
     try:
         stacks.roles_before_buckets(Keyed(), Keyed, "another")
         faults.append("a fleet with a key is given another one")
@@ -111,6 +122,22 @@ class Keyed:
     def ask(self, *_):
         parameters = [{"ParameterKey": "KmsKeyArn", "ParameterValue": KEY}]
         return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}
+
+
+class Running:
+    """A fleet whose scheduler works, and its account."""
+
+    name = stack = NAME
+
+    def __init__(self, status):
+        self.status = status
+
+    def ask(self, service, *_):
+        return {
+            "cloudformation": {"Stacks": [{"StackStatus": self.status}]},
+            "autoscaling": {"AutoScalingGroups": [{"Instances": [{"LifecycleState": "InService"}]}]},
+            "cloudwatch": {"Datapoints": [{"Maximum": 1}]},
+        }[service]
 
 
 def check_refusals(faults, place):

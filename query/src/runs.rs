@@ -15,8 +15,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use feedfleet_model::RunReport;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::Trigger;
-use feedfleet_objects::{ObjectError, Objects};
-use futures::{StreamExt, TryStreamExt, stream};
+use feedfleet_objects::{ObjectError, Objects, READS_AT_ONCE, get_all};
+use futures::StreamExt;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,9 +37,6 @@ pub struct RunsTable {
     place: ReportsPlace,
     schema: SchemaRef,
 }
-
-/// Reports that are read from a store at the same time: each is an answer to wait for.
-const AT_ONCE: usize = 32;
 
 /// A column of whole numbers and where a report has it.
 type Figure = (&'static str, fn(&RunReport) -> u64);
@@ -90,7 +87,7 @@ impl TableProvider for RunsTable {
                 let read = move || reports_below(&folder);
                 tokio::task::spawn_blocking(read).await.map_err(external)??
             }
-            ReportsPlace::Store(store) => reports_in(store.as_ref()).await.map_err(external)?,
+            ReportsPlace::Store(store) => reports_in(&store).await.map_err(external)?,
         };
         let table = MemTable::try_new(self.schema(), vec![vec![batch_of(&reports)?]])?;
         table.scan(state, projection, filters, limit).await
@@ -119,22 +116,16 @@ impl fmt::Debug for ReportsPlace {
 }
 
 /// As [`reports_below`], of a store.
-async fn reports_in(store: &dyn Objects) -> Result<Vec<RunReport>, ObjectError> {
+async fn reports_in(store: &Arc<dyn Objects>) -> Result<Vec<RunReport>, ObjectError> {
     let listed = store.list(&format!("{}/", keys::REPORTS), None, usize::MAX).await?;
-    let keys: Vec<ObjectKey> = listed
-        .into_iter()
-        .map(|listed| listed.key)
-        .filter(|key| keys::run_of_report(key).is_some())
-        .collect();
-    let read = |key: ObjectKey| async move {
-        let object = store.get(&key).await?;
-        Ok::<_, ObjectError>(object.map(|object| (key, object.bytes)))
-    };
-    let found: Vec<_> = stream::iter(keys).map(read).buffered(AT_ONCE).try_collect().await?;
+    let mut keys: Vec<ObjectKey> = listed.into_iter().map(|listed| listed.key).collect();
+    keys.retain(|key| keys::run_of_report(key).is_some());
+    let mut reads = get_all(store, keys, READS_AT_ONCE);
     let mut reports = Vec::new();
-    // One that expired meanwhile is no report any more.
-    for (key, bytes) in found.into_iter().flatten() {
-        match serde_json::from_slice(&bytes) {
+    while let Some((key, object)) = reads.next().await {
+        // One that expired meanwhile is no report any more.
+        let Some(object) = object? else { continue };
+        match serde_json::from_slice(&object.bytes) {
             Ok(report) => reports.push(report),
             Err(e) => complain(&format!("left out run report {key}, unreadable: {e}")),
         }

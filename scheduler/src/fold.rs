@@ -61,8 +61,20 @@ async fn fold_step(
     let keys = listed.into_iter().map(|entry| entry.key);
     let mut reads = get_all(&deps.objects, keys, at_once);
     let mut pending: BTreeMap<PipeName, Pending> = BTreeMap::new();
+    let (mut had, mut failed) = (0, 0);
     while let Some((key, object)) = reads.next().await {
-        let Some(object) = object? else { continue };
+        let object = match object {
+            Ok(Some(object)) => object,
+            Ok(None) => continue,
+            // It is the store that fails, and not this object.
+            Err(e) if had == 0 && failed >= at_once => return Err(e.into()),
+            Err(e) => {
+                failed += 1;
+                deps.complain(&e.to_string());
+                continue;
+            }
+        };
+        had += 1;
         let receipt: ImageReceipt = match from_json(&key, &object.bytes) {
             Ok(receipt) => receipt,
             Err(e) => {

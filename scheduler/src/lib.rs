@@ -2,8 +2,8 @@
 //! receipts, and keeps the tables in shape.
 //!
 //! Each duty is a reconciler: it looks at what is, compares it with what should be, and does what is
-//! missing. It has no memory of its own, so two schedulers at once do no harm, and one that was down
-//! catches up.
+//! missing. What it remembers saves requests and decides nothing, so two schedulers at once do no harm, and one that was
+//! down catches up.
 
 mod damaged;
 pub mod decide;

@@ -93,7 +93,7 @@ impl Meters {
     }
 }
 
-/// Publishes what has been noted. What is not taken is kept for the next time.
+/// Publishes what has been noted. Counts that are not taken are kept for the next time.
 pub(crate) async fn publish(deps: &Deps) {
     let Some(meters) = &deps.meters else { return };
     let config = load_config(deps);
@@ -118,6 +118,8 @@ pub(crate) async fn publish(deps: &Deps) {
 struct Ledger {
     began: DateTime<Utc>,
     ticked_at: Option<DateTime<Utc>>,
+    /// The last tick that saw the queues. A scheduler that cannot look at them leads nobody, and is as good as gone.
+    looked_at: Option<DateTime<Utc>>,
     /// Workers that are paid for since then.
     workers: usize,
     /// What the ticks since the last figures saw.
@@ -217,6 +219,7 @@ impl Ledger {
         Self {
             began: now,
             ticked_at: None,
+            looked_at: None,
             workers: 0,
             levels: BTreeMap::new(),
             last: Vec::new(),
@@ -235,6 +238,9 @@ impl Ledger {
             self.workers = view.members.len();
         }
         self.ticked_at = Some(now);
+        if look.is_some() {
+            self.looked_at = Some(now);
+        }
         self.last = look.as_ref().map(levels).unwrap_or_default();
         for (level, value) in &self.last {
             let values = self.levels.entry(*level).or_default();
@@ -306,7 +312,7 @@ impl Ledger {
     ) -> Vec<Datum> {
         let mut data = Data { at: now, data: Vec::new() };
         let mut levels = std::mem::take(&mut self.levels);
-        if self.ticked_at.is_some_and(|then| crate::age(now, then) <= alive_within) {
+        if self.looked_at.is_some_and(|then| crate::age(now, then) <= alive_within) {
             data.level(names::SCHEDULER_ALIVE, 1.0);
             if levels.is_empty() {
                 levels = self.last.iter().map(|(level, value)| (*level, vec![*value])).collect();

@@ -241,8 +241,15 @@ async fn given_up(
         let of_letter = match known.get(key, *modified, now) {
             Some(of_letter) => of_letter,
             None => {
-                let Some(object) = deps.objects.get(key).await? else { continue };
-                // One that cannot be read is told of where letters are counted.
+                let object = match deps.objects.get(key).await {
+                    Ok(Some(object)) => object,
+                    Ok(None) => continue,
+                    Err(e) => {
+                        deps.complain(&e.to_string());
+                        continue;
+                    }
+                };
+                // One that is damaged is told of where letters are counted.
                 let letter = from_json::<DeadLetter>(key, &object.bytes).ok();
                 let of_letter = letter.and_then(given_up_by);
                 known.note(key.clone(), *modified, now, of_letter.clone());

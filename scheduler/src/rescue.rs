@@ -14,6 +14,7 @@ use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunKey, RunReport, keys};
 use feedfleet_objects::ReportError;
 use feedfleet_queue::Counts;
+use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,8 @@ const UNSENT_SILENCE: Duration = Duration::from_secs(10);
 const RUNS_LOOKED_AT: usize = 3;
 /// Without a sign of life for this long, a run's message is sent again even if the queue has others.
 const LONGEST_SILENCE: Duration = Duration::from_secs(6 * 3600);
+/// Reports that are asked for in one go where all are looked at.
+const REPORTS_IN_HAND: usize = 1000;
 /// SQS's counts may lag by a minute: a queue is taken for empty that has been so in two looks, this long apart at least.
 const COUNTS_LAG: Duration = Duration::from_secs(60);
 
@@ -172,12 +175,17 @@ pub(crate) async fn look_at_all(deps: &Deps, watch: &Watch) {
         }
     };
     let mut in_the_table: BTreeMap<PipeName, RunReport> = BTreeMap::new();
-    for run in runs {
-        let Some(report) = load(deps, &run).await else { continue };
-        look_after(deps, &report, watch).await;
-        // They come by time: a pipe's newest stays.
-        if matches!(report.state, RunState::Done | RunState::Held) {
-            in_the_table.insert(run.pipe, report);
+    let at_once = StoreUse::of(&deps.fleet.objects.place).at_once;
+    for some in runs.chunks(REPORTS_IN_HAND) {
+        let loads: Vec<_> = some.iter().map(|run| load(deps, run)).collect();
+        let mut loads = stream::iter(loads).buffered(at_once);
+        while let Some(report) = loads.next().await {
+            let Some(report) = report else { continue };
+            look_after(deps, &report, watch).await;
+            // They come by time: a pipe's newest stays.
+            if matches!(report.state, RunState::Done | RunState::Held) {
+                in_the_table.insert(report.key.pipe.clone(), report);
+            }
         }
     }
     // It may be held, and an earlier scheduler have known of that.

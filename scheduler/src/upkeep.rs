@@ -168,10 +168,14 @@ impl<'a> Upkeep<'a> {
     async fn do_what_is_due(&mut self, done: &Done) {
         let (deps, owner) = (self.deps, &*self.owner);
         let due = |duty: &str, interval| is_due(done, duty, interval, deps.clock.now());
-        if due("vacuum", vacuum_interval(deps)) {
-            let now = deps.clock.now();
-            vacuum_tables(deps, now).await;
-            note(owner, "vacuum", now).await;
+        let now = deps.clock.now();
+        if due("vacuum", vacuum_interval(deps)) && is_due(&self.failed, "vacuum", HOURLY, now) {
+            if vacuum_tables(deps, now).await {
+                self.failed.remove("vacuum");
+                note(owner, "vacuum", now).await;
+            } else {
+                self.failed.insert("vacuum".to_owned(), now);
+            }
         }
         if due("expiry", HOURLY) {
             let now = deps.clock.now();
@@ -267,7 +271,9 @@ fn tables(deps: &Deps) -> [Table; 2] {
     [deps.catalog.products().clone(), deps.catalog.images().clone()]
 }
 
-async fn vacuum_tables(deps: &Deps, now: DateTime<Utc>) {
+/// Whether all of them could be.
+async fn vacuum_tables(deps: &Deps, now: DateTime<Utc>) -> bool {
+    let mut all = true;
     for table in tables(deps) {
         let name = table.spec().name;
         let limits = VacuumLimits { keep: deps.fleet.keep.rollback, grace: VacuumLimits::GRACE };
@@ -280,9 +286,13 @@ async fn vacuum_tables(deps: &Deps, now: DateTime<Utc>) {
                 log_entries = done.log_entries,
                 "vacuumed"
             ),
-            Err(e) => tracing::warn!(table = name, error = %e, "could not vacuum, will try again"),
+            Err(e) => {
+                tracing::warn!(table = name, error = %e, "could not vacuum, will try again in an hour");
+                all = false;
+            }
         }
     }
+    all
 }
 
 /// Runs work on a table off the runtime's threads.

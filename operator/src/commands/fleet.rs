@@ -6,11 +6,12 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use feedfleet_model::{keys, text};
 use feedfleet_objects::reports::from_json;
-use feedfleet_objects::{DeadLetters, Objects};
+use feedfleet_objects::{DeadLetters, Objects, READS_AT_ONCE, get_all};
 use feedfleet_queue::{Counts, Queue};
 use feedfleet_scheduler::FleetStatus;
 use feedfleet_scheduler::desk::waiting;
 use feedfleet_worker::status::{BEACON, WorkerStatus};
+use futures::StreamExt;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,34 +76,42 @@ pub async fn look(
         QueueView::of("crawl", &crawl.counts().await?, &letters),
         QueueView::of("image", &image.counts().await?, &letters),
     ];
-    let (scheduler, workers) = processes(objects.as_ref(), now).await?;
+    let (scheduler, workers) = processes(objects, now).await?;
     Ok(FleetView { at: now, queues, scheduler, workers })
 }
 
 /// The scheduler and the workers that have told of themselves lately.
 pub async fn processes(
-    objects: &dyn Objects,
+    objects: &Arc<dyn Objects>,
     now: DateTime<Utc>,
 ) -> Result<(Option<FleetStatus>, Vec<WorkerStatus>)> {
-    let fresh = |at: DateTime<Utc>, limit: Duration| {
-        (now - at).to_std().is_ok_and(|age| age <= limit) || at > now
-    };
+    Ok((scheduler(objects.as_ref(), now).await?, workers(objects, now).await?))
+}
+
+/// What the scheduler has told of itself lately. Of the workers nothing is asked: there may be a thousand.
+pub async fn scheduler(objects: &dyn Objects, now: DateTime<Utc>) -> Result<Option<FleetStatus>> {
     let key = keys::fleet_status();
-    let scheduler = match objects.get(&key).await? {
-        Some(object) => from_json::<FleetStatus>(&key, &object.bytes).ok(),
-        None => None,
-    };
-    let scheduler = scheduler.filter(|s| fresh(s.at, BEACON * 12));
+    let Some(object) = objects.get(&key).await? else { return Ok(None) };
+    let status = from_json::<FleetStatus>(&key, &object.bytes).ok();
+    let is_fresh =
+        |at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age <= BEACON * 12) || at > now;
+    Ok(status.filter(|status| is_fresh(status.at)))
+}
+
+async fn workers(objects: &Arc<dyn Objects>, now: DateTime<Utc>) -> Result<Vec<WorkerStatus>> {
+    let listed = objects.list(&format!("{}/", keys::WORKERS), None, 10_000).await?;
+    let keys = listed.into_iter().map(|entry| entry.key);
+    let mut words = get_all(objects, keys, READS_AT_ONCE);
     let mut workers = Vec::new();
-    for entry in objects.list(&format!("{}/", keys::WORKERS), None, 10_000).await? {
-        if let Some(object) = objects.get(&entry.key).await?
-            && let Ok(status) = from_json::<WorkerStatus>(&entry.key, &object.bytes)
+    while let Some((key, object)) = words.next().await {
+        if let Some(object) = object?
+            && let Ok(status) = from_json::<WorkerStatus>(&key, &object.bytes)
             && status.is_fresh(now)
         {
             workers.push(status);
         }
     }
-    Ok((scheduler, workers))
+    Ok(workers)
 }
 
 /// Prints the fleet's status.

@@ -4,7 +4,7 @@
 use crate::cli::SqlArgs;
 use crate::context::Context;
 use anyhow::{Context as _, Result};
-use feedfleet_config::Place;
+use feedfleet_config::{Fleet, Place};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ pub fn sql(folder: &Path, args: &SqlArgs) -> Result<ExitCode> {
     if error.kind() == std::io::ErrorKind::NotFound {
         anyhow::bail!(
             "{PROGRAM} is not beside this program nor on the PATH; build it once (about half an hour on two \
-             cores) with: cargo build --release -p {PROGRAM}"
+             cores) with: {}",
+            build(fleet)
         );
     }
     Err(error).with_context(|| format!("could not start {PROGRAM}"))
@@ -45,8 +46,32 @@ fn argument(place: &Place) -> OsString {
     }
 }
 
+/// What builds the program so that it can read this fleet's tables and reports.
+pub fn build(fleet: &Fleet) -> String {
+    let places = [&fleet.catalog.place, &fleet.objects.place];
+    let on_s3 = places.into_iter().any(|place| place.folder().is_none());
+    format!("cargo build --release -p {PROGRAM}{}", if on_s3 { " --features aws" } else { "" })
+}
+
 /// The program: beside this one, else by the PATH.
 pub fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_s3_needs_a_build_with_aws() {
+        let mut fleet = Fleet::defaults(&std::env::temp_dir());
+        assert_eq!(build(&fleet), "cargo build --release -p feedfleet-query");
+        let s3 = Place::S3 { bucket: "shop".into(), prefix: "objects".into() };
+        fleet.objects.place = s3.clone();
+        assert_eq!(build(&fleet), "cargo build --release -p feedfleet-query --features aws");
+        fleet = Fleet::defaults(&std::env::temp_dir());
+        fleet.catalog.place = s3;
+        assert_eq!(build(&fleet), "cargo build --release -p feedfleet-query --features aws");
+    }
 }

@@ -53,7 +53,7 @@ pub async fn examine(folder: &Path, offline: bool) -> Vec<Finding> {
     }
     checks.begin("file limits", MACHINE, async { vec![machine::file_limits()] });
     let suspect = "look at the disk that the programs are on";
-    checks.begin("programs", suspect, processes::programs());
+    checks.begin("programs", suspect, processes::programs(context.clone()));
     if let Some(context) = &context {
         begin_with_pipes(&mut checks, context, &last_runs, offline);
     }

@@ -18,8 +18,12 @@ const SCHEDULER: &str = "scheduler";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Starts this program, as the scheduler starts workers, and the one that `feedfleet sql` hands over to.
-pub async fn programs() -> Vec<Finding> {
-    vec![worker_program().await, query_program().await]
+pub async fn programs(context: Option<Arc<Context>>) -> Vec<Finding> {
+    let build = match &context {
+        Some(context) => sql::build(&context.config.fleet),
+        None => format!("cargo build --release -p {}", sql::PROGRAM),
+    };
+    vec![worker_program().await, query_program(&build).await]
 }
 
 async fn worker_program() -> Finding {
@@ -50,10 +54,9 @@ async fn worker_program() -> Finding {
     }
 }
 
-async fn query_program() -> Finding {
+async fn query_program(build: &str) -> Finding {
     let program = sql::program();
-    let build =
-        format!("build it, which SQL alone needs: cargo build --release -p {}", sql::PROGRAM);
+    let build = format!("build it, which SQL alone needs: {build}");
     match version_of(&program).await {
         Ok(version) if version == VERSION => {
             Finding::ok(QUERY, format!("{} starts; version {version}", program.display()))
@@ -106,5 +109,5 @@ pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
 /// None where there is no store yet: looking makes none.
 async fn look(context: &Context) -> Result<Option<FleetStatus>> {
     let Some(objects) = existing(context)? else { return Ok(None) };
-    Ok(fleet::processes(objects.as_ref(), context.clock.now()).await?.0)
+    fleet::scheduler(objects.as_ref(), context.clock.now()).await
 }

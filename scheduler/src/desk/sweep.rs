@@ -199,10 +199,15 @@ impl Desk {
                 }
                 _ => {}
             }
-            let Some(object) = self.deps.objects.get(key).await.map_err(ReportError::from)? else {
-                continue;
+            let letter = match self.deps.objects.get(key).await {
+                Ok(Some(object)) => from_json::<DeadLetter>(key, &object.bytes).ok(),
+                Ok(None) => continue,
+                Err(e) => {
+                    self.deps.complain(&e.to_string());
+                    None
+                }
             };
-            let Ok(letter) = from_json::<DeadLetter>(key, &object.bytes) else {
+            let Some(letter) = letter else {
                 // Nobody knows whether it was decided on; `feedfleet dlq list` tells of it.
                 *waiting.entry(DeadLetter::queue_by_key(key).to_owned()).or_default() += 1;
                 continue;

@@ -271,6 +271,17 @@ async fn a_held_run_is_told_however_many_have_died_since() {
     assert_eq!(held(&world).await, 0.0);
 }
 
+/// It leads nobody: whoever waits for the alarm must hear of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_cannot_look_at_its_queues_does_not_call_itself_alive() {
+    let (world, sink, meters) = metered();
+    publish(&world.deps).await;
+    assert!(!sink.last().contains_key(names::SCHEDULER_ALIVE), "{:?}", sink.last());
+    meters.note_tick(world.now(), Some(Look::default()));
+    publish(&world.deps).await;
+    assert_eq!(sink.last()[names::SCHEDULER_ALIVE], 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_queue_does_not_tell_the_oldest_crawl_is_that_of_the_oldest_run() {
     let (world, sink, meters) = metered();

@@ -6,12 +6,13 @@
 //! may be left to send.
 
 use super::night::PipeLoad;
+use super::requests;
 use super::settings::Settings;
 use feedfleet_model::image_jobs::BATCH;
 use feedfleet_queue::MAX_BATCH;
 
-/// Bytes of a part of the archive; what is in an unfinished part comes again (`worker/src/jobs/crawl/raw.rs`).
-const PART_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
+/// Bytes of a part of the archive; what is in an unfinished part comes again.
+const PART_BYTES: f64 = requests::PART_BYTES as f64;
 /// One request to the queue, which takes ten image jobs.
 const SEND_SECS: f64 = 0.02;
 

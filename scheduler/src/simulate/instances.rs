@@ -3,7 +3,7 @@
 use super::random::Random;
 
 /// A worker that has been idle for so long gives up its protection from scale-in (`worker/src/instance.rs`).
-const IDLE_BEFORE_RELEASE_MS: u64 = 30_000;
+pub(super) const IDLE_BEFORE_RELEASE_MS: u64 = 30_000;
 /// From being told to go until the machine is gone, without work in hand: the worker hears of it, the hook is
 /// completed, the machine shuts down.
 const LEAVING_MS: u64 = 10_000;

@@ -14,10 +14,10 @@ use std::time::Duration;
 pub(super) const POLL_WAIT_MS: u64 = 10_000;
 /// How often a worker tells of itself, besides whenever it gets busy or idle (`PAID_BEACON` in
 /// `worker/src/status.rs`), and a run of its progress (`PAID_PROGRESS` in `worker/src/jobs/crawl/mod.rs`).
-const BEACON_MS: u64 = 20_000;
-const PROGRESS_MS: u64 = 20_000;
-/// A part of the archive.
-const PART_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const BEACON_MS: u64 = 20_000;
+pub(super) const PROGRESS_MS: u64 = 20_000;
+/// A part of the archive (`worker/src/jobs/crawl/raw.rs`).
+pub(super) const PART_BYTES: u64 = 4 * 1024 * 1024;
 /// A run's report from created to done, its archive's facts, its files, its entry in the log, its validators.
 const PUTS_A_CRAWL: u64 = 16;
 /// The same read, the log since its checkpoint, and the index columns of the pipe's files.
@@ -34,7 +34,7 @@ const GETS_A_FOLD: u64 = 60;
 const LOOKS_A_TICK: u64 = 4;
 /// A turn of upkeep (`TURN` in `scheduler/src/upkeep.rs`): the claim to it is read and written, and each table asked
 /// whether there is a newer version; once in the same time the dead letters are listed.
-const TURN_SECS: u64 = 60;
+pub(super) const TURN_SECS: u64 = 60;
 const PUTS_A_TURN: u64 = 2;
 const GETS_A_TURN: u64 = 7;
 /// While there are newer versions, both logs are read: listed, the last checkpoint, and what came since.
@@ -42,7 +42,7 @@ const PUTS_A_TURN_AT_WORK: u64 = 2;
 const GETS_A_TURN_AT_WORK: u64 = 50;
 /// A look for missing pictures (`MISSING_INTERVAL` in `scheduler/src/upkeep.rs`) while all is quiet: receipts and dead
 /// letters listed, each table asked for its version.
-const MISSING_SECS: u64 = 600;
+pub(super) const MISSING_SECS: u64 = 600;
 const PUTS_A_LOOK: u64 = 2;
 const GETS_A_LOOK: u64 = 4;
 /// Such a look at a pipe that has changed: its reports listed; the last one, the links of its files, and its entries in

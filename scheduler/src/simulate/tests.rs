@@ -2,12 +2,14 @@
 
 use super::course::Course;
 use super::engine;
+use super::instances::IDLE_BEFORE_RELEASE_MS;
 use super::night::PipeLoad;
-use super::requests::POLL_WAIT_MS;
+use super::requests::{BEACON_MS, MISSING_SECS, PART_BYTES, POLL_WAIT_MS, PROGRESS_MS, TURN_SECS};
 use super::settings::Settings;
 use super::{Night, Outcome, Work, fixture, simulate};
 use feedfleet_model::image_jobs::BATCH;
 use proptest::prelude::*;
+use std::path::Path;
 use std::time::Duration;
 
 fn course(pipes: &[PipeLoad], settings: &Settings) -> Course {
@@ -34,6 +36,34 @@ fn fixed(workers: u32) -> Settings {
 fn last(course: &Course) -> u64 {
     let runs = course.runs_done.iter().map(|done| done.expect("every run is done")).max();
     runs.into_iter().chain(course.images_done).max().unwrap_or(0)
+}
+
+/// This crate cannot name the worker's constants, so the simulator has copies.
+#[test]
+fn the_simulators_times_are_those_of_the_code() {
+    let seconds = |name: &str, millis: u64| {
+        format!("const {name}: Duration = Duration::from_secs({});", millis / 1_000)
+    };
+    let minutes = |name: &str, secs: u64| {
+        format!("const {name}: TimeDelta = TimeDelta::minutes({});", secs / 60)
+    };
+    let parts = format!("const PART_BYTES: usize = {} * 1024 * 1024;", PART_BYTES >> 20);
+    for (file, line) in [
+        ("worker/src/consumer.rs", seconds("PAID_POLL_WAIT", POLL_WAIT_MS)),
+        ("worker/src/status.rs", seconds("PAID_BEACON", BEACON_MS)),
+        ("worker/src/jobs/crawl/mod.rs", seconds("PAID_PROGRESS", PROGRESS_MS)),
+        ("worker/src/jobs/crawl/raw.rs", parts),
+        ("worker/src/instance.rs", seconds("IDLE_BEFORE_RELEASE", IDLE_BEFORE_RELEASE_MS)),
+        ("scheduler/src/upkeep.rs", seconds("TURN", TURN_SECS * 1_000)),
+        ("scheduler/src/upkeep.rs", minutes("MISSING_INTERVAL", MISSING_SECS)),
+    ] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        let source = std::fs::read_to_string(source).unwrap();
+        assert!(
+            source.contains(&line),
+            "{file} has another time or size than the simulator: {line}"
+        );
+    }
 }
 
 #[test]
