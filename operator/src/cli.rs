@@ -157,7 +157,7 @@ pub struct ChildArgs {
 /// `feedfleet run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The pipe
+    /// The pipe, or a supplement of one, such as acme.stock
     pub pipe: PipeName,
     /// Wait until the run has ended; the exit code says whether it went well
     #[arg(long)]
@@ -191,6 +191,32 @@ pub enum PipesCommand {
         /// How many records
         #[arg(long, short = 'n', default_value_t = 5)]
         records: usize,
+        /// Of a site: this page, instead of the first that shows a product
+        #[arg(long, value_name = "PAGE")]
+        url: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at a source that no pipe reads yet, and propose a pipe for it; writes nothing
+    Detect {
+        /// Its address, as a pipe's url has it, or a file
+        #[arg(value_name = "URL|FILE")]
+        source: String,
+        /// What was found out, as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what a pipe's source is like and what is wrong with it, by its last run, held against the one before
+    Diagnose {
+        /// The pipe
+        pipe: PipeName,
+        /// The run; the last that read the source when left out
+        #[arg(long)]
+        run: Option<RunId>,
+        /// Write it into this file, for the partner: as CSV if its name ends in .csv, as text otherwise
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
         /// As JSON
         #[arg(long)]
         json: bool,

@@ -12,6 +12,7 @@ use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate};
 use feedfleet_model::{Clock, PipeName, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects, Reports, make_folder};
 use feedfleet_queue::{Queue, SqliteQueue, SqliteQueueOptions};
+use feedfleet_remote::Remote;
 use feedfleet_scheduler::Meters;
 use feedfleet_worker::Queues;
 use feedfleet_worker::executor::RECEIVE_SLACK;
@@ -144,12 +145,19 @@ impl Context {
 
     /// The HTTP client, behind the guard.
     pub fn http(&self) -> Result<Client> {
-        let http = &self.config.fleet.http;
-        let policy =
-            GuardPolicy { allow_private: http.allow_private.clone(), ..GuardPolicy::default() };
-        let mut options = ClientOptions::new(http.user_agent.clone());
-        options.policy = policy;
+        let mut options = ClientOptions::new(self.config.fleet.http.user_agent.clone());
+        options.policy = self.policy();
         Ok(Client::new(options)?)
+    }
+
+    /// The client for sources that are not on the web, behind the same guard.
+    pub fn remote(&self) -> Remote {
+        Remote::new(self.policy()).with_buckets(self.cloud.buckets())
+    }
+
+    fn policy(&self) -> GuardPolicy {
+        let allow_private = self.config.fleet.http.allow_private.clone();
+        GuardPolicy { allow_private, ..GuardPolicy::default() }
     }
 
     /// What a worker works with; it does everything in this process.
@@ -165,6 +173,7 @@ impl Context {
             objects: self.objects()?,
             catalog: self.catalog()?,
             http: self.http()?,
+            remote: self.remote(),
             gate: Arc::new(HostGate::new(concurrency)),
             transfers: feedfleet_worker::transfers(&fleet.workers),
             draw: Draw::Here,

@@ -19,7 +19,7 @@ pub use verdict::{Decider, Verdict};
 use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, send};
-use crate::pause::paused;
+use crate::pause::pause_over;
 use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::hash::{bytes_hash, hex};
@@ -204,9 +204,9 @@ impl Desk {
             let why = format!("its report has gone; begin another run: feedfleet run {pipe}");
             return Ok(Prospect::Closed(why));
         };
-        if let Some(pause) = paused(self.deps.objects.as_ref(), pipe).await? {
+        if let Some((whose, pause)) = pause_over(self.deps.objects.as_ref(), pipe).await? {
             let why = format!(
-                "the pipe is paused {pause}; to let it run again: feedfleet pipes resume {pipe}"
+                "the pipe is paused {pause}; to let it run again: feedfleet pipes resume {whose}"
             );
             return Ok(Prospect::Closed(why));
         }

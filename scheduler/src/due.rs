@@ -1,11 +1,11 @@
-//! Runs that are due: the latest scheduled time of a pipe that has no report. A fleet that was down does one
-//! run a pipe and not every one that it missed; so does a pipe that was paused.
+//! Runs that are due: the latest scheduled time of a pipe, or of a supplement, that has no report. A fleet that was down
+//! does one run a pipe and not every one that it missed; so does a pipe that was paused.
 
 use crate::age;
 use crate::damaged;
 use crate::deps::Deps;
 use crate::issue::{IssueError, issue};
-use crate::pause::paused;
+use crate::pause::pause_over;
 use crate::store::StoreUse;
 use chrono::{DateTime, Utc};
 use feedfleet_config::{Config, Pipe};
@@ -80,7 +80,7 @@ enum Found {
 pub(crate) async fn send_due_runs(deps: &Deps, config: &Config, issued: &mut Issued) -> bool {
     let now = deps.clock.now();
     let store = StoreUse::of(&deps.fleet.objects.place);
-    let due = config.pipes.iter().filter_map(|pipe| issued.due(pipe, now, store.ask_again_after));
+    let due = config.sources().filter_map(|pipe| issued.due(pipe, now, store.ask_again_after));
     let asked: Vec<_> = due.map(|due| ask(deps.clone(), due, now)).collect();
     let mut answers = stream::iter(asked).buffer_unordered(store.at_once);
     let mut tried = false;
@@ -114,7 +114,7 @@ async fn issue_if_due(deps: &Deps, due: &Due, now: DateTime<Utc>) -> Result<Foun
         return Ok(Found::There(newest));
     }
     let goes_on = last.is_some_and(|last| !last.state.is_final());
-    if goes_on || paused(deps.objects.as_ref(), &due.pipe).await?.is_some() {
+    if goes_on || pause_over(deps.objects.as_ref(), &due.pipe).await?.is_some() {
         return Ok(Found::Waits(newest));
     }
     let key = RunKey { pipe: due.pipe.clone(), run: due.run };
@@ -134,6 +134,7 @@ mod tests {
     use crate::testing::{World, acme};
     use chrono::TimeDelta;
     use feedfleet_model::report::RunState;
+    use feedfleet_queue::Receive;
 
     const PIPE: &str = "schedule = \"0 * * * *\"\n\
                         [source]\nurl = \"http://shop.example/feed.xml\"\nformat = \"google-xml\"\n";
@@ -229,6 +230,32 @@ mod tests {
         assert_eq!(world.deps.crawl.counts().await.unwrap().visible, pipes.len() as u64);
         // Another scheduler, which knows of none, finds them all.
         assert!(!send_due_runs(&world.deps, &config, &mut Issued::default()).await);
+    }
+
+    /// A supplement runs by its own schedule: also while its pipe has nothing to do, and not while that is paused.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_supplement_is_due_by_itself() {
+        let world = World::new();
+        let text = "[source]\nurl = \"http://shop.example/feed.xml\"\nformat = \"google-xml\"\n\
+                    [supplements.stock]\nschedule = \"0 * * * *\"\ncolumns = [\"price\"]\n\
+                    [supplements.stock.source]\nurl = \"http://shop.example/stock.xml\"\n\
+                    format = \"google-xml\"\n";
+        std::fs::write(world.deps.config_folder.join("pipes/acme.toml"), text).unwrap();
+        let config = hourly(&world, &[]);
+        let stock = acme().with_supplement("stock").unwrap();
+        let runs = async |name: &PipeName| world.deps.reports().runs_of(name).await.unwrap().len();
+        let objects = world.deps.objects.as_ref();
+        let why = Pause { at: world.now(), by: "ada".into(), note: None, rolled_back: None };
+        assert!(pause(objects, &acme(), &why).await.unwrap());
+        assert!(!send_due_runs(&world.deps, &config, &mut Issued::default()).await);
+        assert!(resume(objects, &acme()).await.unwrap());
+        assert!(send_due_runs(&world.deps, &config, &mut Issued::default()).await);
+        assert_eq!((runs(&acme()).await, runs(&stock).await), (0, 1));
+        // In its pipe's group: never beside a run of the pipe.
+        let request =
+            Receive { max: 10, visibility: Duration::from_secs(30), wait: Duration::ZERO };
+        let sent = world.deps.crawl.receive(request).await.unwrap();
+        assert_eq!(sent.iter().map(|m| m.group.as_str()).collect::<Vec<_>>(), ["acme"]);
     }
 
     /// It may have been created and not sent.

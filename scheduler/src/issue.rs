@@ -3,7 +3,7 @@
 
 use crate::damaged;
 use crate::deps::Deps;
-use crate::pause::{Pause, paused};
+use crate::pause::{Pause, pause_over};
 use crate::rescue::{Watch, resend_if_lost};
 use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, feed_app_id, rollback_app_id};
@@ -52,17 +52,20 @@ pub(crate) async fn issue(deps: &Deps, report: &RunReport) -> Result<bool, Issue
     if !deps.reports().create(report).await? {
         return Ok(false);
     }
-    if let Some(pause) = end_if_paused(deps, &report.key).await? {
-        return Err(IssueError::paused(&report.key.pipe, &pause));
+    if let Some((whose, pause)) = end_if_paused(deps, &report.key).await? {
+        return Err(IssueError::paused(whose, &pause));
     }
     send(deps, &report.key).await?;
     Ok(true)
 }
 
-/// Ends a run that nobody has begun to send, if its pipe is paused. The pause, if the run has ended so. Who sends a run
-/// for the first time asks this before, whoever created it.
-pub(crate) async fn end_if_paused(deps: &Deps, key: &RunKey) -> Result<Option<Pause>, ReportError> {
-    let Some(pause) = paused(deps.objects.as_ref(), &key.pipe).await? else { return Ok(None) };
+/// Ends a run that nobody has begun to send, if its pipe is paused. The pause and whose it is, if the run has ended so.
+/// Who sends a run for the first time asks this before, whoever created it.
+pub(crate) async fn end_if_paused(
+    deps: &Deps,
+    key: &RunKey,
+) -> Result<Option<(PipeName, Pause)>, ReportError> {
+    let Some(pause) = pause_over(deps.objects.as_ref(), &key.pipe).await? else { return Ok(None) };
     let now = deps.clock.now();
     let text = "the pipe was paused as the run was issued, and the run was not sent";
     let report = deps
@@ -121,8 +124,8 @@ pub async fn issue_now(
     pipe: &PipeName,
     replay: Option<RunId>,
 ) -> Result<RunKey, IssueError> {
-    if let Some(pause) = paused(deps.objects.as_ref(), pipe).await? {
-        return Err(IssueError::paused(pipe, &pause));
+    if let Some((whose, pause)) = pause_over(deps.objects.as_ref(), pipe).await? {
+        return Err(IssueError::paused(whose, &pause));
     }
     let last = damaged::last_of(deps, pipe).await?;
     if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
@@ -153,8 +156,8 @@ pub async fn issue_now(
 }
 
 impl IssueError {
-    fn paused(pipe: &PipeName, pause: &Pause) -> Self {
-        Self::Paused { pipe: pipe.clone(), why: pause.to_string() }
+    fn paused(pipe: PipeName, pause: &Pause) -> Self {
+        Self::Paused { pipe, why: pause.to_string() }
     }
 }
 

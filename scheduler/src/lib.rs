@@ -9,6 +9,7 @@ mod damaged;
 pub mod decide;
 mod deps;
 pub mod desk;
+pub mod diagnose;
 mod due;
 mod expiry;
 pub mod fleet;

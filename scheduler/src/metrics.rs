@@ -207,7 +207,7 @@ impl Seen {
     }
 
     fn is_late(&self, key: &RunKey, now: DateTime<Utc>, config: Option<&Config>) -> bool {
-        let pipe = config.and_then(|config| config.pipes.iter().find(|p| p.name == key.pipe));
+        let pipe = config.and_then(|config| config.sources().find(|p| p.name == key.pipe));
         let next_due = pipe.and_then(|pipe| pipe.next_run_after(self.scheduled_at));
         let latest = self.scheduled_at + LATE_AFTER;
         !self.state.is_final() && now > next_due.map_or(latest, |next| next.min(latest))

@@ -20,7 +20,7 @@ use crate::seen::Seen;
 use crate::upkeep::{DutyError, Tables, blocking};
 use chrono::{DateTime, Utc};
 use feedfleet_catalog::{DataFile, FileIdentity};
-use feedfleet_config::{Config, QueueBackend};
+use feedfleet_config::{Config, HostShares, QueueBackend};
 use feedfleet_model::image_jobs::PictureLinks;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{ImageJob, Job, PipeName, RunId, RunKey};
@@ -121,13 +121,14 @@ async fn try_request(
     let Some(products) = products else { return Ok(0) };
     let mut given_up = given_up(deps, &memory.letters, now).await?;
     let read = plan.pipes.len();
+    let shares = HostShares::of(deps.fleet.hosts.concurrency, &config.pipes);
     for (pipe, up_to) in plan.pipes {
         let given_up = given_up.remove(&pipe).unwrap_or_default();
         let state = PipeState::of(&products, images.as_deref(), &pipe, given_up);
         let (products, images) = (products.clone(), images.clone());
         let given_up = state.given_up.clone();
         let look = Look { pipe: pipe.clone(), up_to, products, images, given_up, now };
-        match request_of_pipe(deps, look).await {
+        match request_of_pipe(deps, look, &shares).await {
             Ok(Asked { pictures: 0, is_all: true, due }) => {
                 memory.complete.insert(pipe, Complete { state, due });
             }
@@ -284,13 +285,13 @@ struct Asked {
     due: Option<i64>,
 }
 
-async fn request_of_pipe(deps: &Deps, look: Look) -> Result<Asked, DutyError> {
+async fn request_of_pipe(deps: &Deps, look: Look, shares: &HostShares) -> Result<Asked, DutyError> {
     let (pipe, now) = (look.pipe.clone(), look.now);
     let missing = blocking(move || look.missing()).await?;
     let mut asked = Asked { pictures: 0, is_all: missing.is_all, due: missing.due };
     for (run, links) in missing.links {
         asked.pictures += links.len() as u64;
-        send(deps, &RunKey { pipe: pipe.clone(), run }, links, now).await?;
+        send(deps, &RunKey { pipe: pipe.clone(), run }, links, shares, now).await?;
     }
     Ok(asked)
 }
@@ -299,11 +300,12 @@ async fn send(
     deps: &Deps,
     run: &RunKey,
     links: PictureLinks,
+    shares: &HostShares,
     now: DateTime<Utc>,
 ) -> Result<(), DutyError> {
     // Two schedulers that look in the same minute send the same ids.
     let round = now.timestamp() / 60;
-    let jobs = links.into_jobs(run, round, 0, deps.fleet.hosts.concurrency as u32);
+    let jobs = links.into_jobs(run, round, 0, &|host| shares.of_pictures(host));
     for chunk in jobs.chunks(MAX_BATCH) {
         let message = |job: &ImageJob| {
             let job = Job::Image(job.clone());

@@ -97,6 +97,21 @@ pub async fn paused(objects: &dyn Objects, pipe: &PipeName) -> Result<Option<Pau
     }
 }
 
+/// What keeps a pipe, or a supplement, from running: its own pause, or that of its pipe; with the name of which it is.
+pub async fn pause_over(
+    objects: &dyn Objects,
+    source: &PipeName,
+) -> Result<Option<(PipeName, Pause)>, ReportError> {
+    if let Some(pause) = paused(objects, source).await? {
+        return Ok(Some((source.clone(), pause)));
+    }
+    if !source.is_supplement() {
+        return Ok(None);
+    }
+    let pipe = source.pipe();
+    Ok(paused(objects, &pipe).await?.map(|pause| (pipe, pause)))
+}
+
 /// The pipes that are paused, with why: one listing, and a look at each of them.
 pub async fn all_paused(
     objects: &Arc<dyn Objects>,
@@ -200,6 +215,25 @@ mod tests {
         assert_eq!(paused(&objects, &"other".parse().unwrap()).await.unwrap(), None);
         assert!(resume(&objects, &pipe).await.unwrap());
         assert_eq!(paused(&objects, &pipe).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_is_paused_keeps_its_supplements_from_running_and_not_the_other_way_round()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FolderObjects::open(folder.path()).unwrap();
+        let pipe: PipeName = "acme".parse().unwrap();
+        let stock = pipe.with_supplement("stock").unwrap();
+        let over = async |name: &PipeName| {
+            let found = pause_over(&objects, name).await.unwrap();
+            found.map(|(whose, pause)| (whose.to_string(), pause.by))
+        };
+        let told = |whose: &str, by: &str| Some((whose.to_owned(), by.to_owned()));
+        assert!(pause(&objects, &stock, &by("bob")).await.unwrap());
+        assert_eq!((over(&pipe).await, over(&stock).await), (None, told("acme.stock", "bob")));
+        assert!(pause(&objects, &pipe, &by("ada")).await.unwrap());
+        assert!(resume(&objects, &stock).await.unwrap());
+        assert_eq!(over(&stock).await, told("acme", "ada"));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
-//! Rolling a pipe back: its rows become what they were after an earlier run, by a new commit, and the pipe is
-//! paused, or its next run would bring back what was wrong. Other pipes are untouched.
+//! Rolling a pipe back: its rows become what they were after an earlier run, of the pipe or of one of its supplements,
+//! by a new commit, and the pipe is paused with all its supplements, or the next run would bring back what was wrong.
+//! Other pipes are untouched.
 
 use crate::damaged;
 use crate::deps::Deps;
@@ -11,6 +12,7 @@ use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunId, RunKey, keys};
 use feedfleet_objects::{ObjectError, ReportError};
+use std::collections::BTreeMap;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// What a rollback did, or would do.
@@ -59,7 +61,7 @@ pub enum RollbackError {
     #[error(
         "'{}' is as it was after run {} and stays paused, but not all of it could be noted: {why}; to have \
          that done: feedfleet runs rollback {} {}; once its source is right: feedfleet pipes resume {}",
-        .run.pipe, .run.run, .run.pipe, .run.run, .run.pipe
+        .run.pipe.pipe(), .run.run, .run.pipe, .run.run, .run.pipe.pipe()
     )]
     NotNoted {
         /// The run that the pipe was put back to.
@@ -102,11 +104,12 @@ fn paused_words(run: &RunKey, is_paused: bool) -> String {
     format!(
         "; the pipe is paused, so no other follows: roll it back then, or let it run as it is: feedfleet \
          pipes resume {}",
-        run.pipe
+        run.pipe.pipe()
     )
 }
 
-/// Puts a pipe back as it was after `run`, and pauses it. Who paused it before, and why, stays on record.
+/// Puts a pipe back as it was after `run`, of its own or of a supplement, and pauses it. Who paused it before, and why,
+/// stays on record.
 pub async fn roll_back(
     deps: &Deps,
     run: &RunKey,
@@ -128,8 +131,9 @@ pub async fn roll_back(
         note: decider.note.clone(),
         rolled_back: None,
     };
-    pause(deps.objects.as_ref(), &run.pipe, &said).await?;
-    roll_back_paused(deps, run, decider).await.map_err(|why| why.of_paused(&run.pipe))
+    let pipe = run.pipe.pipe();
+    pause(deps.objects.as_ref(), &pipe, &said).await?;
+    roll_back_paused(deps, run, decider).await.map_err(|why| why.of_paused(&pipe))
 }
 
 async fn roll_back_paused(
@@ -156,33 +160,43 @@ async fn roll_back_paused(
         taken_out: plan.taken_out,
         live: plan.live_after(),
     };
-    let noted = conclude(deps, &run.pipe, &did, newest.as_ref()).await;
+    let noted = conclude(deps, &run.pipe, &did, &newest).await;
     let issued_meanwhile =
         noted.map_err(|why| RollbackError::NotNoted { run: run.clone(), why })?;
     Ok(Rollback { plan, version: Some(version), issued_meanwhile })
 }
 
-/// Notes in the pause what was done. The run that was issued meanwhile, if there is one: since the pause was written
-/// that takes somebody who has lifted it. One that was only created, and never sent, ends here.
+/// Notes in the pause what was done. A run that was issued meanwhile, if there is one: since the pause was written
+/// that takes somebody who has lifted it. Those that were only created, and never sent, end here.
 async fn conclude(
     deps: &Deps,
     pipe: &PipeName,
     did: &RolledBack,
-    newest: Option<&RunKey>,
+    newest: &[RunKey],
 ) -> Result<Option<RunKey>, ReportError> {
-    note_rollback(deps.objects.as_ref(), pipe, did).await?;
-    let newest_now = deps.reports().runs_of(pipe).await?.pop();
-    let Some(issued) = newest_now.filter(|now| Some(now) != newest) else { return Ok(None) };
-    let has_ended = end_if_paused(deps, &issued).await.is_ok_and(|ended| ended.is_some());
-    Ok((!has_ended).then_some(issued))
+    note_rollback(deps.objects.as_ref(), &pipe.pipe(), did).await?;
+    let newest_now = newest_of_each(&deps.reports().runs_of_sources(pipe).await?);
+    let mut goes_on = None;
+    for issued in newest_now.into_iter().filter(|now| !newest.contains(now)) {
+        let ended = end_if_paused(deps, &issued).await;
+        if !ended.is_ok_and(|ended| ended.is_some()) {
+            goes_on = Some(issued);
+        }
+    }
+    Ok(goes_on)
+}
+
+/// The newest run of a pipe, and those of its supplements.
+fn newest_of_each(runs: &BTreeMap<PipeName, Vec<RunKey>>) -> Vec<RunKey> {
+    runs.values().filter_map(|runs| runs.last().cloned()).collect()
 }
 
 fn impossible(why: RestoreError) -> RollbackError {
     RollbackError::Impossible(Box::new(why))
 }
 
-/// The newest run that was issued, if all that could still commit have ended. Of a pipe that is paused they also
-/// stay so, as long as the pause does.
+/// The newest run of each source of the pipe that was issued, if all that could still commit have ended. Of a pipe that
+/// is paused they also stay so, as long as the pause does.
 ///
 /// A dead run comes back to life when its dead letter is replayed. A replay loads the run's report, then looks for
 /// a pause, then reopens the run by a conditional write, which fails if a rollback has passed the run over since
@@ -194,32 +208,37 @@ async fn refuse_if_unfinished(
     deps: &Deps,
     pipe: &PipeName,
     is_paused: bool,
-) -> Result<Option<RunKey>, RollbackError> {
+) -> Result<Vec<RunKey>, RollbackError> {
     let reports = deps.reports();
     let now = deps.clock.now();
-    let committed = deps.fence(feed_app_id(pipe)).await??.map(RunId);
-    let runs = reports.runs_of(pipe).await?;
-    // What is older than the newest run in the table can change nothing.
-    for run in runs.iter().filter(|run| committed.is_none_or(|committed| run.run >= committed)) {
-        let Some(mut report) = damaged::load(deps, run).await? else { continue };
-        if is_paused && report.state == RunState::Dead {
-            report = reports.update(run, |report| report.pass_over(now)).await?;
-        }
-        if !report.state.is_final() {
-            let (run, state) = (run.clone(), report.state);
-            return Err(RollbackError::Unfinished { run, state, is_paused });
+    let sources = reports.runs_of_sources(pipe).await?;
+    for (source, runs) in &sources {
+        let committed = deps.fence(feed_app_id(source)).await??.map(RunId);
+        // What is older than the newest run in the table can change nothing.
+        let recent = |run: &&RunKey| committed.is_none_or(|committed| run.run >= committed);
+        for run in runs.iter().filter(recent) {
+            let Some(mut report) = damaged::load(deps, run).await? else { continue };
+            if is_paused && report.state == RunState::Dead {
+                report = reports.update(run, |report| report.pass_over(now)).await?;
+            }
+            if !report.state.is_final() {
+                let (run, state) = (run.clone(), report.state);
+                return Err(RollbackError::Unfinished { run, state, is_paused });
+            }
         }
     }
-    Ok(runs.last().cloned())
+    Ok(newest_of_each(&sources))
 }
 
-/// Forgets what the newest run saw of its source: "not modified" would say nothing about the rows that are
+/// Forgets what the newest run of each source saw of it: "not modified" would say nothing about the rows that are
 /// put back, and nights without a product are counted anew. Before the rollback, since forgetting too much
 /// costs one reading of the source, and too little would leave the table wrong.
 async fn forget_last_reading(deps: &Deps, pipe: &PipeName) -> Result<(), RollbackError> {
-    deps.objects.delete(&keys::validators(pipe)).await?;
-    if let Some(run) = deps.fence(feed_app_id(pipe)).await??.map(RunId) {
-        deps.delete_all(&keys::absent_from(&RunKey { pipe: pipe.clone(), run })).await?;
+    let pipe = pipe.pipe();
+    deps.objects.delete(&keys::validators(&pipe)).await?;
+    deps.delete_all(&keys::validators_of_supplements(&pipe)).await?;
+    if let Some(run) = deps.fence(feed_app_id(&pipe)).await??.map(RunId) {
+        deps.delete_all(&keys::absent_from(&RunKey { pipe, run })).await?;
     }
     Ok(())
 }

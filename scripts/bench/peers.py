@@ -21,23 +21,29 @@ import make_feed
 import product_columns
 
 
-def duckdb_select(feed):
+def duckdb_select(feed, form="csv"):
     """Reads the feed with types; amounts give two columns, as in the product table."""
     kinds = product_columns.by_source()
     types = {"Integer": "BIGINT", "Boolean": "BOOLEAN", "Timestamp": "TIMESTAMPTZ"}
+    if form == "jsonl":
+        types["TextList"] = "VARCHAR[]"
     columns = ", ".join(f"'{name}': '{types.get(kinds[name], 'VARCHAR')}'" for name in make_feed.COLUMNS)
     values = []
     for name in make_feed.COLUMNS:
         if kinds[name] == "Decimal":
             values.append(f"CAST(split_part({name}, ' ', 1) AS DECIMAL(18, 4)) AS {name}")
             values.append(f"split_part({name}, ' ', 2) AS {name}_currency")
-        elif kinds[name] == "TextList":
+        elif kinds[name] == "TextList" and form != "jsonl":
             values.append(f"string_split({name}, ',') AS {name}")
         else:
             values.append(name)
-    return f"""SELECT {", ".join(values)}, hash({", ".join(make_feed.COLUMNS)}) AS content_hash
-        FROM read_csv('{feed}', header = true, auto_detect = false, delim = ',', quote = '"',
+    if form == "jsonl":
+        read = f"read_json('{feed}', format = 'newline_delimited', columns = {{{columns}}})"
+    else:
+        delimiter = {"csv": ",", "tsv": "\t"}[form]
+        read = f"""read_csv('{feed}', header = true, auto_detect = false, delim = '{delimiter}', quote = '"',
             escape = '"', columns = {{{columns}}})"""
+    return f"SELECT {', '.join(values)}, hash({', '.join(make_feed.COLUMNS)}) AS content_hash FROM {read}"
 
 
 def duckdb_night(feed, state, apply):
@@ -92,28 +98,35 @@ def polars_feed(feed):
     """The feed with types, and with the hash of its text."""
     import polars
 
+    return polars_typed(polars.read_csv(feed, infer_schema=False))
+
+
+def polars_typed(rows):
+    """Rows as they were read, with the product table's types for what is text, and a hash of each as it was."""
+    import polars
+
     kinds = product_columns.by_source()
-    text = polars.read_csv(feed, infer_schema=False)
-    content_hash = text.hash_rows(seed=0).reinterpret(signed=True).alias("content_hash")
+    content_hash = rows.hash_rows(seed=0).reinterpret(signed=True).alias("content_hash")
     values = []
     for name in make_feed.COLUMNS:
         column = polars.col(name)
+        is_text = rows.schema[name] == polars.String
         match kinds[name]:
             case "Decimal":
                 parts = column.str.split_exact(" ", 1)
                 values.append(parts.struct.field("field_0").cast(polars.Decimal(18, 4)).alias(name))
                 values.append(parts.struct.field("field_1").alias(f"{name}_currency"))
-            case "TextList":
+            case "TextList" if is_text:
                 values.append(column.str.split(","))
-            case "Integer":
+            case "Integer" if is_text:
                 values.append(column.cast(polars.Int64))
-            case "Boolean":
+            case "Boolean" if is_text:
                 values.append(column == "true")
             case "Timestamp":
                 values.append(column.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC"))
             case _:
                 values.append(column)
-    return text.select(values).with_columns(content_hash)
+    return rows.select(values).with_columns(content_hash)
 
 
 def delta_rs_merge(feed, state):

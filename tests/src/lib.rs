@@ -1,11 +1,12 @@
-//! What the end-to-end tests share: a fleet in a temporary folder that is driven through the real binary, a
-//! small HTTP server whose answers a test decides, and a reader of the product table.
+//! What the end-to-end tests share: a fleet in a temporary folder that is driven through the real binary, small
+//! servers (HTTP, SFTP, FTP) whose answers a test decides, and a reader of the product table.
 
 pub mod aws;
 mod fleet;
 mod gate;
 mod products;
 mod readers;
+pub mod remote;
 mod server;
 
 pub use fleet::{Fleet, Output, Running, feedfleet, free_port};

@@ -27,6 +27,8 @@ pub struct Product {
     pub booleans: BTreeMap<&'static str, bool>,
     /// The column `extra`.
     pub extra: BTreeMap<String, String>,
+    /// The column `source_values`.
+    pub source_values: BTreeMap<String, String>,
 }
 
 impl Product {
@@ -83,6 +85,7 @@ fn product(batch: &RecordBatch, row: usize) -> Product {
         decimals: BTreeMap::new(),
         booleans: BTreeMap::new(),
         extra: BTreeMap::new(),
+        source_values: BTreeMap::new(),
     };
     for column in COLUMNS {
         let Some(values) = batch.column_by_name(column.name) else { continue };
@@ -110,7 +113,11 @@ fn product(batch: &RecordBatch, row: usize) -> Product {
             DataType::Map(_, _) => {
                 let entries = values.as_map().value(row);
                 let names = texts(entries.column(0).as_ref());
-                product.extra = names.into_iter().zip(texts(entries.column(1).as_ref())).collect();
+                let pairs = names.into_iter().zip(texts(entries.column(1).as_ref())).collect();
+                match name {
+                    "source_values" => product.source_values = pairs,
+                    _ => product.extra = pairs,
+                }
             }
             _ => {}
         }

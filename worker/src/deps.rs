@@ -4,12 +4,13 @@ use crate::isolate::Program;
 use crate::jobs::image::{Decoders, Draw};
 use crate::room::Room;
 use feedfleet_catalog::Catalog;
-use feedfleet_config::{Environment, Fleet, Pipe, Workers};
+use feedfleet_config::{Environment, Fleet, HostShares, Pipe, Workers};
 use feedfleet_fleet::Instance;
 use feedfleet_http::{Client, HostGate};
 use feedfleet_model::{Clock, PipeName};
 use feedfleet_objects::{DeadLetters, Objects, Reports};
 use feedfleet_queue::Queue;
+use feedfleet_remote::Remote;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub struct Deps {
     pub catalog: Catalog,
     /// The HTTP client, behind the guard.
     pub http: Client,
+    /// The client for sources that are not on the web, behind the same guard.
+    pub remote: Remote,
     /// Requests at once to one host.
     pub gate: Arc<HostGate>,
     /// Bytes of pictures in this process, on their way from the source to the objects; see [`transfers`].
@@ -80,6 +83,15 @@ impl Deps {
     /// The dead letters.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.objects.clone())
+    }
+
+    /// How hosts' allowances are dealt out between crawls of sites and pictures, by all pipes as they are now; or what
+    /// is wrong with `fleet.toml`.
+    pub fn host_shares(&self) -> Result<HostShares, String> {
+        let environment = self.environment.as_ref();
+        let (config, _) = feedfleet_config::load_lenient(&self.config_folder, environment)
+            .map_err(|errors| errors.to_string())?;
+        Ok(HostShares::of(self.fleet.hosts.concurrency, &config.pipes))
     }
 
     /// A pipe's configuration as it is now, or what is wrong with it.

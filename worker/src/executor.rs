@@ -8,6 +8,7 @@
 //!      ▼
 //!   attempt noted ── done, superseded ──▶ deleted
 //!      │          ├─ interrupted ───────▶ released at once
+//!      │          ├─ continued ─────────▶ sent again as its continuation, then deleted
 //!      │          ├─ retry after ───────▶ invisible for a while; past the limit ──▶ dead letter
 //!      │          ├─ dead ─────────────────────────────────────────────▶ dead letter
 //!      │          └─ lease lost ────────▶ left alone: somebody else has it
@@ -23,10 +24,10 @@ use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, feed_app_id};
 use feedfleet_model::job::UnreadableJob;
 use feedfleet_model::report::{Attempt, AttemptEnd, RunState};
-use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey};
+use feedfleet_model::{CrawlJob, Job, Outcome, Reason, ReasonClass, RunKey, hash};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::{DeadLetter, ReportError};
-use feedfleet_queue::{Queue, QueueError, Received};
+use feedfleet_queue::{NewMessage, Queue, QueueError, Received};
 use feedfleet_telemetry::failpoint;
 use std::sync::Arc;
 use std::time::Duration;
@@ -391,6 +392,12 @@ async fn try_settle(
     match outcome {
         Outcome::Done | Outcome::Superseded => queue.delete(&message.receipt).await?,
         Outcome::Interrupted => queue.release(&message.receipt).await?,
+        // The continuation first: a job that is there twice does its work once, one that is nowhere never does.
+        Outcome::Continued => {
+            queue.send(&[continuation(message)]).await?;
+            failpoint::hit("job.continued");
+            queue.delete(&message.receipt).await?;
+        }
         Outcome::RetryAfter(delay, _) => queue.extend(&message.receipt, *delay).await?,
         Outcome::Dead(reason) => {
             deps.dead_letters().keep(&dead_letter(deps, queue, message, reason)).await?;
@@ -398,6 +405,16 @@ async fn try_settle(
         }
     }
     Ok(())
+}
+
+/// The message under which a job goes on whose lease must end. Repeated, it is the same message.
+fn continuation(message: &Received) -> NewMessage {
+    let of = hash::hex(hash::bytes_hash(message.id.as_str().as_bytes()));
+    NewMessage {
+        group: message.group.clone(),
+        dedup_id: format!("after-{of}"),
+        body: message.body.clone(),
+    }
 }
 
 fn dead_letter(deps: &Deps, queue: &dyn Queue, message: &Received, reason: &Reason) -> DeadLetter {
@@ -426,7 +443,7 @@ fn dead_letter(deps: &Deps, queue: &dyn Queue, message: &Received, reason: &Reas
 fn log(message: &Received, outcome: &Outcome) {
     let (group, receive, word) = (&message.group, message.receive_count, outcome.word());
     match outcome {
-        Outcome::Done | Outcome::Superseded | Outcome::Interrupted => {
+        Outcome::Done | Outcome::Superseded | Outcome::Interrupted | Outcome::Continued => {
             tracing::info!(%group, receive, outcome = word, "job ended");
         }
         Outcome::RetryAfter(delay, reason) => {

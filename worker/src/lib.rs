@@ -8,12 +8,14 @@
 mod backoff;
 pub mod consumer;
 pub mod deps;
+pub mod detect;
 pub mod executor;
 mod instance;
 pub mod isolate;
 pub mod jobs;
 pub mod lease;
 pub mod preview;
+pub mod remote;
 pub mod room;
 pub mod status;
 

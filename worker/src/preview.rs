@@ -1,12 +1,15 @@
 //! A look at a pipe's source: the first records as they would be mapped, and what would be refused.
 //! Nothing is written.
 
+pub use crate::jobs::crawl::site::{PagePreview, preview_page};
+
 use crate::jobs::crawl::load;
 use crate::jobs::crawl::source::{self, Access, Opened};
 use feedfleet_config::Pipe;
 use feedfleet_feed::{Change, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::Client;
 use feedfleet_model::{Outcome, Reason, ReasonClass, Row};
+use feedfleet_remote::Remote;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +19,7 @@ pub struct Preview {
     pub rows: Vec<(Row, Change)>,
     /// Records that would be refused.
     pub refused: Vec<Refusal>,
-    /// Fields that would be emptied.
+    /// Fields that would be emptied, and what would be mended.
     pub warnings: Vec<Refusal>,
     /// Records looked at.
     pub records: u64,
@@ -27,11 +30,16 @@ pub struct Preview {
 }
 
 /// Reads up to `limit` records of a pipe's source.
-pub async fn preview(http: &Client, pipe: &Pipe, limit: usize) -> Result<Preview, Reason> {
+pub async fn preview(
+    http: &Client,
+    remote: &Remote,
+    pipe: &Pipe,
+    limit: usize,
+) -> Result<Preview, Reason> {
     let cancel = CancellationToken::new();
     let _stop = cancel.clone().drop_guard();
     let fetched = Arc::default();
-    let access = Access { http, archive: None, fetched: &fetched, cancel: &cancel };
+    let access = Access { http, remote, archive: None, fetched: &fetched, cancel: &cancel };
     let opened = source::open(access, pipe, None).await.map_err(|f| reason(f.into_outcome()))?;
     let Opened::Body(incoming) = opened else {
         return Err(Reason::new(ReasonClass::NotAFeed, "the source sent nothing"));
@@ -70,7 +78,8 @@ pub async fn preview(http: &Client, pipe: &Pipe, limit: usize) -> Result<Preview
     }
 }
 
-fn reason(outcome: Outcome) -> Reason {
+/// Why a source could not be looked at.
+pub(crate) fn reason(outcome: Outcome) -> Reason {
     match outcome {
         Outcome::Dead(reason) | Outcome::RetryAfter(_, reason) => reason,
         other => Reason::new(ReasonClass::SourceUnavailable, other.word()),

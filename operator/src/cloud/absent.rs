@@ -6,9 +6,10 @@ use feedfleet_fleet::{Fleet, Instance, Metrics};
 use feedfleet_model::Clock;
 use feedfleet_objects::Objects;
 use feedfleet_queue::Queue;
+use feedfleet_remote::{Buckets, NoBuckets};
 use std::sync::Arc;
 
-/// Nothing. Every method is an error that says how to build with AWS.
+/// Nothing. What it gives are errors that say how to build with AWS.
 pub struct Cloud;
 
 impl Cloud {
@@ -45,6 +46,11 @@ impl Cloud {
     /// An error.
     pub async fn instance(&self, _group: &str) -> Result<Arc<dyn Instance>> {
         missing()
+    }
+
+    /// Buckets of which each is an error.
+    pub fn buckets(&self) -> Arc<dyn Buckets> {
+        Arc::new(NoBuckets)
     }
 
     /// An error.

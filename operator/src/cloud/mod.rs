@@ -2,6 +2,8 @@
 //! configuration names it; so the first build of a fleet on one machine stays short.
 
 #[cfg(feature = "aws")]
+mod buckets;
+#[cfg(feature = "aws")]
 mod present;
 #[cfg(feature = "aws")]
 pub use present::Cloud;

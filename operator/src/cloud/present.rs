@@ -1,5 +1,6 @@
 //! AWS, in a build with the feature `aws`.
 
+use super::buckets::S3Buckets;
 use anyhow::{Context as _, Result, anyhow};
 use feedfleet_aws::{
     AutoScalingGroup, Aws, CloudWatch, Ec2Instance, GroupEstimate, S3Objects, SqsOptions, SqsQueue,
@@ -10,6 +11,7 @@ use feedfleet_fleet::{Fleet, Instance, Metrics};
 use feedfleet_model::Clock;
 use feedfleet_objects::Objects;
 use feedfleet_queue::Queue;
+use feedfleet_remote::Buckets;
 use std::sync::{Arc, OnceLock};
 
 /// Access to AWS, found when it is first needed.
@@ -95,6 +97,11 @@ impl Cloud {
     /// This machine, an instance of that group.
     pub async fn instance(&self, group: &str) -> Result<Arc<dyn Instance>> {
         Ok(Arc::new(Ec2Instance::open(self.aws()?, group).await?))
+    }
+
+    /// The buckets of partners.
+    pub fn buckets(&self) -> Arc<dyn Buckets> {
+        Arc::new(S3Buckets::new(self.region.clone()))
     }
 
     /// CloudWatch, in this namespace.

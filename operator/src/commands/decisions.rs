@@ -53,7 +53,8 @@ pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
 pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     let (context, run, decider) = asked(folder, args).await?;
     let done = roll_back(&context.scheduler()?, &run, &decider).await?;
-    let (plan, pipe, number) = (done.plan, &run.pipe, text::count);
+    let (plan, pipe, number) = (done.plan, run.pipe.pipe(), text::count);
+    let back_to = if run.pipe.is_supplement() { run.to_string() } else { run.run.to_string() };
     let rows = format!(
         "{} rows put back, {} taken out, {} untouched; {} live{}",
         number(plan.put_back),
@@ -63,10 +64,10 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
         at_version(done.version)
     );
     if decider.dry_run {
-        view::print(format!("rolling '{pipe}' back to run {} would mean: {rows}", run.run));
+        view::print(format!("rolling '{pipe}' back to run {back_to} would mean: {rows}"));
         return Ok(ended(&decider));
     }
-    view::print(format!("'{pipe}' is as it was after run {}: {rows}", run.run));
+    view::print(format!("'{pipe}' is as it was after run {back_to}: {rows}"));
     view::print(format!(
         "it is paused, or its next run would bring back what was wrong; once its source is right: \
          feedfleet pipes resume {pipe}"

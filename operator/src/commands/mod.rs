@@ -2,11 +2,14 @@
 
 pub mod children;
 mod decisions;
+mod detect;
+mod diagnose;
 mod dlq;
 mod doctor;
 pub mod fleet;
 mod pipes;
 mod preview;
+mod preview_page;
 mod roles;
 pub mod run;
 mod runs;
@@ -33,8 +36,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(folder, &args, &cli.logs).await,
         Command::Pipes(PipesCommand::List { json }) => pipes::list(folder, json).await,
         Command::Pipes(PipesCommand::Check { pipe }) => pipes::check(folder, pipe.as_ref()),
-        Command::Pipes(PipesCommand::Preview { pipe, records, json }) => {
-            preview::preview(folder, &pipe, records, json).await
+        Command::Pipes(PipesCommand::Preview { pipe, records, url, json }) => {
+            preview::preview(folder, &pipe, records, url.as_deref(), json).await
+        }
+        Command::Pipes(PipesCommand::Detect { source, json }) => {
+            detect::detect(folder, &source, json).await
+        }
+        Command::Pipes(PipesCommand::Diagnose { pipe, run, output, json }) => {
+            diagnose::diagnose(folder, &pipe, run, output.as_deref(), json).await
         }
         Command::Pipes(PipesCommand::Pause { pipe, signature }) => {
             pipes::pause(folder, &pipe, signature).await

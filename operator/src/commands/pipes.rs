@@ -42,7 +42,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             None
         }
     };
-    let sound = context.config.pipes.iter().map(|pipe| (pipe.name.clone(), Some(pipe)));
+    let sound = context.config.sources().map(|pipe| (pipe.name.clone(), Some(pipe)));
     let lacking = context.lacking_variables().into_iter().map(|name| (name, None));
     let known: BTreeMap<PipeName, Option<&Pipe>> = sound.chain(lacking).collect();
     let mut last_runs = context.reports()?.last_of_each(known.keys().cloned().collect()).await;
@@ -64,7 +64,11 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
             next_run: next.filter(|_| paused.is_none()),
             last_run: last.as_ref().map(|r| r.scheduled_at()),
             last_state: last.as_ref().map(|r| r.state),
-            live: live.as_ref().map(|live| live.get(name.as_str()).copied().unwrap_or(0)),
+            // A supplement has none of its own.
+            live: live
+                .as_ref()
+                .filter(|_| !name.is_supplement())
+                .map(|live| live.get(name.as_str()).copied().unwrap_or(0)),
             paused,
             pipe: name,
         });
@@ -133,7 +137,7 @@ fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
 pub fn check(folder: &Path, only: Option<&PipeName>) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let concerns = |file: &Path| {
-        only.is_none_or(|name| file.file_stem().is_some_and(|stem| stem == name.as_str()))
+        only.is_none_or(|name| file.file_stem().is_some_and(|stem| stem == name.pipe().as_str()))
     };
     let mut mistakes = 0;
     for mistake in context.mistakes.iter().filter(|m| concerns(&m.file)) {
@@ -141,8 +145,10 @@ pub fn check(folder: &Path, only: Option<&PipeName>) -> Result<ExitCode> {
         mistakes += 1;
     }
     let mut sound = 0;
-    for pipe in context.config.pipes.iter().filter(|p| only.is_none_or(|name| p.name == *name)) {
-        match check_reading(pipe) {
+    let is_meant = |pipe: &&Pipe| only.is_none_or(|name| pipe.name == name.pipe());
+    for pipe in context.config.pipes.iter().filter(is_meant) {
+        let mut sources = std::iter::once(pipe).chain(&pipe.supplements);
+        match sources.try_for_each(check_reading) {
             Ok(()) => {
                 view::print(format!("{}: ok", pipe.file.display()));
                 sound += 1;
@@ -214,19 +220,19 @@ pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
 
 /// Whether the pipe has a file here that lacks nothing but variables: who needs its name alone needs no secrets.
 pub fn is_configured(context: &Context, name: &PipeName) -> bool {
-    is_sound(context, name) || context.lacking_variables().contains(name)
+    is_sound(context, name) || context.lacking_variables().contains(&name.pipe())
 }
 
-/// Whether the pipe has a file here, without a mistake.
+/// Whether the pipe has a file here, or the supplement a place in one, without a mistake.
 pub fn is_sound(context: &Context, name: &PipeName) -> bool {
-    context.config.pipes.iter().any(|known| known.name == *name)
+    context.config.sources().any(|known| known.name == *name)
 }
 
 /// What to say of a pipe that is not there.
 pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
     let lacking = context.lacking_variables();
     let others = lacking.iter().filter(|other| *other != name);
-    let sound = context.config.pipes.iter().map(|p| &p.name);
+    let sound = context.config.sources().map(|p| &p.name);
     let mut names: Vec<&str> = sound.chain(others).map(PipeName::as_str).collect();
     names.sort_unstable();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -236,6 +242,6 @@ pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
     };
     format!(
         "there is no pipe '{name}': {expected} a file {}; pipes here: {known}",
-        context.config.folder.join("pipes").join(format!("{name}.toml")).display()
+        context.config.folder.join("pipes").join(format!("{}.toml", name.pipe())).display()
     )
 }

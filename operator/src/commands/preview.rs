@@ -1,9 +1,11 @@
 //! `feedfleet pipes preview`.
 
 use super::pipes::no_such_pipe;
+use super::preview_page;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
+use feedfleet_config::Location;
 use feedfleet_feed::{Change, Refusal};
 use feedfleet_model::columns::{COLUMNS, ColumnId, ColumnType};
 use feedfleet_model::{PipeName, Row, ValueRef, text};
@@ -20,16 +22,23 @@ pub async fn preview(
     folder: &Path,
     name: &PipeName,
     records: usize,
+    url: Option<&str>,
     json: bool,
 ) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
-    let Some(pipe) = context.config.pipes.iter().find(|p| p.name == *name) else {
+    let Some(pipe) = context.config.sources().find(|p| p.name == *name) else {
         for mistake in context.mistakes.iter() {
             eprintln!("{mistake}");
         }
         bail!("{}", no_such_pipe(&context, name));
     };
-    let preview = match fetch(&context.http()?, pipe, records).await {
+    if matches!(pipe.source.location, Location::Site(_)) {
+        return preview_page::preview(&context, pipe, url, json).await;
+    }
+    if url.is_some() {
+        bail!("{name}: --url is for pipes whose source is a site");
+    }
+    let preview = match fetch(&context.http()?, &context.remote(), pipe, records).await {
         Ok(preview) => preview,
         Err(reason) => bail!("{name}: {}", text::printable(&reason.to_string())),
     };
@@ -53,7 +62,9 @@ fn show(preview: &Preview) {
         }
     }
     complaints("refused", &preview.refused);
-    complaints("emptied", &preview.warnings);
+    let (mended, emptied) = mended_and_emptied(preview);
+    complaints("emptied", &emptied);
+    complaints("mended", &mended);
     view::print(format!(
         "{} records read, {} refused; encoding {}, compression {}; nothing was written",
         preview.records,
@@ -63,7 +74,12 @@ fn show(preview: &Preview) {
     ));
 }
 
-fn complaints(what: &str, diagnostics: &[Refusal]) {
+/// What the source has wrong and was mended, and the fields that could not be.
+fn mended_and_emptied(preview: &Preview) -> (Vec<Refusal>, Vec<Refusal>) {
+    preview.warnings.iter().cloned().partition(|warning| warning.reason.is_mended())
+}
+
+pub(super) fn complaints(what: &str, diagnostics: &[Refusal]) {
     for d in diagnostics {
         let field =
             d.field.as_deref().map(|f| format!(" {}", text::printable(f))).unwrap_or_default();
@@ -125,17 +141,19 @@ fn as_json(preview: &Preview) -> Value {
         };
         list.iter().map(one).collect()
     };
+    let (mended, emptied) = mended_and_emptied(preview);
     json!({
         "rows": rows,
         "refused": diagnostics(&preview.refused),
-        "emptied": diagnostics(&preview.warnings),
+        "emptied": diagnostics(&emptied),
+        "mended": diagnostics(&mended),
         "records": preview.records,
         "encoding": preview.encoding,
         "compression": preview.compression,
     })
 }
 
-fn row_json(row: &Row, change: Change) -> Value {
+pub(super) fn row_json(row: &Row, change: Change) -> Value {
     let mut object = Map::new();
     for column in source_columns() {
         let value = match row.get(column) {

@@ -73,7 +73,7 @@ fn greet(context: &Context, listen: std::net::SocketAddr) {
     view::print(format!("workers   {} to {}{group}", workers.min, workers.max));
     view::print(format!("status    http://{listen}/"));
     let now = context.clock.now();
-    for pipe in &context.config.pipes {
+    for pipe in context.config.sources() {
         let next = match pipe.next_run_after(now) {
             Some(next) => format!("{} ({})", view::moment(next), view::distance(now, next)),
             None => "when asked: feedfleet run".to_owned(),

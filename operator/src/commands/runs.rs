@@ -24,7 +24,9 @@ pub async fn list(
     let context = Context::load_existing(folder)?;
     let reports = context.reports()?;
     let mut runs = match pipe {
-        Some(pipe) => reports.runs_of(pipe).await?,
+        Some(supplement) if supplement.is_supplement() => reports.runs_of(supplement).await?,
+        // Runs of its supplements are among what happened to a pipe.
+        Some(pipe) => reports.runs_of_sources(pipe).await?.into_values().flatten().collect(),
         None => reports.all_runs().await?,
     };
     runs.sort_by_key(|key| std::cmp::Reverse(key.run));
@@ -241,7 +243,10 @@ pub fn print_report(report: &RunReport) {
         }
     }
     refusals("refused", &report.refusals);
-    refusals("emptied", &report.warnings);
+    let is_supplement = report.key.pipe.is_supplement();
+    refusals(if is_supplement { "noted" } else { "emptied" }, &report.warnings);
+    let mended = report.diagnostics.as_ref().map(|diagnostics| &diagnostics.mended);
+    refusals("mended", mended.map_or(&[], Vec::as_slice));
 }
 
 fn refusals(what: &str, counts: &[RefusalCount]) {
@@ -274,7 +279,9 @@ fn products(report: &RunReport) -> String {
         number(counts.removed),
         number(counts.held)
     );
-    if counts.absent > 0 {
+    if counts.absent > 0 && report.key.pipe.is_supplement() {
+        told += &format!(", {} absent keep what was said of them", number(counts.absent));
+    } else if counts.absent > 0 {
         told += &format!(", {} absent for too few runs to be removed", number(counts.absent));
     }
     told

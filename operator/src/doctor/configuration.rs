@@ -26,8 +26,9 @@ pub fn check(folder: &Path) -> (Option<Context>, Vec<Finding>) {
     let mut findings: Vec<Finding> = context.mistakes.iter().map(of_pipe).collect();
     let mut sound = 0;
     for pipe in &context.config.pipes {
-        match Settings::of(pipe) {
-            Ok(_) => sound += 1,
+        let mut sources = std::iter::once(pipe).chain(&pipe.supplements);
+        match sources.try_for_each(|source| Settings::of(source).map(drop)) {
+            Ok(()) => sound += 1,
             Err(e) => {
                 let found = format!("{}: {e}", pipe.file.display());
                 findings.push(Finding::broken(CHECK, found, "correct the pipe's file"));

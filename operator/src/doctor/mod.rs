@@ -130,10 +130,11 @@ fn begin_with_pipes(
             return;
         }
     };
+    let remote = context.remote();
     let slots = Arc::new(Semaphore::new(SOURCES_AT_ONCE));
     let concurrency = NonZeroUsize::new(fleet.hosts.concurrency).unwrap_or(NonZeroUsize::MIN);
     let gate = HostGate::new(concurrency);
-    for pipe in &context.config.pipes {
+    for pipe in context.config.sources() {
         let host = sources::host(pipe);
         if offline && host.is_some() {
             continue;
@@ -149,7 +150,8 @@ fn begin_with_pipes(
         };
         let suspect = format!("look at url under [source] in {}", pipe.file.display());
         let check = format!("source {}", pipe.name);
-        checks.begin_after(turn, check, suspect, sources::check(http.clone(), pipe.clone()));
+        let asking = sources::check(http.clone(), remote.clone(), pipe.clone());
+        checks.begin_after(turn, check, suspect, asking);
     }
 }
 

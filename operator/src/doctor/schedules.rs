@@ -30,7 +30,7 @@ impl LastRuns {
     pub async fn get(&self, context: &Context) -> &Reported {
         let read = || async {
             let Ok(Some(objects)) = existing(context) else { return Reported::new() };
-            let sound = context.config.pipes.iter().map(|pipe| pipe.name.clone());
+            let sound = context.config.sources().map(|pipe| pipe.name.clone());
             let pipes = sound.chain(context.lacking_variables()).collect();
             Reports::new(objects).last_of_each(pipes).await
         };
@@ -48,7 +48,7 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
         Pauses::new()
     });
     let last_runs = last_runs.get(&context).await;
-    let sound = context.config.pipes.iter().map(|pipe| (pipe.name.clone(), Plan::of(pipe, now)));
+    let sound = context.config.sources().map(|pipe| (pipe.name.clone(), Plan::of(pipe, now)));
     let lacking = context.lacking_variables().into_iter().map(|name| (name, Plan::unknown()));
     for (name, plan) in sound.chain(lacking) {
         findings.push(match standing(&name, last_runs, &paused) {

@@ -1,5 +1,5 @@
-//! Whether each pipe's source answers. A source on the network gets one request, through the guard and
-//! with the pipe's own headers; of the answer only the head is read.
+//! Whether each pipe's source answers. A source on the network gets one request, or one login, through the guard and
+//! with the pipe's own credentials; of the answer only the head is read.
 
 use super::{Finding, blocking};
 use feedfleet_config::{Location, Pipe};
@@ -7,6 +7,8 @@ use feedfleet_http::{
     Client, FetchErrorKind, GuardError, Limits, Request, Response, StatusCode, Url,
 };
 use feedfleet_model::text;
+use feedfleet_remote::{Remote, RemoteErrorKind};
+use feedfleet_worker::remote;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -16,19 +18,24 @@ use std::time::{Duration, Instant};
 /// A source that does not begin to answer by then does not answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The host of a pipe's source; none for a file.
+/// The host of a pipe's source, or its bucket; none for a file.
 pub fn host(pipe: &Pipe) -> Option<String> {
     match &pipe.source.location {
         Location::File(_) => None,
-        Location::Http(url) => {
-            let url = Url::parse(url.expose()).ok();
-            Some(url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default())
-        }
+        Location::Http(url) => Some(host_of(url.expose())),
+        Location::Server(server) => Some(host_of(server.url.expose())),
+        Location::Object { bucket, .. } => Some(bucket.clone()),
+        Location::Site(site) => site.starts.first().map(|start| host_of(start.as_str())),
     }
 }
 
+fn host_of(address: &str) -> String {
+    let url = Url::parse(address).ok();
+    url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// Asks for a pipe's source, or opens its file.
-pub async fn check(http: Client, pipe: Pipe) -> Vec<Finding> {
+pub async fn check(http: Client, remote: Remote, pipe: Pipe) -> Vec<Finding> {
     let told = Told {
         check: format!("source {}", pipe.name),
         place: pipe.source.location.display(),
@@ -36,10 +43,15 @@ pub async fn check(http: Client, pipe: Pipe) -> Vec<Finding> {
     };
     vec![match &pipe.source.location {
         Location::Http(url) => ask(&http, &pipe, url.expose(), &told).await,
+        Location::Site(site) => {
+            let start = site.starts.first().map_or("", |start| start.as_str());
+            ask(&http, &pipe, start, &told).await
+        }
         Location::File(path) => {
             let path = path.clone();
             blocking(move || open(&path, &told)).await
         }
+        Location::Server(_) | Location::Object { .. } => ask_remote(&remote, &pipe, &told).await,
     }]
 }
 
@@ -79,6 +91,76 @@ async fn ask(http: &Client, pipe: &Pipe, url: &str, told: &Told) -> Finding {
     }
 }
 
+/// Asks for a source on a server of files or in a bucket.
+async fn ask_remote(remote: &Remote, pipe: &Pipe, told: &Told) -> Finding {
+    let mut ask = remote::ask(pipe, None, None);
+    (ask.limits.total_time, ask.limits.first_byte) = (ANSWER, ANSWER);
+    let started = Instant::now();
+    match remote::open(remote, pipe, &ask).await {
+        Ok(transfer) => {
+            let length = transfer.and_then(|transfer| transfer.head().length_bytes);
+            let size = length.map(|bytes| format!(", {}", text::bytes(bytes))).unwrap_or_default();
+            let took = text::duration(started.elapsed());
+            Finding::ok(&told.check, format!("{} answered in {took}{size}", told.place))
+        }
+        Err(e) => failed_remote(&e.kind, told),
+    }
+}
+
+fn failed_remote(kind: &RemoteErrorKind, told: &Told) -> Finding {
+    let file = told.file.display();
+    let remedy = match kind {
+        RemoteErrorKind::Refused(GuardError::Address { address, .. }) => allow(*address),
+        RemoteErrorKind::HostKey { met, is_pinned: false } => format!(
+            "ask the partner whether this is their key, then set host_key = \"{met}\" under [source] in {file}"
+        ),
+        RemoteErrorKind::HostKey { .. } => format!(
+            "ask the partner whether their key is new; only then correct host_key under [source] in {file}"
+        ),
+        RemoteErrorKind::Login(_) | RemoteErrorKind::PrivateKey(_) => format!(
+            "check the credentials: auth under [source] in {file}, and the variables that it names"
+        ),
+        RemoteErrorKind::TooLarge { .. } => {
+            format!("raise max_bytes of the source's limits in {file}")
+        }
+        RemoteErrorKind::Tls { .. } => {
+            "ask the partner to mend the server's certificate, or install the system's CA certificates \
+             (package ca-certificates)"
+                .to_owned()
+        }
+        RemoteErrorKind::Denied(_) => {
+            format!("{}, or ask the partner to let this user read it", told.correct_url())
+        }
+        RemoteErrorKind::Unsupported(_) => format!("do what it says, or {}", told.correct_url()),
+        RemoteErrorKind::Busy(_) | RemoteErrorKind::Broken { .. } => {
+            let remedy = "it may pass, and runs try again; if it stays, ask the partner";
+            return Finding::warning(&told.check, format!("{}: {kind}", told.place), remedy);
+        }
+        RemoteErrorKind::Resolve { .. } => {
+            format!("{}, or look at this machine's DNS", told.correct_url())
+        }
+        RemoteErrorKind::Connect { .. } | RemoteErrorKind::TimedOut(_) => format!(
+            "{}; is the partner's server up, and may this machine reach it?",
+            told.correct_url()
+        ),
+        _ => told.correct_url(),
+    };
+    let found = match kind {
+        RemoteErrorKind::HostKey { met, .. } => format!("its host key is {met}"),
+        kind => kind.to_string(),
+    };
+    Finding::broken(&told.check, format!("{}: {found}", told.place), remedy)
+}
+
+/// What to set so that the guard lets an address through.
+fn allow(address: IpAddr) -> String {
+    let network = match address {
+        IpAddr::V4(_) => format!("{address}/32"),
+        IpAddr::V6(_) => format!("{address}/128"),
+    };
+    format!("if that is meant, set allow_private = [\"{network}\"] under [http] in fleet.toml")
+}
+
 fn figures(response: &Response, took: Duration) -> String {
     let mut figures = format!("in {}", text::duration(took));
     if let Some(kind) = response.content_type() {
@@ -105,7 +187,7 @@ fn answered(status: StatusCode, figures: &str, told: &Told) -> Finding {
         }
         401 | 403 => {
             let remedy = format!(
-                "check the credentials: headers under [source] in {file}, and the variables that they name"
+                "check the credentials: auth or headers under [source] in {file}, and the variables that they name"
             );
             Finding::broken(&told.check, found, remedy)
         }
@@ -115,15 +197,7 @@ fn answered(status: StatusCode, figures: &str, told: &Told) -> Finding {
 
 fn failed(kind: &FetchErrorKind, has_trust_roots: bool, told: &Told) -> Finding {
     let remedy = match kind {
-        FetchErrorKind::Refused(GuardError::Address { address, .. }) => {
-            let network = match address {
-                IpAddr::V4(_) => format!("{address}/32"),
-                IpAddr::V6(_) => format!("{address}/128"),
-            };
-            format!(
-                "if that is meant, set allow_private = [\"{network}\"] under [http] in fleet.toml"
-            )
-        }
+        FetchErrorKind::Refused(GuardError::Address { address, .. }) => allow(*address),
         FetchErrorKind::Dns { .. } => {
             format!("{}, or look at this machine's DNS", told.correct_url())
         }
@@ -214,6 +288,16 @@ mod tests {
             assert!(finding.found.contains(&status.to_string()), "{finding}");
             assert!(finding.remedy.unwrap_or_default().contains(remedy), "{status}");
         }
+    }
+
+    #[test]
+    fn a_host_key_is_told_so_that_it_can_be_saved() {
+        let met = "SHA256:abc".to_owned();
+        let finding = failed_remote(&RemoteErrorKind::HostKey { met, is_pinned: false }, &told());
+        assert!(finding.found.contains("SHA256:abc"), "{finding}");
+        assert!(finding.remedy.unwrap_or_default().contains("host_key = \"SHA256:abc\""));
+        let finding = failed_remote(&RemoteErrorKind::Busy("450 later".to_owned()), &told());
+        assert_eq!(finding.state, State::Warning, "{finding}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::json::writer::EncoderOptions;
-use feedfleet_model::text::printable_field;
+use feedfleet_model::text::{formula_safe, printable_field};
 use std::borrow::Cow;
 use std::io::{self, Write};
 
@@ -19,7 +19,8 @@ pub(super) struct CsvSink<'a> {
 impl<'a> CsvSink<'a> {
     /// Writes the header.
     pub fn begin(out: &'a mut dyn Write, schema: &Schema) -> Result<Self> {
-        let names: Vec<_> = schema.fields().iter().map(|field| guarded(field.name())).collect();
+        let names: Vec<_> =
+            schema.fields().iter().map(|field| formula_safe(field.name())).collect();
         write_line(out, names.iter().map(|name| Some(printable_field(name))))?;
         Ok(Self { out, options: cells::options() })
     }
@@ -34,7 +35,7 @@ impl Sink for CsvSink<'_> {
             for column in &mut columns {
                 let value = column.value(row)?;
                 let is_text = column.is_text;
-                line.push(value.map(|v| if is_text { guarded(&v).into_owned() } else { v }));
+                line.push(value.map(|v| if is_text { formula_safe(&v).into_owned() } else { v }));
             }
             let fields = line.iter().map(|field| field.as_deref().map(printable_field));
             write_line(self.out, fields)?;
@@ -44,15 +45,6 @@ impl Sink for CsvSink<'_> {
 
     fn end(&mut self) -> Result<()> {
         Ok(self.out.flush()?)
-    }
-}
-
-/// Text that a spreadsheet would run as a formula begins with an apostrophe instead.
-fn guarded(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
     }
 }
 

@@ -44,11 +44,16 @@ impl Selection {
         let dead_for = age(now, letter.died_at);
         (self.ids.is_empty() || is_named)
             && (self.decided_too || is_named || letter.state == LetterState::Waiting)
-            && self.pipe.as_ref().is_none_or(|pipe| letter.pipe() == Some(pipe))
+            && self.pipe.as_ref().is_none_or(|pipe| letter.pipe().is_some_and(|of| is_of(of, pipe)))
             && self.class.is_none_or(|class| letter.reason.class == class)
             && self.older_than.is_none_or(|limit| dead_for > limit)
             && self.newer_than.is_none_or(|limit| dead_for <= limit)
     }
+}
+
+/// Whether it is this pipe or supplement, or a supplement of this pipe.
+fn is_of(of: &PipeName, pipe: &PipeName) -> bool {
+    of == pipe || of.pipe() == *pipe
 }
 
 /// The letters that are meant, newest run first, and the keys of letters that cannot be read.

@@ -171,6 +171,22 @@ async fn decided_dead_letters_go_and_waiting_ones_never() {
     assert_eq!(left, ["lately", "waiting"]);
 }
 
+/// What a supplement said last counts for as long as it takes; its own next run takes it away.
+#[tokio::test]
+async fn what_supplements_said_is_never_too_old() {
+    let world = World::new();
+    let stock = RunKey { pipe: "acme.stock".parse().unwrap(), run: run(1).run };
+    let kept = [keys::supplement_state(&stock), keys::supplement_values(&stock, 1)];
+    world.put(&kept).await;
+    for key in &kept {
+        world.age(key, 1000);
+    }
+    expire(&world.deps, world.now()).await;
+    for key in &kept {
+        assert!(world.is_there(key).await, "{key}");
+    }
+}
+
 #[tokio::test]
 async fn receipts_that_cannot_be_read_go_when_they_are_old() {
     let world = World::new();

@@ -3,6 +3,8 @@
 use super::*;
 use crate::pause::paused;
 use crate::testing::{World, acme, run};
+use feedfleet_model::RunReport;
+use feedfleet_model::report::Trigger;
 
 /// Two nights are in the table: the first has one product, the second one more.
 fn two_nights() -> World {
@@ -129,10 +131,29 @@ async fn a_run_that_was_issued_meanwhile_is_told_if_it_was_sent() {
         live: 1,
     };
     world.report(3, RunState::Queued, |_| {}).await;
-    assert_eq!(conclude(&world.deps, &acme(), &did, None).await.unwrap(), None);
+    assert_eq!(conclude(&world.deps, &acme(), &did, &[]).await.unwrap(), None);
     let report = world.deps.reports().load(&run(3)).await.unwrap().unwrap();
     assert_eq!(report.state, RunState::Superseded);
     world.report(4, RunState::Queued, |report| report.sendings = 1).await;
-    let told = conclude(&world.deps, &acme(), &did, Some(&run(3))).await.unwrap();
+    let told = conclude(&world.deps, &acme(), &did, &[run(3)]).await.unwrap();
     assert_eq!(told, Some(run(4)));
+}
+
+/// What a supplement is about to commit would be in the rows that are put back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_a_supplement_must_end_first() {
+    let world = two_nights();
+    let stock = RunKey { pipe: acme().with_supplement("stock").unwrap(), run: RunId(9) };
+    let report = RunReport::new(stock.clone(), Trigger::Schedule, world.now());
+    assert!(world.deps.reports().create(&report).await.unwrap());
+    let why = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap_err();
+    says(&why, &["run acme.stock/9 is queued", "must end first", "pipes resume acme"]);
+    let end = |report: &mut RunReport| report.state = RunState::Done;
+    world.deps.reports().update(&stock, end).await.unwrap();
+    let validators = [keys::validators(&acme()), keys::validators(&stock.pipe)];
+    world.put(&validators).await;
+    roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap();
+    for key in &validators {
+        assert!(!world.is_there(key).await, "{key} says that nothing has changed");
+    }
 }

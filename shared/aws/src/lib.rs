@@ -21,6 +21,6 @@ pub use identity::Identity;
 pub use instance::Ec2Instance;
 pub use metrics::CloudWatch;
 pub use retry::Retries;
-pub use s3::S3Objects;
+pub use s3::{AtHand, S3Objects, SourceObject};
 pub use sqs::{GroupEstimate, SqsAttributes, SqsOptions, SqsQueue};
 pub use table_store::table_store;

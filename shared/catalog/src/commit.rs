@@ -3,7 +3,6 @@
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::Draft;
 use crate::pause::random_pause;
-use crate::rollback_app_id;
 use crate::schema::PARTITION;
 use crate::snapshot::{DataFile, FileIdentity, Snapshot};
 use crate::table::{ENGINE_INFO, Table};
@@ -57,6 +56,15 @@ pub struct Fence {
     pub run: i64,
 }
 
+/// The newest run of an application, as a change that rests on it found it; see [`Table::commit_run`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// The application.
+    pub app_id: String,
+    /// Its newest run in the table; none where there was none.
+    pub run: Option<i64>,
+}
+
 /// How a commit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
@@ -96,17 +104,24 @@ impl Table {
         self.commit_if(change, |_| Ok(true))
     }
 
-    /// As [`commit`](Self::commit), for a run of a pipe's feed, which is void ([`CommitOutcome::Moved`]) also where
-    /// the pipe was rolled back since. A rollback need not change a file, and whoever asked for it counts on what
-    /// it found. `rollback`: the fence of the pipe's rollbacks ([`rollback_app_id`]) in the snapshot that the run was
-    /// worked out from.
+    /// As [`commit`](Self::commit), for a run of a pipe or of a supplement, which is void
+    /// ([`CommitOutcome::Moved`]) also where one of these fences is not what it was in the snapshot that the run was
+    /// worked out from. One is that of the pipe's rollbacks ([`rollback_app_id`](crate::rollback_app_id)): a rollback
+    /// need not change a file, and whoever asked for it counts on what it found. Of a pipe, those of its supplements
+    /// are others: its rows are made with what they said.
     pub fn commit_run(
         &self,
         change: &Change,
-        rollback: Option<i64>,
+        grounds: &[Ground],
     ) -> Result<CommitOutcome, CatalogError> {
-        let app_id = rollback_app_id(&change.pipe);
-        self.commit_if(change, |now| Ok(now.fence(&app_id)? == rollback))
+        self.commit_if(change, |now| {
+            for Ground { app_id, run } in grounds {
+                if now.fence(app_id)? != *run {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// As [`commit`](Self::commit), for a change that rests on more than its fence and its files: it is

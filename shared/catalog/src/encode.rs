@@ -74,7 +74,8 @@ impl RowBatch {
         const MICROS: i64 = 1_000_000;
         for (id, builder) in &mut self.builders {
             match *id {
-                columns::EXTRA => builder.push_map(row),
+                columns::EXTRA => builder.push_map(row.extras()),
+                columns::SOURCE_VALUES => builder.push_map(row.source_values()),
                 columns::IMAGE_KEY => {
                     let url = row.text(columns::IMAGE_LINK);
                     let key = url.map(|url| keys::image_key(&self.pipe, url));
@@ -209,10 +210,10 @@ impl Builder {
         b.append(any);
     }
 
-    fn push_map(&mut self, row: &Row) {
+    fn push_map<'r>(&mut self, pairs: impl Iterator<Item = (&'r str, &'r str)>) {
         let Builder::Map(b) = self else { return self.push_null() };
         let mut any = false;
-        for (name, value) in row.extras() {
+        for (name, value) in pairs {
             b.keys().append_value(name);
             b.values().append_value(value);
             any = true;

@@ -9,15 +9,17 @@ use crate::table::Table;
 use crate::{approval_app_id, feed_app_id, rollback_app_id};
 use feedfleet_model::{PipeName, RunId};
 
-/// One pipe's part of the versions that can be loaded.
+/// One pipe's part of the versions that can be loaded, by the runs of its own source or of a supplement.
 pub(crate) struct History<'a> {
     table: &'a Table,
+    /// The pipe, or the supplement.
     pipe: &'a PipeName,
     oldest: u64,
     newest: u64,
 }
 
-/// Everything that changes a pipe's rows moves one of these; a compaction moves none.
+/// Everything that changes a pipe's rows moves one of these, but for runs of other sources of the pipe; a compaction
+/// moves none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub feed: Option<i64>,
@@ -51,7 +53,8 @@ impl<'a> History<'a> {
     }
 
     /// The newest version in which the pipe is as `run` left it: of several, it is the one whose files are
-    /// the likeliest to be there still.
+    /// the likeliest to be there still. What other sources of the pipe, such as its supplements, have made of it until
+    /// the next run of this one is in it.
     pub fn version_of(&self, run: RunId) -> Result<u64, RestoreError> {
         let not_committed = || RestoreError::NotCommitted { pipe: self.pipe.clone(), run };
         let first = self.first(self.oldest, |v| Ok(self.marks(v)?.feed >= Some(run.0)))?;

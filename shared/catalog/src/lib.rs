@@ -4,10 +4,12 @@
 //! A run's work is a [`diff::Diff`]; it ends in a [`commit::Change`], which [`Table::commit`] publishes whole
 //! or not at all, behind a fence that lets a run in once and an older run never.
 
+pub mod amend;
 mod checkup;
 pub mod commit;
 mod committer;
 pub mod compact;
+mod decode;
 pub mod diff;
 mod durable;
 pub mod encode;
@@ -22,6 +24,7 @@ mod log_files;
 mod moved;
 mod pause;
 pub mod pictures;
+pub mod product_links;
 pub mod read;
 pub mod restore;
 pub mod retire;
@@ -35,7 +38,7 @@ mod unmentioned;
 pub mod vacuum;
 pub mod writer;
 
-pub use commit::{Change, CommitOutcome, Fence};
+pub use commit::{Change, CommitOutcome, Fence, Ground};
 pub use error::CatalogError;
 pub use figures::{RunCommit, run_figures};
 pub use index::{BYTES_PER_ROW, Share};
@@ -83,17 +86,18 @@ impl Catalog {
     }
 }
 
-/// The fence of a pipe's feed: its runs pass in order, each once.
+/// The fence of a pipe's own source, or of a supplement: its runs pass in order, each once.
 pub fn feed_app_id(pipe: &PipeName) -> String {
     format!("{pipe}/feed")
 }
 
 /// The fence of approved removals; its runs are the runs whose removals were held.
 pub fn approval_app_id(pipe: &PipeName) -> String {
-    format!("{pipe}/approval")
+    format!("{}/approval", pipe.pipe())
 }
 
-/// The fence of rollbacks; each is ahead of the run that was the pipe's newest.
+/// The fence of rollbacks; each is ahead of the run that was the newest of the pipe, and of the supplement by whose
+/// run it was named.
 pub fn rollback_app_id(pipe: &PipeName) -> String {
-    format!("{pipe}/rollback")
+    format!("{}/rollback", pipe.pipe())
 }

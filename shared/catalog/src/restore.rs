@@ -8,11 +8,11 @@ use crate::history::{History, Marks};
 use crate::log_files::{is_present, snapshot_at};
 use crate::moved::{Part, settle, without};
 use crate::read;
-use crate::rollback_app_id;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::stage::Parts;
 use crate::table::Table;
 use crate::writer::NewFile;
+use crate::{feed_app_id, rollback_app_id};
 use feedfleet_model::{PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,15 +142,17 @@ pub fn plan_restore(
     Ok(Draft::make(table, pipe, run)?.plan)
 }
 
-/// Puts a pipe back as `run` left it. Safe to repeat. Where there is nothing to do, the fence is committed all the
+/// Puts a pipe back as `run`, of the pipe or of a supplement, left it. Safe to repeat. Where there is nothing to do, the fence is committed all the
 /// same: what was worked out before it, such as a run whose worker sleeps, or an approval, is void from now on.
 pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, RestoreError> {
     for _ in 0..MAX_ROUNDS {
         let draft = Draft::make(table, pipe, run)?;
-        let (plan, marks) = (draft.plan, draft.marks);
+        let (plan, marks, newest) = (draft.plan, draft.marks, draft.newest);
         let change = draft.into_change(table, pipe)?;
         // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
-        let outcome = table.commit_if(&change, |now| Ok(Marks::of(now, pipe)? == marks))?;
+        let outcome = table.commit_if(&change, |now| {
+            Ok(Marks::of(now, pipe)? == marks && newest_of_pipe(now, pipe)? == newest)
+        })?;
         if let CommitOutcome::Committed { version, .. } = outcome {
             return Ok(Restored { plan, version });
         }
@@ -163,6 +165,8 @@ struct Draft {
     plan: RestorePlan,
     /// The pipe's fences that it was worked out at.
     marks: Marks,
+    /// The newest run of the pipe's own source.
+    newest: Option<i64>,
     then: Snapshot,
     base: Vec<DataFile>,
     /// Rows to put back, in files as they were then.
@@ -199,12 +203,14 @@ impl Draft {
         let taken_out = count(&out);
         let stays = base.iter().map(DataFile::live_rows).sum::<u64>().saturating_sub(taken_out);
         let plan = RestorePlan { from_version, put_back: count(&back), taken_out, stays };
-        Ok(Self { plan, marks: Marks::of(&now, pipe)?, then, base, back, out })
+        let (marks, newest) = (Marks::of(&now, pipe)?, newest_of_pipe(&now, pipe)?);
+        Ok(Self { plan, marks, newest, then, base, back, out })
     }
 
     /// Writes the rows to put back, and says what to commit.
     fn into_change(self, table: &Table, pipe: &PipeName) -> Result<Change, CatalogError> {
-        let adds = self.write(table, pipe)?;
+        let pipe = pipe.pipe();
+        let adds = self.write(table, &pipe)?;
         let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
         for Part { file, rows } in self.out {
             if rows.len() as u64 >= file.live_rows() {
@@ -214,14 +220,14 @@ impl Draft {
             }
         }
         // Ahead of the pipe's newest run, and so of the approval of its removals. No clock is asked.
-        let run = self.marks.feed.max(self.marks.rollback).unwrap_or(0) + 1;
+        let run = self.marks.feed.max(self.newest).max(self.marks.rollback).unwrap_or(0) + 1;
         Ok(Change {
-            pipe: pipe.clone(),
             base: self.base,
             adds,
             dead,
             drops,
-            fence: Fence { app_id: rollback_app_id(pipe), run },
+            fence: Fence { app_id: rollback_app_id(&pipe), run },
+            pipe,
             metrics: vec![("restored", self.plan.put_back), ("removed", self.plan.taken_out)],
             data_change: true,
         })
@@ -239,6 +245,10 @@ impl Draft {
         }
         parts.finish()
     }
+}
+
+fn newest_of_pipe(snapshot: &Snapshot, pipe: &PipeName) -> Result<Option<i64>, CatalogError> {
+    snapshot.fence(&feed_app_id(&pipe.pipe()))
 }
 
 /// Rows, by their place, that were live then and are not now, and those that are live now and were not then.

@@ -1,5 +1,6 @@
 //! One version of a table: its files, its fences, and the rows that are dead.
 
+use crate::commit::Ground;
 use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::FilePlace;
@@ -85,8 +86,15 @@ impl Snapshot {
             .context("read the fence of table", self.table.url().as_str())
     }
 
-    /// The files of one pipe, or of all, in the order of their paths.
+    /// The fence of an application as a ground on which a change may rest.
+    pub fn ground(&self, app_id: String) -> Result<Ground, CatalogError> {
+        Ok(Ground { run: self.fence(&app_id)?, app_id })
+    }
+
+    /// The files of one pipe, or of all, in the order of their paths. A supplement's are those of its pipe.
     pub fn files(&self, pipe: Option<&PipeName>) -> Result<Vec<DataFile>, CatalogError> {
+        let pipe = pipe.map(PipeName::pipe);
+        let pipe = pipe.as_ref();
         let mut files = Vec::new();
         for batch in self.scan_files(pipe)? {
             let (data, selected) = batch.into_parts();

@@ -165,15 +165,17 @@ impl<'a> Document<'a> {
         Some(format!("    {}\n    {}^", printable(shown), " ".repeat(mark)))
     }
 
-    /// Hides the line of a syntax error if it may hold a header or an address: which part of it is
+    /// Hides the line of a syntax error if it may hold a header, an address or a password: which part of it is
     /// the value can't be told.
     fn hide_private_line(&self, at: usize) {
         let line = self.line_around(self.floor(at));
         let before = &self.text[..line.start];
         let heading = before.lines().rev().map(str::trim).find(|line| line.starts_with('['));
-        let in_headers = heading.is_some_and(|heading| heading.contains("headers"));
+        let is_private = |heading: &str| heading.contains("headers") || heading.contains("auth");
+        let in_private = heading.is_some_and(is_private);
         let text = &self.text[line.clone()];
-        if in_headers || ["url", "headers", "://"].iter().any(|word| text.contains(word)) {
+        let words = ["url", "headers", "auth", "password", "bearer", "passphrase", "://"];
+        if in_private || words.iter().any(|word| text.contains(word)) {
             self.hide(&line);
         }
     }

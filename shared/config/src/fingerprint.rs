@@ -2,12 +2,13 @@
 //! changed.
 
 use crate::pipe::{Pipe, Target};
+use crate::supplement::Layer;
 use feedfleet_model::hash::{bytes_hash, hex};
 use std::fmt::Write as _;
 
 /// To be raised when presets, or the meaning of a setting, change so that the same feed gives other
 /// rows.
-pub const MAPPING_VERSION: u32 = 1;
+pub const MAPPING_VERSION: u32 = 2;
 
 impl Pipe {
     /// A fingerprint of all that decides which rows a feed's bytes become: 32 hexadecimal digits.
@@ -31,6 +32,14 @@ impl Pipe {
             };
             let rest = (&entry.from, &entry.transform, &entry.lookup);
             write!(text, "\n{target} {rest:?}").expect("a String takes any text");
+        }
+        // A row is made of what its pipe's source says and its supplements do.
+        for layered in self.supplements.iter().chain(self.layer.is_some().then_some(self)) {
+            write!(text, "\n{:?} ", layered.name.supplement()).expect("a String takes any text");
+            if let Some(Layer { columns, mode, max_age }) = &layered.layer {
+                let names: Vec<&str> = columns.iter().map(|column| column.column().name).collect();
+                write!(text, "{mode:?} {names:?} {max_age:?}").expect("a String takes any text");
+            }
         }
         hex(bytes_hash(text.as_bytes()))
     }
@@ -78,6 +87,10 @@ price = { field = 'cost', as = 'money', currency = 'EUR' }
             ("[map]", "key = 'sku'\n[map]"),
             ("[map]", "[map]\nignore = ['x']"),
             ("[map]", "[map]\nbrand = { field = 'b', lookup = { a = 'A' } }"),
+            (
+                "[map]",
+                "[supplements.s]\ncolumns = 'brand'\nsource = { url = 'b', format = 'google-xml' }\n[map]",
+            ),
         ] {
             assert_ne!(fingerprint(&FILE.replace(from, to)), same, "{to}");
         }

@@ -12,6 +12,7 @@ mod error;
 mod expand;
 mod fingerprint;
 mod fleet;
+mod format;
 mod load;
 mod location;
 mod memory;
@@ -20,7 +21,11 @@ mod place;
 mod read;
 pub mod reading;
 mod secret;
+mod server;
+mod shares;
+mod site;
 mod suggest;
+mod supplement;
 mod table;
 mod units;
 mod value;
@@ -33,13 +38,18 @@ pub use fleet::{
     Catalog, Console, Fleet, Hosts, Http, Keep, Leases, Objects, Queue, QueueBackend, Scheduler,
     Workers,
 };
+pub use format::{Format, TextKind};
 pub use load::{Config, load, load_lenient, load_pipe, parse_fleet, parse_pipe};
 pub use memory::{LEAST_CRAWL_BYTES, LEAST_MEMORY_BYTES, MemoryShares};
 pub use pipe::{
-    Compression, Format, From, Guard, Images, Location, Lookup, MapEntry, Pipe, Rendition,
+    Compression, From, Guard, Images, Location, Lookup, MapEntry, Piece, Pipe, Quoting, Rendition,
     RenditionFormat, Schedule, Source, SourceLimits, Target, Transform,
 };
 pub use place::Place;
 pub use secret::Secret;
+pub use server::{Server, ServerLogin};
+pub use shares::HostShares;
+pub use site::{PAGE_FIELDS, PAGE_NOTES, PageSelector, Site, host_key};
 pub use suggest::nearest;
+pub use supplement::{Layer, LayerMode};
 pub use units::duration;

@@ -6,6 +6,7 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::fleet::Fleet;
 use crate::pipe::Pipe;
 use crate::read;
+use crate::shares;
 use feedfleet_model::PipeName;
 use std::fs;
 use std::io::ErrorKind;
@@ -55,6 +56,7 @@ pub fn load_lenient(
         }
     }
     pipes.sort_by(|a, b| a.name.cmp(&b.name));
+    errors.extend(shares::take_out_too_many(fleet.hosts.concurrency, &mut pipes));
     Ok((Config { fleet, fleet_file, pipes, folder: absolute }, errors))
 }
 
@@ -84,14 +86,19 @@ pub fn parse_pipe(
     settle(pipe, &document)
 }
 
-/// Loads one pipe by its name, as it is now.
+/// Loads one pipe, or supplement, by its name, as it is now.
 pub fn load_pipe(
     folder: &Path,
     name: &PipeName,
     environment: &dyn Environment,
 ) -> Result<Pipe, ConfigErrors> {
-    let file = Path::new(PIPES_FOLDER).join(format!("{name}.toml"));
-    load_pipe_file(folder, &file, environment)
+    let file = Path::new(PIPES_FOLDER).join(format!("{}.toml", name.pipe()));
+    let pipe = load_pipe_file(folder, &file, environment)?;
+    let Some(own_name) = name.supplement() else { return Ok(pipe) };
+    let found = pipe.supplements.into_iter().find(|supplement| supplement.name == *name);
+    found.ok_or_else(|| {
+        ConfigError::of_file(&file, format!("it has no [supplements.{own_name}]")).into()
+    })
 }
 
 /// What was read counts only if there was no mistake.
@@ -128,6 +135,10 @@ fn load_pipe_file(
     let name: PipeName = stem.parse().map_err(|e: feedfleet_model::InvalidPipeName| {
         ConfigErrors::from(ConfigError::of_file(file, e.to_string()))
     })?;
+    if name.is_supplement() {
+        let message = "a supplement has no file of its own: it is a part of its pipe's";
+        return Err(ConfigError::of_file(file, message).into());
+    }
     let text = fs::read_to_string(folder.join(file)).map_err(|e| unreadable(file, &e))?;
     parse_pipe(&name, &text, folder, environment)
 }

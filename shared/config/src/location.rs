@@ -4,11 +4,16 @@ use crate::pipe::Location;
 
 impl Location {
     /// The place for messages and lists: an address without user, password and query, and with the
-    /// names of variables for their values; or the file's path.
+    /// names of variables for their values; the bucket and the key; or the file's path.
     pub fn display(&self) -> String {
         match self {
             Self::Http(address) => without_secrets(address.written()),
             Self::File(path) => path.display().to_string(),
+            Self::Server(server) => without_secrets(server.url.written()),
+            Self::Object { bucket, key } => format!("s3://{bucket}/{key}"),
+            Self::Site(site) => {
+                without_secrets(site.starts.first().map_or("", |start| start.as_str()))
+            }
         }
     }
 }
@@ -35,6 +40,7 @@ fn without_secrets(address: &str) -> String {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+    use crate::server::{Server, ServerLogin};
     use std::path::PathBuf;
 
     #[test]
@@ -51,5 +57,10 @@ mod tests {
         let secret = Secret::with_written("https://a.example/abc/f", "https://a.example/${KEY}/f");
         assert_eq!(Location::Http(secret).display(), "https://a.example/${KEY}/f");
         assert_eq!(Location::File(PathBuf::from("/feeds/a.csv")).display(), "/feeds/a.csv");
+        let url = Secret::new("sftp://me@acme.example:2222/out/f.csv");
+        let server = Server { url, login: ServerLogin::Anonymous, host_keys: Vec::new() };
+        assert_eq!(Location::Server(server).display(), "sftp://acme.example:2222/out/f.csv");
+        let object = Location::Object { bucket: "acme".to_owned(), key: "a/f.csv".to_owned() };
+        assert_eq!(object.display(), "s3://acme/a/f.csv");
     }
 }

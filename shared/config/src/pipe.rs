@@ -1,15 +1,19 @@
 //! A partner's pipe: where its source is, how to read it, how its fields map, when it runs.
 
+use crate::format::Format;
 use crate::secret::Secret;
+use crate::server::Server;
+use crate::site::Site;
+use crate::supplement::Layer;
 use feedfleet_model::{ColumnId, PipeName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One `pipes/NAME.toml`, checked: what is here can be used as it is.
+/// One `pipes/NAME.toml`, checked: what is here can be used as it is. Or a supplement in such a file.
 #[derive(Debug, Clone)]
 pub struct Pipe {
-    /// The file's name without `.toml`.
+    /// The file's name without `.toml`; a supplement's has its own behind that.
     pub name: PipeName,
     /// The file it came from, for messages.
     pub file: PathBuf,
@@ -23,6 +27,10 @@ pub struct Pipe {
     pub guard: Guard,
     /// What becomes of its pictures.
     pub images: Images,
+    /// Its supplements. A supplement has none.
+    pub supplements: Vec<Pipe>,
+    /// What a supplement may say of its pipe's products; none for a pipe.
+    pub layer: Option<Layer>,
 }
 
 /// When a pipe runs.
@@ -42,9 +50,10 @@ pub struct Schedule {
 /// What a pipe reads.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// `http://`, `https://`, or a file's path (relative to the configuration's folder; absolute here).
+    /// `http://`, `https://`, a server of files, a bucket, a site, or a file's path (relative to the configuration's
+    /// folder; absolute here).
     pub location: Location,
-    /// Headers to send with the request, such as `Authorization`.
+    /// Headers to send with the request, such as `Authorization`, which may come of `auth`.
     pub headers: Vec<(String, Secret)>,
     /// The format, by preset or by hand.
     pub format: Format,
@@ -54,13 +63,14 @@ pub struct Source {
     pub encoding: Option<String>,
     /// CSV and TSV: the byte between fields.
     pub delimiter: Option<u8>,
-    /// CSV and TSV: whether `"` quotes; none: as is usual for the format.
-    pub quoting: Option<bool>,
+    /// CSV and TSV: what `"` means; none: what is usual for the format.
+    pub quoting: Option<Quoting>,
     /// XML: the element that is one product, local name without prefix.
     pub item: Option<String>,
     /// JSON: where the array of products is, as a JSON pointer; none: the top, or the only array in it.
     pub items: Option<String>,
-    /// Source field(s) that make the id unique, joined by `:`; empty: what maps to `id`.
+    /// Source field(s) that make the id, joined by `:` (a `:` or `\` within one is written `\:` or `\\`, so
+    /// that no two combinations are joined alike); empty: what maps to `id`, or the preset's own.
     pub key: Vec<String>,
     /// Rows that follow one with the same key belong to it and fill its empty fields from the first row of
     /// the group (Shopify's export gives product fields on a handle's first row only): the field that
@@ -81,6 +91,17 @@ pub enum Location {
     Http(Secret),
     /// A file on this machine.
     File(PathBuf),
+    /// A file on a server, over SFTP or FTP.
+    Server(Server),
+    /// An object in a bucket.
+    Object {
+        /// The bucket's name.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
+    /// A site, whose pages are crawled.
+    Site(Box<Site>),
 }
 
 /// Limits of one fetch.
@@ -96,46 +117,6 @@ pub struct SourceLimits {
     pub max_time: Duration,
 }
 
-/// Formats, presets first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Google product data in RSS 2.0 or Atom 1.0.
-    GoogleXml,
-    /// Google product data, tab-separated.
-    GoogleTsv,
-    /// Naver Shopping EP 3.0, the full catalogue.
-    NaverEp,
-    /// Naver Shopping EP 3.0, changes only: `class` says I, U or D.
-    NaverEpSummary,
-    /// Comma-separated (or by `delimiter`), with `[map]`.
-    Csv,
-    /// Tab-separated, with `[map]`.
-    Tsv,
-    /// One JSON document, with `[map]`.
-    Json,
-    /// One JSON object a line, with `[map]`.
-    JsonLines,
-    /// XML, with `item` and `[map]`.
-    Xml,
-}
-
-impl Format {
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::GoogleXml => "google-xml",
-            Format::GoogleTsv => "google-tsv",
-            Format::NaverEp => "naver-ep",
-            Format::NaverEpSummary => "naver-ep-summary",
-            Format::Csv => "csv",
-            Format::Tsv => "tsv",
-            Format::Json => "json",
-            Format::JsonLines => "jsonl",
-            Format::Xml => "xml",
-        }
-    }
-}
-
 /// How a source is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -149,6 +130,17 @@ pub enum Compression {
     Zstd,
     /// A zip archive with one feed in it.
     Zip,
+}
+
+/// What `"` means in delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quoting {
+    /// A character like any other.
+    Off,
+    /// At a cell's start it quotes the cell; a `"` within is doubled.
+    Doubled,
+    /// At a cell's start it quotes the cell; a `"` within has a backslash before it, as has a backslash.
+    Backslash,
 }
 
 /// One line of `[map]`: how a column gets its value.
@@ -192,8 +184,28 @@ pub enum From {
     },
     /// The first of these fields that is not empty.
     FirstOf(Vec<String>),
+    /// The first item of the list in the first of these fields that is not empty.
+    FirstItem {
+        /// The fields.
+        names: Vec<String>,
+        /// What stands between the list's items.
+        separator: String,
+    },
+    /// All values of all these fields, for a list. `additional_image_links` leaves out what `image_link` has.
+    AllOf(Vec<String>),
+    /// A text with values in it; without a value for each of its fields it is none.
+    Template(Vec<Piece>),
     /// Always this.
     Constant(String),
+}
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    /// This text.
+    Text(String),
+    /// The value of the field of this name.
+    Field(String),
 }
 
 /// What is done to a mapped value.

@@ -1,8 +1,9 @@
 //! A folder's configuration: defaults, what each setting becomes, and what is kept secret.
 
 use feedfleet_config::{
-    Compression, Fleet, FleetBackend, Format, From as MapFrom, Location, Lookup, Pipe, Place,
-    QueueBackend, RenditionFormat, Target, Transform, load, load_lenient, parse_fleet, parse_pipe,
+    Compression, Fleet, FleetBackend, Format, From as MapFrom, Location, Lookup, Piece, Pipe,
+    Place, QueueBackend, Quoting, RenditionFormat, ServerLogin, Target, Transform, load,
+    load_lenient, parse_fleet, parse_pipe,
 };
 use feedfleet_model::{ColumnId, columns};
 use std::collections::BTreeMap;
@@ -188,6 +189,32 @@ fn the_documented_pipe_is_read() {
 }
 
 #[test]
+fn a_presets_name_is_enough() {
+    for format in Format::ALL {
+        let text = format!("[source]\nurl = 'f'\nformat = '{}'\n", format.name());
+        let name = "acme".parse().expect("a pipe's name");
+        let read = parse_pipe(&name, &text, Path::new("/conf"), &environment());
+        match read {
+            Ok(pipe) => assert_eq!(pipe.source.format, format),
+            Err(_) => assert!(!format.is_preset() || !format.is_of_feeds(), "{}", format.name()),
+        }
+    }
+}
+
+#[test]
+fn quotes_have_three_meanings() {
+    for (setting, expected) in [
+        ("", None),
+        ("quoting = true", Some(Quoting::Doubled)),
+        ("quoting = false", Some(Quoting::Off)),
+        ("quoting = 'backslash'", Some(Quoting::Backslash)),
+    ] {
+        let pipe = pipe(&format!("[source]\nurl = 'f.csv'\nformat = 'google-csv'\n{setting}\n"));
+        assert_eq!(pipe.source.quoting, expected, "{setting}");
+    }
+}
+
+#[test]
 fn every_form_of_a_mapping_is_read() {
     let pipe = pipe(
         r#"
@@ -208,6 +235,9 @@ fn every_form_of_a_mapping_is_read() {
         price = { field = "cents", minor_units = 2, decimal = "," }
         availability_date = { field = "from", format = "%d.%m.%Y" }
         expiration_date = "until"
+        image_link = { field = "pictures", first = "," }
+        additional_image_links = { all_of = ["pictures", "more"], split = "," }
+        link = { template = "https://a.example/{sku}?c={ color }" }
         ignore = ["internal", "cost"]
         "#,
     );
@@ -244,6 +274,17 @@ fn every_form_of_a_mapping_is_read() {
     assert_eq!(entry("availability_date").transform, date(Some("%d.%m.%Y")));
     assert_eq!(entry("expiration_date").transform, date(None));
     assert_eq!(entry("title").transform, Transform::ByColumn);
+    let (names, separator) = (vec!["pictures".to_owned()], ",".to_owned());
+    assert_eq!(entry("image_link").from, MapFrom::FirstItem { names, separator });
+    let all = MapFrom::AllOf(words(["pictures", "more"]));
+    assert_eq!(entry("additional_image_links").from, all);
+    let pieces = vec![
+        Piece::Text("https://a.example/".to_owned()),
+        Piece::Field("sku".to_owned()),
+        Piece::Text("?c=".to_owned()),
+        Piece::Field("color".to_owned()),
+    ];
+    assert_eq!(entry("link").from, MapFrom::Template(pieces));
     let ignored = pipe.map.iter().filter(|entry| entry.target == Target::Ignore).count();
     assert_eq!(ignored, 2);
     assert!(pipe.map.is_sorted_by_key(|entry| entry.line), "lines keep the file's order");
@@ -266,6 +307,49 @@ fn variables_are_used_and_not_shown() {
     let shown = format!("{pipe:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("Bearer"), "{shown}");
     assert!(pipe.source.changes_only, "a summary names changes only");
+}
+
+#[test]
+fn ways_to_log_in_are_used_and_not_shown() {
+    let with = |url: &str, rest: &str| {
+        pipe(&format!("[source]\nurl = '{url}'\nformat = 'google-xml'\n{rest}\n"))
+    };
+    let plain = with("https://a.example/f", "");
+    for (auth, header) in [
+        ("auth = { bearer = '${TOKEN}' }", "Bearer hunter2"),
+        ("[source.auth]\nbasic = { user = 'me', password = '${TOKEN}' }", "Basic bWU6aHVudGVyMg=="),
+    ] {
+        let pipe = with("https://a.example/f", auth);
+        let headers: Vec<_> =
+            pipe.source.headers.iter().map(|(n, v)| (n.as_str(), v.expose())).collect();
+        assert_eq!(headers, [("Authorization", header)]);
+        assert_eq!(pipe.mapping_fingerprint(), plain.mapping_fingerprint());
+        let shown = format!("{pipe:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("Basic"), "{shown}");
+    }
+
+    let fingerprint = format!("SHA256:{}", "a".repeat(43));
+    let rest = format!("auth = {{ password = '${{TOKEN}}' }}\nhost_key = '{fingerprint}'");
+    let pipe = with("sftp://me@a.example/out/f.xml", &rest);
+    assert_eq!(pipe.source.location.display(), "sftp://a.example/out/f.xml");
+    let Location::Server(server) = &pipe.source.location else { panic!("it is a server") };
+    assert_eq!(server.url.expose(), "sftp://me@a.example/out/f.xml");
+    assert_eq!(server.host_keys, [fingerprint]);
+    let ServerLogin::Password(password) = &server.login else { panic!("it is a password") };
+    assert_eq!(password.expose(), "hunter2");
+    assert!(!format!("{pipe:?}").contains("hunter2"));
+
+    let rest = "auth = { key = '${TOKEN}', passphrase = '${TOKEN}' }";
+    let pipe = with("sftp://me@a.example:2222/~/f.xml", rest);
+    let Location::Server(server) = &pipe.source.location else { panic!("it is a server") };
+    assert!(matches!(&server.login, ServerLogin::Key { passphrase: Some(_), .. }));
+    assert!(server.host_keys.is_empty());
+
+    let pipe = with("ftp://a.example/f.xml", "");
+    let Location::Server(server) = &pipe.source.location else { panic!("it is a server") };
+    assert!(matches!(server.login, ServerLogin::Anonymous));
+    let pipe = with("s3://acme-feeds/out/f.xml", "");
+    assert_eq!(pipe.source.location.display(), "s3://acme-feeds/out/f.xml");
 }
 
 #[test]

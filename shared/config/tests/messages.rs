@@ -36,11 +36,11 @@ fn the_line_is_shown_with_a_mark() {
 
 #[test]
 fn what_somebody_wrote_out_is_not_shown_either() {
-    let text = "[source]\nurl = 'ftp://a.example/f?token=abc'\nformat = 'google-xml'";
+    let text = "[source]\nurl = 'gopher://a.example/f?token=abc'\nformat = 'google-xml'";
     assert_eq!(
         pipe_errors(text).to_string(),
         "pipes/acme.toml:2:7: url in [source] is not a place that can be read; expected http://, \
-         https:// or a file's path\n\
+         https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path\n\
          \x20   url = ***\n\
          \x20         ^"
     );

@@ -66,7 +66,7 @@ fn schedules() {
         (
             "scedule = '0 2 * * *'",
             "1:1: unknown field 'scedule'; did you mean 'schedule'? Expected one of timezone, \
-             schedule, window, source, map, guard, images",
+             schedule, window, source, map, guard, images, supplements",
         ),
     ] {
         assert_pipe(&around(root, ""), expected);
@@ -75,8 +75,10 @@ fn schedules() {
 
 #[test]
 fn sources() {
-    const FORMATS: &str =
-        "google-xml, google-tsv, naver-ep, naver-ep-summary, csv, tsv, json, jsonl, xml";
+    const FORMATS: &str = "google-xml, google-tsv, google-csv, naver-ep, naver-ep-summary, \
+                           naver-ep-legacy, meta-xml, meta-csv, meta-tsv, shopify-csv, \
+                           shopify-json, woocommerce-csv, awin, cj-xml, cj-csv, rakuten, csv, tsv, \
+                           json, jsonl, xml";
     for (text, expected) in [
         (
             "[source]\nurl = 'f.xml'",
@@ -100,22 +102,31 @@ fn sources() {
             "1:1: [source] has no url; expected an https:// address or a file's path",
         ),
         (
-            "[source]\nurl = 'ftp://a.example/f'\nformat = 'google-xml'",
-            "2:7: url in [source] is not a place that can be read; expected http://, https:// or a \
-             file's path",
+            "[source]\nurl = 'gopher://a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] is not a place that can be read; expected http://, https://, \
+             sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
         ),
         (
             "[source]\nurl = 'https:/a.example/f'\nformat = 'google-xml'",
             "2:7: url in [source] is not an address; expected https://HOST/PATH",
         ),
         (
-            "[source]\nurl = 's3://bucket/f'\nformat = 'google-xml'",
-            "2:7: s3 is not in this release; use an http:// or https:// address, or a file",
+            "[source]\nurl = 's3://bucket'\nformat = 'google-xml'",
+            "2:7: url in [source] is not an object in S3; expected s3://BUCKET/KEY",
+        ),
+        (
+            "[source]\nurl = 'ftp://a.example/folder/'\nformat = 'google-xml'",
+            "2:7: url in [source] is not a file's address; expected SCHEME://USER@HOST/PATH, with \
+             %3F and %23 for '?' and '#'",
+        ),
+        (
+            "[source]\nurl = 'sftp://me:abc@a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] holds a password; use auth = { password = '${NAME}' } in [source]",
         ),
         (
             "[source]\nurl = 'https://me:abc@a.example/f'\nformat = 'google-xml'",
-            "2:7: url in [source] holds a user or a password; use an Authorization line in \
-             [source.headers], with '${NAME}'",
+            "2:7: url in [source] holds a user or a password; use auth = { basic = { user, \
+             password = '${NAME}' } } in [source]",
         ),
         (
             "[source]\nurl = '${x'\nformat = 'google-xml'",
@@ -123,8 +134,8 @@ fn sources() {
              characters themselves",
         ),
         (
-            "[source]\nkind = 'site'\nurl = 'f.xml'\nformat = 'google-xml'",
-            "2:8: site sources are not in this release; expected feed",
+            "[source]\nkind = 'site'\nurl = 'f.xml'",
+            "3:7: url in [source] is not a page's address; expected https://HOST/PATH, without a user",
         ),
         (
             "[source]\nurl = 'f.csv'\nformat = 'csv'",
@@ -146,12 +157,85 @@ fn sources() {
 }
 
 #[test]
+fn ways_to_log_in() {
+    let way =
+        |url: &str, rest: &str| format!("[source]\nurl = '{url}'\nformat = 'google-xml'\n{rest}");
+    for (url, rest, expected) in [
+        (
+            "https://a.example/f",
+            "auth = { bearer = 'a', password = 'b' }",
+            "4:8: auth in [source] has not one way to prove who asks; expected one of basic = { user, \
+             password }, bearer, password and key",
+        ),
+        (
+            "https://a.example/f",
+            "auth = { password = 'b' }",
+            "4:8: password and key in [source.auth] are for sftp and ftp; expected basic = { user, \
+             password } or bearer",
+        ),
+        (
+            "https://a.example/f",
+            "headers = { authorization = 'x' }\nauth = { bearer = 'b' }",
+            "5:1: auth in [source] says what a header says, too; expected one of them",
+        ),
+        (
+            "https://a.example/f",
+            "host_key = 'SHA256:abc'",
+            "4:1: host_key in [source] has no use with such a source; expected it with sftp:// only",
+        ),
+        (
+            "https://a.example/f",
+            "auth = { bearer = '' }",
+            "4:19: bearer in [source.auth] is empty; expected a text such as '${NAME}'",
+        ),
+        (
+            "sftp://me@a.example/f",
+            "",
+            "2:7: a source over sftp needs auth in [source]; expected auth = { password = '${NAME}' } \
+             or { key = '${NAME}' }",
+        ),
+        (
+            "sftp://a.example/f",
+            "auth = { password = 'b' }",
+            "2:7: url in [source] names no user; expected SCHEME://USER@HOST/PATH",
+        ),
+        (
+            "sftp://me@a.example/f",
+            "auth = { password = 'b' }\nhost_key = 'SHA256:abc'",
+            "5:12: host_key in [source] is not a fingerprint; expected SHA256:…, as `ssh-keygen -lf` \
+             and `feedfleet doctor` print it",
+        ),
+        (
+            "ftp://me@a.example/f",
+            "auth = { key = 'b' }",
+            "4:8: FTP knows no private keys; expected auth = { password = '${NAME}' }",
+        ),
+        (
+            "ftp://me@a.example/f",
+            "",
+            "2:7: url in [source] names a user; expected auth = { password = '${NAME}' } with it",
+        ),
+        (
+            "f.xml",
+            "auth = { bearer = 'b' }",
+            "4:1: auth in [source] has no use with such a source; expected it with http, sftp and ftp \
+             only",
+        ),
+    ] {
+        assert_pipe(&way(url, rest), expected);
+    }
+    let text = way("sftp://me@a.example/f", "auth = { password = 'hush', token = 'hush' }");
+    let shown = pipe_errors(&text).to_string();
+    assert!(shown.contains("unknown field 'token'") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
 fn settings_of_a_source() {
     for (rest, expected) in [
         (
             "compresion = 'gzip'",
             "5:1: unknown field 'compresion' in [source]; did you mean 'compression'? Expected one of \
-             kind, url, format, headers, compression, encoding, delimiter, quoting, item, items, key, \
+             kind, url, format, headers, auth, host_key, compression, encoding, delimiter, quoting, item, items, key, \
              group, currency, changes_only, limits",
         ),
         (
@@ -198,6 +282,13 @@ fn settings_of_a_source() {
     ] {
         assert_pipe(&around("", rest), expected);
     }
+}
+
+#[test]
+fn ways_of_quoting() {
+    let text = "[source]\nurl = 'f.csv'\nformat = 'google-csv'\nquoting = 'slash'\n";
+    let expected = "4:11: 'slash' is not a way of quoting; expected true, false or 'backslash'";
+    assert_pipe(text, expected);
 }
 
 #[test]
@@ -249,8 +340,8 @@ fn mappings() {
         ),
         (
             "price = 5",
-            "6:9: price in [map] is a whole number; expected a field's name, or a table with field, \
-             fields, first_of or const",
+            "6:9: price in [map] is a whole number; expected a field's name, or a table with one of \
+             field, fields, first_of, all_of, template, const",
         ),
         (
             "title = { field = 't', as = 'money' }",
@@ -284,7 +375,21 @@ fn mappings() {
         (
             "title = { field = 'a', const = 'b' }",
             "6:9: [map.title] takes its value from two places; expected only one of field, fields, \
-             first_of, const",
+             first_of, all_of, template, const",
+        ),
+        (
+            "title = { all_of = ['a', 'b'] }",
+            "6:9: all_of does not fit 'title', which holds one value; expected field, fields or \
+             first_of",
+        ),
+        (
+            "link = { template = 'https://a.example/{id' }",
+            "6:21: template in [map.link] has a brace without its other half; expected fields' names \
+             in braces, such as '{Handle}'",
+        ),
+        (
+            "title = { fields = ['a'], first = ',' }",
+            "6:27: first in [map.title] has no use here; expected it with field and first_of only",
         ),
         (
             "title = { const = '${SECRET}' }",
@@ -311,10 +416,10 @@ fn all_mistakes_of_a_file_come_together() {
         [
             "pipes/acme.toml:1:10: window is a whole number; expected a text",
             "pipes/acme.toml:6:9: [map.title] doesn't say where its value comes from; expected one of \
-             field, fields, first_of, const",
+             field, fields, first_of, all_of, template, const",
             "pipes/acme.toml:6:11: unknown field 'feild' in [map.title]; did you mean 'field'? \
-             Expected one of field, fields, first_of, const, join, lookup, default, as, currency, \
-             decimal, minor_units, format, timezone, separator, split",
+             Expected one of field, fields, first_of, all_of, template, const, first, join, lookup, \
+             default, as, currency, decimal, minor_units, format, timezone, separator, split",
             "pipes/acme.toml:7:1: unknown column 'prize' in [map]; did you mean 'price'?",
         ]
     );

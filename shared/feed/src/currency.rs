@@ -25,8 +25,23 @@ pub(crate) fn find(text: &str) -> Option<Named> {
 /// The ISO 4217 code that a text is, in either case.
 pub(crate) fn code(text: &str) -> Option<&'static str> {
     let bytes: [u8; 3] = text.as_bytes().try_into().ok()?;
-    let upper = bytes.map(|byte| byte.to_ascii_uppercase());
-    let place = CODES.binary_search_by(|code| code.as_bytes().cmp(&upper)).ok()?;
+    by_letters(bytes.map(|byte| byte.to_ascii_uppercase()))
+}
+
+/// The ISO 4217 code of three upper-case letters.
+pub(crate) fn by_letters(letters: [u8; 3]) -> Option<&'static str> {
+    // Most amounts are in one of a few, which need no search.
+    match &letters {
+        b"EUR" => return Some("EUR"),
+        b"USD" => return Some("USD"),
+        b"KRW" => return Some("KRW"),
+        b"JPY" => return Some("JPY"),
+        b"GBP" => return Some("GBP"),
+        b"PLN" => return Some("PLN"),
+        b"CHF" => return Some("CHF"),
+        _ => {}
+    }
+    let place = CODES.binary_search_by(|code| code.as_bytes().cmp(&letters)).ok()?;
     Some(CODES[place])
 }
 
@@ -147,6 +162,7 @@ mod tests {
     #[test]
     fn codes_are_in_order() {
         assert!(CODES.is_sorted());
+        assert!(CODES.iter().all(|listed| code(listed) == Some(*listed)));
         for (word, code) in WORDS {
             assert_eq!(word, word.to_lowercase());
             assert!(code.is_none_or(|code| CODES.contains(&code)), "{word}");

@@ -1,11 +1,15 @@
-//! CSV, TSV and their like: a header, then a record a line or more.
+//! CSV, TSV and their like: a header, then a record a line or more; or cells by place between a first and a
+//! last line of their own.
 
 use crate::diagnostics::{Position, Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::header::display_name;
+use crate::presets::Frame;
+use crate::quotes::unescape;
 use crate::records::{EndMark, Known, Read};
-use crate::split::{Cell, Dialect, RecordEnd, record_end, split, unescape};
+use crate::settings::DelimitedShape;
+use crate::split::{Cell, Dialect, RecordEnd, delimiter_of, record_end, split};
 use crate::window::Window;
 use memchr::memchr;
 
@@ -16,11 +20,16 @@ pub(crate) struct DelimitedReader {
     max_record_bytes: usize,
     /// The field of each column; none where the feed has too many.
     header: Vec<Option<u32>>,
+    /// Columns up to the last that has a name.
+    named: usize,
     cells: Vec<Cell>,
     /// The line that the next record begins on.
     line: u64,
     record: u64,
     cut: Option<String>,
+    frame: Option<&'static Frame>,
+    /// Whether a record's last cell is the header's last column, whatever its place.
+    ends_with_last: bool,
 }
 
 /// The next record in the window, not consumed yet.
@@ -31,27 +40,55 @@ enum Found {
 }
 
 impl DelimitedReader {
-    /// Reads the header.
-    pub(crate) fn open(
+    /// Reads what comes before the first record.
+    pub(crate) fn open_shape(
         window: Window,
-        mut dialect: Dialect,
+        shape: &DelimitedShape,
         max_record_bytes: usize,
         names: &mut Names,
     ) -> Result<Self, FeedError> {
+        let mut dialect = shape.dialect;
+        let chosen = delimiter_of(window.rest(), shape.delimiters, dialect.quoting);
+        dialect.delimiter = chosen.unwrap_or(dialect.delimiter);
+        let Some(frame) = shape.frame else {
+            return Self::open(window, dialect, max_record_bytes, names);
+        };
+        let mut reader = Self::new(window, dialect, max_record_bytes);
+        reader.begin(frame)?;
+        reader.frame = Some(frame);
+        reader.ends_with_last = shape.ends_with_last;
+        reader.header = frame.columns.iter().map(|name| names.intern(name)).collect();
+        Ok(reader)
+    }
+
+    fn new(window: Window, mut dialect: Dialect, max_record_bytes: usize) -> Self {
         let text = window.rest().as_bytes();
         if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
             dialect.newline = b'\r';
         }
-        let mut reader = Self {
+        Self {
             window,
             dialect,
             max_record_bytes,
             header: Vec::new(),
+            named: 0,
             cells: Vec::new(),
             line: 1,
             record: 0,
             cut: None,
-        };
+            frame: None,
+            ends_with_last: false,
+        }
+    }
+
+    /// Reads the header.
+    fn open(
+        window: Window,
+        dialect: Dialect,
+        max_record_bytes: usize,
+        names: &mut Names,
+    ) -> Result<Self, FeedError> {
+        let mut reader = Self::new(window, dialect, max_record_bytes);
         loop {
             match reader.find()? {
                 Found::Record { bytes, lines } => {
@@ -59,6 +96,10 @@ impl DelimitedReader {
                     let columns = reader.column_names(bytes);
                     reader.advance(bytes, lines);
                     if let Some(columns) = columns {
+                        let mut places = columns.iter().enumerate();
+                        let last =
+                            places.rposition(|(place, name)| *name != display_name("", place));
+                        reader.named = last.map_or(0, |place| place + 1);
                         reader.header = columns.iter().map(|name| names.intern(name)).collect();
                         return Ok(reader);
                     }
@@ -71,6 +112,46 @@ impl DelimitedReader {
         }
     }
 
+    /// Goes past the first line of text whose columns have no names.
+    fn begin(&mut self, frame: &Frame) -> Result<(), FeedError> {
+        loop {
+            let Found::Record { bytes, lines } = self.find()? else {
+                return Err(FeedError::not_a_feed("the source has no first line"));
+            };
+            let line = self.window.rest()[..bytes].trim_start_matches('\u{feff}').trim();
+            let first = line.split(char::from(self.dialect.delimiter)).next();
+            let (is_blank, is_head) = (line.is_empty(), first == Some(frame.head));
+            self.advance(bytes, lines);
+            if is_head {
+                return Ok(());
+            }
+            if !is_blank {
+                let message = format!("the first line does not begin with {}", frame.head);
+                return Err(FeedError::not_a_feed(message));
+            }
+        }
+    }
+
+    /// What the last line of text in a frame says, if the record of the window is that line.
+    fn trailer(&self, frame: &Frame, bytes: usize) -> Option<EndMark> {
+        let line = self.window.rest()[..bytes].trim_end_matches(['\r', '\n']);
+        let mut cells = line.split(char::from(self.dialect.delimiter));
+        if cells.next() != Some(frame.trailer) {
+            return None;
+        }
+        let (name, there) = (frame.trailer, self.record);
+        Some(match cells.next().and_then(|count| count.trim().parse::<u64>().ok()) {
+            Some(count) if count > there => {
+                EndMark::Cut(format!("{name} counts {count} records, and there are {there}"))
+            }
+            Some(count) if count == there => {
+                EndMark::Closed(format!("{name} with {count} records"))
+            }
+            Some(_) => EndMark::Open("the last line counts fewer records than there are"),
+            None => EndMark::Open("the last line does not count the records"),
+        })
+    }
+
     /// The names in the record of the window; none when it is blank.
     fn column_names(&self, bytes: usize) -> Option<Vec<String>> {
         let text = &self.window.rest()[..bytes];
@@ -78,7 +159,7 @@ impl DelimitedReader {
             let raw = &text[cell.start..cell.end];
             let mut name = String::new();
             if cell.is_escaped {
-                unescape(raw, &mut name);
+                unescape(raw, self.dialect.quoting, &mut name);
             } else {
                 name.push_str(raw);
             }
@@ -105,6 +186,12 @@ impl DelimitedReader {
                 Found::Refused(refusal) => return Ok(Read::Refused(refusal)),
                 Found::End => return Ok(Read::End(self.end_mark())),
             };
+            if let Some(frame) = self.frame
+                && let Some(mark) = self.trailer(frame, bytes)
+            {
+                self.advance(bytes, lines);
+                return Ok(Read::End(mark));
+            }
             if let Some(known) = &mut known
                 && known
                     .is_known(self.window.rest()[..bytes].trim_end_matches(['\r', '\n']).as_bytes())
@@ -121,6 +208,7 @@ impl DelimitedReader {
             }
             self.record += 1;
             let refusal = self.check(at, bytes, cells);
+            self.note_mends(record, bytes, cells);
             self.advance(bytes, lines);
             return Ok(refusal.map_or(Read::Record(at), Read::Refused));
         }
@@ -204,16 +292,35 @@ impl DelimitedReader {
     fn fill(&self, record: &mut Record, bytes: usize) {
         let text = &self.window.rest()[..bytes];
         let base = record.append(text);
-        for (cell, field) in self.cells.iter().zip(&self.header) {
-            let &Some(field) = field else {
-                continue;
-            };
+        let mut push = |cell: &Cell, field: u32| {
             if cell.is_escaped {
                 let raw = &text[cell.start..cell.end];
-                record.push_with(field, |out| unescape(raw, out));
+                record.push_with(field, |out| unescape(raw, self.dialect.quoting, out));
             } else if cell.start < cell.end {
                 record.push_span(field, base + cell.start, base + cell.end);
             }
+        };
+        let last = self.cells.last().zip(self.header.last()).filter(|_| self.ends_with_last);
+        let by_place = self.cells.len() - usize::from(last.is_some());
+        for (cell, field) in self.cells[..by_place].iter().zip(&self.header) {
+            if let &Some(field) = field {
+                push(cell, field);
+            }
+        }
+        if let Some((cell, &Some(field))) = last {
+            push(cell, field);
+        }
+    }
+
+    /// Notes what was mended in the record of the window.
+    fn note_mends(&self, record: &mut Record, bytes: usize, cells: usize) {
+        if cells < self.named {
+            let value = format!("{cells} of {} cells", self.header.len());
+            record.mend(RefusalReason::ShortRecord, "", &value);
+        }
+        for cell in self.cells.iter().filter(|cell| cell.is_mended) {
+            let text = &self.window.rest()[..bytes];
+            record.mend(RefusalReason::StrayQuote, "", &text[cell.start..cell.end]);
         }
     }
 
@@ -243,9 +350,12 @@ impl DelimitedReader {
     }
 
     fn end_mark(&self) -> EndMark {
-        match &self.cut {
-            Some(reason) => EndMark::Cut(reason.clone()),
-            None => EndMark::Open("delimited text has no end mark"),
+        match (&self.cut, self.frame) {
+            (Some(reason), _) => EndMark::Cut(reason.clone()),
+            (None, Some(frame)) => {
+                EndMark::Cut(format!("no last line that begins with {}", frame.trailer))
+            }
+            (None, None) => EndMark::Open("delimited text has no end mark"),
         }
     }
 }
@@ -255,12 +365,12 @@ mod tests {
     use super::*;
     use crate::bytes::Bytes;
     use crate::encoding::{EncodingHints, TextReader};
-    use feedfleet_config::Compression;
+    use feedfleet_config::{Compression, Quoting};
     use std::collections::BTreeMap;
     use std::io::Cursor;
     use std::path::Path;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quoting: true, newline: b'\n' };
+    const CSV: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n' };
 
     fn window(text: &[u8]) -> Window {
         let input = Box::new(Cursor::new(text.to_vec()));
@@ -303,6 +413,24 @@ mod tests {
         assert_eq!(refused[0].message, "4 fields where the header has 3");
         assert_eq!((refused[0].position.line, refused[0].position.record), (Some(7), 3));
         assert!(matches!(end, EndMark::Open(_)));
+    }
+
+    #[test]
+    fn what_was_mended_is_noted() {
+        let text = b"id,title,,\n1,\"12\" pan\",,\n2\n3,x\n";
+        let (mut names, mut record) = (Names::default(), Record::default());
+        let mut reader = DelimitedReader::open(window(text), CSV, 1000, &mut names).unwrap();
+        let mut mends = Vec::new();
+        loop {
+            record.clear();
+            let Read::Record(_) = reader.read(&mut record, None).unwrap() else { break };
+            let noted = record.mends().iter();
+            mends.push(noted.map(|m| (m.reason.name(), m.value.clone())).collect::<Vec<_>>());
+        }
+        // Columns without a name need no cell.
+        let quote = ("stray-quote", "\"12\" pan\"".to_owned());
+        let short = ("short-record", "1 of 4 cells".to_owned());
+        assert_eq!(mends, [vec![quote], vec![short], vec![]]);
     }
 
     #[test]

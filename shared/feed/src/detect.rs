@@ -1,129 +1,301 @@
-//! Which character encoding a source has. Bytes outvote labels: a feed declared as UTF-8 that is EUC-KR,
-//! and one declared as EUC-KR that is UTF-8, are both common.
+//! What a source that nobody knows is: from its first megabytes, everything that a pipe has to say of it, and what is
+//! wrong with it. Nothing is decided here that the pipe's file does not say in the end.
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+mod advice;
+mod fields;
+mod judge;
+mod keys;
+mod mapping;
+mod places;
+mod ranking;
+mod sample;
+mod shape;
+mod survey;
+mod synonyms;
+mod toml;
 
-/// Bytes that detection looks at.
-const DETECTED_BYTES: usize = 64 * 1024;
-/// Bytes that are searched for the pattern of UTF-16.
-const NUL_BYTES: usize = 4096;
-/// Bytes in which an XML declaration must end.
-const PROLOG_BYTES: usize = 256;
+pub use advice::advise_on_key;
 
-/// The encoding of bytes that are not plain ASCII. `label` is what somebody said of them.
-pub(crate) fn decide(
-    bytes: &[u8],
-    label: Option<&'static Encoding>,
-    top_level_domain: Option<&'static [u8]>,
-) -> &'static Encoding {
-    if is_mostly_utf8(bytes) {
-        return UTF_8;
+use crate::error::FeedError;
+use crate::presets::Layout;
+use crate::reader::Hints;
+use feedfleet_config::{Compression, Location, Quoting, TextKind};
+use sample::Sample;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use survey::{Guess, Survey, Trial, source_of};
+
+/// Records of a sample that are looked at.
+const RECORDS: u64 = 20_000;
+/// Names that a message lists.
+const LISTED: usize = 30;
+
+/// What a source was found to be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Detected {
+    /// The compressions, outermost first.
+    pub compression: Vec<&'static str>,
+    /// The character encoding's WHATWG name.
+    pub encoding: &'static str,
+    /// The encoding that a declaration or the HTTP header names, where the bytes contradict it.
+    pub wrong_encoding_label: Option<&'static str>,
+    /// Whether the whole source was looked at, or its beginning.
+    pub is_whole: bool,
+    /// Whether it comes in pages, of which one was looked at.
+    pub is_paged: bool,
+    /// Records that were looked at.
+    pub records: u64,
+    /// The format's name.
+    pub format: &'static str,
+    /// The preset that the format is, where it is one.
+    pub preset: Option<Match>,
+    /// Another preset that fits as well.
+    pub runner_up: Option<Match>,
+    /// What stands between cells, of delimited text.
+    pub delimiter: Option<String>,
+    /// What quotes mean, of delimited text: `off`, `doubled` or `backslash`.
+    pub quoting: Option<&'static str>,
+    /// The element that is one product, of XML.
+    pub item: Option<String>,
+    /// Where the array of products is, of JSON.
+    pub items: Option<String>,
+    /// The source's fields.
+    pub fields: Vec<FieldFacts>,
+    /// The proposed lines of `[map]`; none for presets.
+    pub map: Vec<MapLine>,
+    /// Fields that fill no column.
+    pub unmapped: Vec<String>,
+    /// The share of the products that have a value of a column, by column.
+    pub coverage: BTreeMap<String, f64>,
+    /// Products by the currency of their price.
+    pub currencies: BTreeMap<String, u64>,
+    /// What makes a product's id.
+    pub key: KeyFacts,
+    /// What is wrong, or may be.
+    pub warnings: Vec<String>,
+    #[serde(skip)]
+    set_delimiter: Option<String>,
+    #[serde(skip)]
+    set_quoting: Option<&'static str>,
+    #[serde(skip)]
+    set_item: Option<String>,
+    #[serde(skip)]
+    set_items: Option<String>,
+    #[serde(skip)]
+    set_key: Vec<String>,
+    #[serde(skip)]
+    lacks_currency: bool,
+}
+
+/// How well a preset fits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Match {
+    /// Its format's name.
+    pub format: &'static str,
+    /// Of the fields it requires, how many there are.
+    pub required_found: usize,
+    /// Fields it requires.
+    pub required: usize,
+    /// The share of the source's fields that it knows, from 0 to 1.
+    pub known_fields: f64,
+}
+
+/// One field of a source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FieldFacts {
+    /// Its name.
+    pub name: String,
+    /// The share of the records with a value, from 0 to 1.
+    pub coverage: f64,
+}
+
+/// A proposed line of `[map]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MapLine {
+    /// The column, or `category`.
+    pub column: String,
+    /// The field that fills it.
+    pub field: String,
+    /// The line's value, as TOML.
+    pub value: String,
+}
+
+/// What makes a product's id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct KeyFacts {
+    /// The fields that usually do.
+    pub usual: Vec<String>,
+    /// Records that would be lost with them: without an id, or with that of another one.
+    pub lost: u64,
+    /// Fields of which no two records have the same, where the usual ones are not enough; empty: none were found.
+    pub better: Vec<String>,
+}
+
+impl Detected {
+    /// The file of a pipe that reads the source, commented. `url` stands in it as it is given.
+    pub fn to_toml(&self, url: &str) -> String {
+        toml::write(self, url)
     }
-    match label {
-        Some(label) if label != UTF_8 && label.is_ascii_compatible() => label,
-        _ => {
-            let first = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or_default();
-            let telling = &bytes[first..];
-            let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-            detector.feed(&telling[..telling.len().min(DETECTED_BYTES)], false);
-            detector.guess(top_level_domain, Utf8Detection::Deny)
+
+    fn coverage_of(&self, line: &MapLine) -> Option<f64> {
+        let column = if line.column == "category" { "product_type" } else { &line.column };
+        let share = self.coverage.get(column).copied().unwrap_or_default();
+        (!self.coverage.is_empty()).then_some(share)
+    }
+}
+
+/// Looks at the beginning of a source. `location` is where it is: some formats need it.
+///
+/// # Errors
+///
+/// [`FeedError::NotAFeed`] when it is a web page, or nothing, or has no products that can be told apart from the rest;
+/// and whatever reading the first bytes may give.
+pub fn detect(
+    input: Box<dyn Read + Send>,
+    hints: &Hints,
+    location: &Location,
+) -> Result<Detected, FeedError> {
+    let sample = Sample::take(input, hints, domain(location))?;
+    if sample.text().trim().is_empty() {
+        return Err(match &sample.cut {
+            Some(why) => FeedError::Truncated { message: why.clone() },
+            None => FeedError::not_a_feed("the source sent nothing"),
+        });
+    }
+    let kind = shape::kind(sample.text()).map(|kind| match kind {
+        // A list without products is an object on a line, too.
+        TextKind::JsonLines if is_list_of_products(location) => TextKind::Json,
+        kind => kind,
+    });
+    let Some(kind) = kind else {
+        let message =
+            "the source sent a web page; a site is crawled with kind = \"site\" under [source]";
+        return Err(FeedError::not_a_feed(message));
+    };
+    let guess = Guess::of(kind, &sample);
+    if kind == TextKind::Xml && guess.item.is_none() {
+        return Err(FeedError::not_a_feed("no element of this XML repeats itself as products do"));
+    }
+    let ranked = ranking::rank(&sample, &guess, location);
+    let chosen = ranked.first();
+    let preset = chosen.map(|ranked| ranked.preset);
+    let source = source_of(preset, &guess, location);
+    let survey = Survey::take(&sample, &source, RECORDS)?;
+    if survey.fields.records == 0 {
+        return Err(FeedError::not_a_feed("there is no record in it"));
+    }
+
+    let is_paged = matches!(location, Location::Http(_))
+        && preset.is_some_and(|p| matches!(p.layout, Layout::Json { paging: Some(_), .. }));
+    let mut found = Detected {
+        compression: sample.layers.iter().map(|layer| compression_name(*layer)).collect(),
+        encoding: sample.encoding,
+        wrong_encoding_label: sample.wrong_label,
+        is_whole: sample.is_whole && !is_paged,
+        is_paged,
+        records: survey.fields.records,
+        format: source.format.name(),
+        preset: chosen.map(|ranked| ranked.found.clone()),
+        runner_up: ranking::runner_up(&ranked).map(|ranked| ranked.found.clone()),
+        delimiter: guess.cut.map(|cut| delimiter_name(cut.delimiter)),
+        quoting: guess.cut.map(|cut| quoting_name(cut.quoting)),
+        item: guess.item.clone().filter(|_| preset.is_none()),
+        items: guess.arrays.first().cloned(),
+        fields: survey.fields.list.iter().map(|field| field_facts(&survey, field)).collect(),
+        set_delimiter: source.delimiter.map(delimiter_name),
+        set_quoting: source.quoting.map(quoting_name),
+        set_item: source.item.clone(),
+        set_items: source.items.clone(),
+        ..Detected::default()
+    };
+    match preset {
+        Some(preset) => {
+            found.key.usual = preset_key(preset, &survey);
+            let fields = survey.fields.list.iter().map(|field| field.name.as_str());
+            for missing in preset.missing(fields) {
+                found.warnings.push(format!(
+                    "the format requires {}, which the source does not have",
+                    missing.join(" or ")
+                ));
+            }
+        }
+        None => found.propose_map(&survey),
+    }
+    found.choose_key(&survey);
+
+    let mut trial = Trial::run(&sample, &found.pipe(location)?)?;
+    let without_id = trial.refused.get("missing-id").map_or(0, |(count, _)| *count);
+    if found.key.lost == 0 && trial.lost + without_id > 0 {
+        // An id is made of several fields, or not of what its field holds alone.
+        found.key.lost = trial.lost + without_id;
+        found.key.better = survey.keys.unique(&found.key.usual);
+        found.warn_of_key(&survey);
+        found.set_key = found.key.better.clone();
+        if !found.set_key.is_empty() {
+            trial = Trial::run(&sample, &found.pipe(location)?)?;
         }
     }
+    found.tell_sample(&sample, &survey);
+    found.tell_trial(trial);
+    Ok(found)
 }
 
-/// Whether the bytes are UTF-8, up to broken characters here and there: exports like to cut texts at a
-/// number of bytes.
-fn is_mostly_utf8(bytes: &[u8]) -> bool {
-    let (mut good, mut bad) = (0_u64, 0_u64);
-    for chunk in bytes.utf8_chunks() {
-        good += chunk.valid().bytes().filter(|byte| *byte >= 0xc0).count() as u64;
-        bad += u64::from(!chunk.invalid().is_empty());
+fn field_facts(survey: &Survey, field: &fields::Field) -> FieldFacts {
+    FieldFacts { name: field.name.clone(), coverage: survey.fields.coverage(field) }
+}
+
+/// The fields of the source that make a preset's id.
+fn preset_key(preset: &crate::presets::Preset, survey: &Survey) -> Vec<String> {
+    if !preset.key.is_empty() {
+        let parts = preset.key.iter().flat_map(|part| part.names.iter());
+        return survey.keys.present(&parts.map(|name| (*name).to_owned()).collect::<Vec<_>>());
     }
-    // The last character may just go on in the next chunk.
-    bad <= 1 && good > 0 || bad * 10 <= good
+    let names = preset.field_of("id").map_or(&[][..], |field| field.names);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut present = survey.keys.present(&names);
+    // The first that is there is the one.
+    present.truncate(1);
+    present
 }
 
-/// UTF-16 without a byte order mark: markup and delimiters have a NUL in every other byte.
-pub(crate) fn utf16_by_nuls(bytes: &[u8]) -> Option<&'static Encoding> {
-    let bytes = &bytes[..bytes.len().min(NUL_BYTES) & !1];
-    let nuls = |offset: usize| bytes.iter().skip(offset).step_by(2).filter(|b| **b == 0).count();
-    let (even, odd) = (nuls(0), nuls(1));
-    let many = bytes.len() / 2 / 5;
-    if bytes.len() < 4 {
-        None
-    } else if odd > many && even * 10 < odd {
-        Some(UTF_16LE)
-    } else if even > many && odd * 10 < even {
-        Some(UTF_16BE)
-    } else {
-        None
+/// Whether an address is the one at which a Shopify shop lists its products.
+fn is_list_of_products(location: &Location) -> bool {
+    let Location::Http(address) = location else { return false };
+    let path = address.expose().split(['?', '#']).next();
+    path.is_some_and(|path| path.ends_with("/products.json"))
+}
+
+/// The top-level domain, where that is a help in telling encodings apart.
+fn domain(location: &Location) -> Option<&'static [u8]> {
+    let Location::Http(address) = location else { return None };
+    let (_, rest) = address.expose().split_once("://")?;
+    let host = rest.split(['/', '?', '#', ':']).next()?;
+    let domains: [(&str, &'static [u8]); 4] =
+        [(".kr", b"kr"), (".jp", b"jp"), (".cn", b"cn"), (".tw", b"tw")];
+    domains.into_iter().find(|(end, _)| host.ends_with(end)).map(|(_, domain)| domain)
+}
+
+fn delimiter_name(delimiter: u8) -> String {
+    if delimiter == b'\t' { "tab".to_owned() } else { char::from(delimiter).to_string() }
+}
+
+const fn quoting_name(quoting: Quoting) -> &'static str {
+    match quoting {
+        Quoting::Off => "off",
+        Quoting::Doubled => "doubled",
+        Quoting::Backslash => "backslash",
     }
 }
 
-/// The encoding that an XML declaration names.
-pub(crate) fn xml_declaration(bytes: &[u8]) -> Option<&'static Encoding> {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(PROLOG_BYTES)]);
-    let declaration = head.trim_start().strip_prefix("<?xml")?.split_once("?>")?.0;
-    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let label = value[1..].split_once(quote)?.0;
-    Encoding::for_label_no_replacement(label.as_bytes())
-}
-
-/// The encoding that an HTTP `Content-Type` names.
-pub(crate) fn content_type(value: &str) -> Option<&'static Encoding> {
-    value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        if !name.trim().eq_ignore_ascii_case("charset") {
-            return None;
-        }
-        Encoding::for_label_no_replacement(value.trim().trim_matches('"').as_bytes())
-    })
+const fn compression_name(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Auto | Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+        Compression::Zip => "zip",
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use encoding_rs::{EUC_KR, WINDOWS_1252};
-
-    const KOREAN: &str = "상품명 겨울 코트 여성용 무료배송 이벤트 카테고리 패션의류";
-
-    #[test]
-    fn korean_is_told_from_utf8_whatever_the_label() {
-        let (legacy, _, _) = EUC_KR.encode(KOREAN);
-        assert_eq!(decide(&legacy, None, Some(b"kr")), EUC_KR);
-        assert_eq!(decide(&legacy, Some(UTF_8), Some(b"kr")), EUC_KR);
-        assert_eq!(decide(KOREAN.as_bytes(), Some(EUC_KR), None), UTF_8);
-        assert_eq!(decide(&legacy, Some(EUC_KR), None), EUC_KR);
-        assert_eq!(decide(b"caf\xe9", Some(WINDOWS_1252), None), WINDOWS_1252);
-    }
-
-    #[test]
-    fn a_broken_character_does_not_make_another_encoding() {
-        let mut bytes = KOREAN.as_bytes().to_vec();
-        bytes.extend_from_slice(b"\xea\xb0 cut short, ");
-        bytes.extend_from_slice(KOREAN.as_bytes());
-        bytes.push(0xea);
-        assert_eq!(decide(&bytes, None, None), UTF_8);
-    }
-
-    #[test]
-    fn utf16_shows_by_its_nuls() {
-        let little: Vec<u8> =
-            "id\ttitle\n1\t가".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let big: Vec<u8> = "id\ttitle\n1\t가".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(utf16_by_nuls(&little), Some(UTF_16LE));
-        assert_eq!(utf16_by_nuls(&big), Some(UTF_16BE));
-        assert_eq!(utf16_by_nuls(b"id\ttitle\0\n"), None);
-    }
-
-    #[test]
-    fn labels_are_found_where_they_stand() {
-        let xml = b"\n<?xml version='1.0' encoding = 'euc-kr' ?><rss>";
-        assert_eq!(xml_declaration(xml), Some(EUC_KR));
-        assert_eq!(xml_declaration(b"<rss encoding='euc-kr'>"), None);
-        assert_eq!(content_type("text/csv; header=present; Charset=\"EUC-KR\""), Some(EUC_KR));
-        assert_eq!(content_type("text/csv"), None);
-    }
-}
+mod tests;

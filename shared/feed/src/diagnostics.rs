@@ -1,4 +1,4 @@
-//! What is told about items: those refused, and those kept without one of their fields.
+//! What is told about items: those refused, those kept without one of their fields, and those that were mended.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,9 +42,93 @@ pub enum RefusalReason {
     BadLink,
     /// Feed: a field that the format requires is absent from the header.
     MissingField,
+    /// Mended: a quote within a quoted cell that should have been doubled, or a text behind its closing one.
+    StrayQuote,
+    /// Mended: a row with fewer cells than the header; those at its end count as empty.
+    ShortRecord,
+    /// Mended: an item that is not well-formed XML, and whose fields can be told all the same.
+    MendedMarkup,
+    /// Mended: a reference such as `&lol;` that nobody knows; kept as written.
+    UnknownReference,
+    /// Mended: an address with white space in it.
+    LinkWithSpaces,
+    /// Mended: a code or a whole number written as `50007257.0`.
+    PointZero,
+    /// Mended: NUL and other control characters, taken out.
+    ControlCharacter,
+    /// Mended: characters that could not be decoded, replaced by U+FFFD.
+    BrokenCharacter,
+    /// Feed: files of an archive behind the first, which are not read.
+    FurtherFiles,
 }
 
 impl RefusalReason {
+    /// Every reason.
+    const ALL: [Self; 24] = [
+        Self::MissingId,
+        Self::IdTooLong,
+        Self::MalformedRecord,
+        Self::RecordTooLarge,
+        Self::TooDeep,
+        Self::TooManyAttributes,
+        Self::BadPrice,
+        Self::BadClass,
+        Self::UnparsablePrice,
+        Self::BadCurrency,
+        Self::BadNumber,
+        Self::BadBoolean,
+        Self::BadDate,
+        Self::BadLink,
+        Self::MissingField,
+        Self::StrayQuote,
+        Self::ShortRecord,
+        Self::MendedMarkup,
+        Self::UnknownReference,
+        Self::LinkWithSpaces,
+        Self::PointZero,
+        Self::ControlCharacter,
+        Self::BrokenCharacter,
+        Self::FurtherFiles,
+    ];
+
+    /// The reason of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// Whether it was mended, so that nothing is missing but what the partner meant otherwise.
+    pub const fn is_mended(self) -> bool {
+        matches!(
+            self,
+            Self::StrayQuote
+                | Self::ShortRecord
+                | Self::MendedMarkup
+                | Self::UnknownReference
+                | Self::LinkWithSpaces
+                | Self::PointZero
+                | Self::ControlCharacter
+                | Self::BrokenCharacter
+        )
+    }
+
+    /// What was done about it, for those that are mended.
+    pub(crate) const fn remedy(self) -> &'static str {
+        match self {
+            Self::StrayQuote => "a quote within the cell is not doubled; it was taken as it is",
+            Self::ShortRecord => "fewer cells than the header has; those missing count as empty",
+            Self::MendedMarkup => "not well-formed; its fields were told all the same",
+            Self::UnknownReference => "nobody knows this reference; it was kept as written",
+            Self::LinkWithSpaces => "white space in an address; it was encoded or taken out",
+            Self::PointZero => "a whole number with a point; what is behind it was taken out",
+            Self::ControlCharacter => "control characters were taken out, here for the first time",
+            Self::BrokenCharacter => {
+                "characters that can't be decoded were replaced, here for the first time"
+            }
+            Self::FurtherFiles => "the archive has further files, which were not read",
+            _ => "",
+        }
+    }
+
     /// The name in reports and metrics, such as `missing-id`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,6 +147,15 @@ impl RefusalReason {
             Self::BadDate => "bad-date",
             Self::BadLink => "bad-link",
             Self::MissingField => "missing-field",
+            Self::StrayQuote => "stray-quote",
+            Self::ShortRecord => "short-record",
+            Self::MendedMarkup => "mended-markup",
+            Self::UnknownReference => "unknown-reference",
+            Self::LinkWithSpaces => "link-with-spaces",
+            Self::PointZero => "point-zero",
+            Self::ControlCharacter => "control-character",
+            Self::BrokenCharacter => "broken-character",
+            Self::FurtherFiles => "further-files",
         }
     }
 }
@@ -86,6 +179,9 @@ pub struct Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (0, Some(byte)) = (self.record, self.byte) {
+            return write!(f, "byte {byte}");
+        }
         write!(f, "record {}", self.record)?;
         match (self.line, self.byte) {
             (Some(line), _) => write!(f, ", line {line}"),
@@ -122,7 +218,7 @@ impl Refusal {
     }
 }
 
-/// Fields that were left empty for one reason; their items go on without them.
+/// Fields that were left empty for one reason, whose items go on without them; or what was mended in one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The reason.
@@ -145,13 +241,23 @@ pub(crate) struct Warnings {
 impl Warnings {
     /// Counts one. `sample` is only called while samples of the reason are still wanted.
     pub(crate) fn note(&mut self, reason: RefusalReason, sample: impl FnOnce() -> Refusal) {
+        self.note_many(reason, 1, sample);
+    }
+
+    /// Counts some of one place.
+    pub(crate) fn note_many(
+        &mut self,
+        reason: RefusalReason,
+        count: u64,
+        sample: impl FnOnce() -> Refusal,
+    ) {
         let warning = self.pending.entry(reason).or_insert_with(|| Warning {
             reason,
             count: 0,
             samples: Vec::new(),
         });
-        warning.count += 1;
-        self.total += 1;
+        warning.count += count;
+        self.total += count;
         let sampled = self.sampled.entry(reason).or_default();
         if *sampled < SAMPLES {
             *sampled += 1;
@@ -188,6 +294,22 @@ mod tests {
         warnings.note(RefusalReason::BadDate, || {
             Refusal::new(RefusalReason::BadDate, Position::default(), "no date")
         });
+    }
+
+    #[test]
+    fn every_reason_is_known_by_its_name() {
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::by_name(reason.name()), Some(reason));
+            assert!(!reason.is_mended() || !reason.remedy().is_empty(), "{reason}");
+        }
+        assert_eq!(RefusalReason::ALL.len(), RefusalReason::FurtherFiles as usize + 1);
+    }
+
+    #[test]
+    fn places_without_a_record_are_bytes() {
+        let at = Position { record: 0, line: None, byte: Some(7) };
+        assert_eq!(at.to_string(), "byte 7");
+        assert_eq!(Position::default().to_string(), "record 0");
     }
 
     #[test]

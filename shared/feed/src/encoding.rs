@@ -1,8 +1,8 @@
 //! A source's bytes as UTF-8 text without control characters.
 
 use crate::bytes::Bytes;
-use crate::clean::push_clean;
-use crate::detect;
+use crate::charset;
+use crate::clean::{is_control, push_clean};
 use crate::error::FeedError;
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
@@ -37,8 +37,24 @@ pub(crate) struct TextReader {
     /// The start of a character that the next chunk ends.
     carry: Vec<u8>,
     decoded: String,
-    replaced: u64,
-    removed: u64,
+    /// Bytes of text given so far.
+    given: u64,
+    replaced: Losses,
+    removed: Losses,
+}
+
+/// How many characters were lost, and where in the text the first was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Losses {
+    count: u64,
+    first: Option<u64>,
+}
+
+impl Losses {
+    fn add(&mut self, count: u64, place: u64) {
+        self.count += count;
+        self.first.get_or_insert(place);
+    }
 }
 
 impl TextReader {
@@ -46,7 +62,7 @@ impl TextReader {
     pub(crate) fn open(mut bytes: Bytes, hints: EncodingHints) -> Result<Self, FeedError> {
         let mut chunk = Vec::new();
         let is_primed = bytes.next_chunk(&mut chunk)?;
-        let declared = if hints.is_xml { detect::xml_declaration(&chunk) } else { None };
+        let declared = if hints.is_xml { charset::xml_declaration(&chunk) } else { None };
         let label = hints.setting.or(declared).or(hints.content_type);
         let mut reader = Self {
             bytes,
@@ -59,13 +75,14 @@ impl TextReader {
             is_primed,
             carry: Vec::new(),
             decoded: String::new(),
-            replaced: 0,
-            removed: 0,
+            given: 0,
+            replaced: Losses::default(),
+            removed: Losses::default(),
         };
         if let Some((encoding, mark_bytes)) = Encoding::for_bom(&reader.chunk) {
             reader.chunk.drain(..mark_bytes);
             reader.settle(encoding);
-        } else if let Some(encoding) = detect::utf16_by_nuls(&reader.chunk) {
+        } else if let Some(encoding) = charset::utf16_by_nuls(&reader.chunk) {
             reader.settle(encoding);
         } else if let Some(label) = label
             && !label.is_ascii_compatible()
@@ -97,7 +114,7 @@ impl TextReader {
         let chunk = std::mem::take(&mut self.chunk);
         if !self.is_settled && !chunk.is_ascii() {
             let domain = self.hints.top_level_domain;
-            self.settle(detect::decide(&chunk, self.label, domain));
+            self.settle(charset::decide(&chunk, self.label, domain));
         }
         if self.decoder.is_some() {
             self.decode(&chunk, false, out);
@@ -112,8 +129,7 @@ impl TextReader {
     fn finish(&mut self, out: &mut String) {
         let is_cut = self.bytes.end().cut.is_some();
         if !std::mem::take(&mut self.carry).is_empty() && !is_cut {
-            self.replaced += 1;
-            out.push(REPLACEMENT);
+            self.replace(out);
         }
         if self.decoder.is_some() {
             self.decode(&[], true, out);
@@ -131,19 +147,18 @@ impl TextReader {
         loop {
             let error = match std::str::from_utf8(rest) {
                 Ok(text) => {
-                    self.removed += push_clean(text, out);
+                    self.append(text, out);
                     return;
                 }
                 Err(error) => error,
             };
             let (valid, broken) = rest.split_at(error.valid_up_to());
-            self.removed += push_clean(&String::from_utf8_lossy(valid), out);
+            self.append(&String::from_utf8_lossy(valid), out);
             let Some(bytes) = error.error_len() else {
                 self.carry = broken.to_vec();
                 return;
             };
-            self.replaced += 1;
-            out.push(REPLACEMENT);
+            self.replace(out);
             rest = &broken[bytes..];
         }
     }
@@ -164,12 +179,32 @@ impl TextReader {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(..) => {
-                    self.replaced += 1;
+                    self.replaced.add(1, self.given + self.decoded.len() as u64);
                     self.decoded.push(REPLACEMENT);
                 }
             }
         }
-        self.removed += push_clean(&self.decoded, out);
+        let decoded = std::mem::take(&mut self.decoded);
+        self.append(&decoded, out);
+        self.decoded = decoded;
+    }
+
+    /// Appends text without its control characters.
+    fn append(&mut self, text: &str, out: &mut String) {
+        let before = out.len();
+        let removed = push_clean(text, out);
+        if removed > 0 {
+            let offset = text.bytes().position(is_control).unwrap_or_default();
+            self.removed.add(removed, self.given + offset as u64);
+        }
+        self.given += (out.len() - before) as u64;
+    }
+
+    /// Appends what stands for a character that can't be decoded.
+    fn replace(&mut self, out: &mut String) {
+        self.replaced.add(1, self.given);
+        out.push(REPLACEMENT);
+        self.given += REPLACEMENT.len_utf8() as u64;
     }
 
     /// The source of the bytes.
@@ -187,14 +222,14 @@ impl TextReader {
         self.label.filter(|label| self.is_settled && *label != self.encoding).map(Encoding::name)
     }
 
-    /// Characters that could not be decoded.
-    pub(crate) fn replaced(&self) -> u64 {
-        self.replaced
+    /// Characters that could not be decoded, and the byte of the text at which the first was.
+    pub(crate) fn replaced(&self) -> (u64, Option<u64>) {
+        (self.replaced.count, self.replaced.first)
     }
 
-    /// Control characters that were taken out.
-    pub(crate) fn removed(&self) -> u64 {
-        self.removed
+    /// Control characters that were taken out, and the byte of the text at which the first was.
+    pub(crate) fn removed(&self) -> (u64, Option<u64>) {
+        (self.removed.count, self.removed.first)
     }
 }
 
@@ -229,7 +264,7 @@ mod tests {
         let text = "겨울 코트 여성용 무료배송 이벤트 상품입니다,".repeat(20_000);
         let (out, reader) = read(text.as_bytes(), EncodingHints::default());
         assert!(out == text);
-        assert_eq!((reader.encoding(), reader.replaced()), ("UTF-8", 0));
+        assert_eq!((reader.encoding(), reader.replaced().0), ("UTF-8", 0));
         let (legacy, _, _) = EUC_KR.encode(&text);
         let odd = [&b"x"[..], &legacy].concat();
         let (out, reader) = read(&odd, KOREAN);
@@ -271,10 +306,10 @@ mod tests {
     #[test]
     fn what_is_lost_is_counted() {
         let (out, reader) = read("가나다라마바사\0".as_bytes(), EncodingHints::default());
-        assert_eq!((out.as_str(), reader.removed()), ("가나다라마바사", 1));
+        assert_eq!((out.as_str(), reader.removed()), ("가나다라마바사", (1, Some(21))));
         let broken = [&b"\xea\xb0,"[..], "가".repeat(20).as_bytes(), b"\xea"].concat();
         let (out, reader) = read(&broken, EncodingHints::default());
         assert!(out.starts_with("\u{fffd},가") && out.ends_with("가\u{fffd}"));
-        assert_eq!(reader.replaced(), 2);
+        assert_eq!(reader.replaced(), (2, Some(0)));
     }
 }

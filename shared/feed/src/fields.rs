@@ -3,91 +3,15 @@
 //! Names are looked up once a feed (headers) or once a new name (XML, JSON); after that a field is a
 //! number, and the mapping indexes by it.
 
-use std::collections::HashMap;
+use crate::diagnostics::RefusalReason;
+use std::ops::Range;
 
-/// Different field names that one feed may have. Arrays of objects make names without end.
-const MAX_NAMES: usize = 10_000;
-/// Bytes of a field name.
-const MAX_NAME_BYTES: usize = 512;
+pub(crate) use crate::names::Names;
+
+/// Characters of a mended value that are kept: as many as a diagnostic shows.
+const MEND_CHARS: usize = 200;
 /// No place, no field.
 const NONE: u32 = u32::MAX;
-
-/// The names of a feed's fields, numbered in the order in which they first occur.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    names: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, u32>,
-    /// By field number plus one: the field that came after it the last time; records repeat themselves.
-    followers: Vec<u32>,
-    turned_away: u64,
-    /// Control characters taken out of values.
-    removed: u64,
-}
-
-impl Names {
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    pub(crate) fn name(&self, field: u32) -> &str {
-        &self.names[field as usize]
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
-    }
-
-    /// Values dropped because there are too many names, or a name is too long.
-    pub(crate) fn turned_away(&self) -> u64 {
-        self.turned_away
-    }
-
-    /// Control characters taken out of values.
-    pub(crate) fn removed(&self) -> u64 {
-        self.removed
-    }
-
-    /// Counts control characters taken out of a value.
-    pub(crate) fn count_removed(&mut self, characters: u64) {
-        self.removed += characters;
-    }
-
-    /// The number of a name, which is new or known. None when the feed has too many.
-    pub(crate) fn intern(&mut self, name: &str) -> Option<u32> {
-        if let Some(field) = self.find(name) {
-            return Some(field);
-        }
-        if self.names.len() >= MAX_NAMES || name.len() > MAX_NAME_BYTES {
-            self.turned_away += 1;
-            return None;
-        }
-        let field = self.names.len() as u32;
-        self.names.push(name.into());
-        self.numbers.insert(name.into(), field);
-        Some(field)
-    }
-
-    /// As [`Names::intern`], and without hashing where the name follows `previous` as it did before.
-    pub(crate) fn intern_after(&mut self, previous: Option<u32>, name: &str) -> Option<u32> {
-        let place = previous.map_or(0, |field| field as usize + 1);
-        if let Some(&guess) = self.followers.get(place)
-            && guess != NONE
-            && self.name(guess) == name
-        {
-            return Some(guess);
-        }
-        let field = self.intern(name)?;
-        if self.followers.len() <= place {
-            self.followers.resize(place + 1, NONE);
-        }
-        self.followers[place] = field;
-        Some(field)
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Value {
@@ -109,6 +33,16 @@ impl Ends {
     const NONE: Self = Self { first: NONE, last: NONE };
 }
 
+/// Something of a record that was mended.
+#[derive(Debug, Clone)]
+pub(crate) struct Mend {
+    pub(crate) reason: RefusalReason,
+    pub(crate) count: u64,
+    /// The field, where it is of one.
+    pub(crate) field: String,
+    pub(crate) value: String,
+}
+
 /// One record's values. All are trimmed, none is empty; a field may have several. Memory is used again.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Record {
@@ -116,10 +50,13 @@ pub(crate) struct Record {
     values: Vec<Value>,
     /// By field number.
     ends: Vec<Ends>,
+    /// What was mended in it; nothing, for most.
+    mends: Vec<Mend>,
 }
 
 impl Record {
     pub(crate) fn clear(&mut self) {
+        self.mends.clear();
         for value in &self.values {
             self.ends[value.field as usize] = Ends::NONE;
         }
@@ -129,6 +66,26 @@ impl Record {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Notes that something was mended. Of one reason, the first counts and shows.
+    pub(crate) fn mend(&mut self, reason: RefusalReason, field: &str, value: &str) {
+        if let Some(known) = self.mends.iter_mut().find(|mend| mend.reason == reason) {
+            known.count += 1;
+            return;
+        }
+        let value = value.chars().take(MEND_CHARS).collect();
+        self.mends.push(Mend { reason, count: 1, field: field.to_owned(), value });
+    }
+
+    /// What was mended.
+    pub(crate) fn mends(&self) -> &[Mend] {
+        &self.mends
+    }
+
+    /// Notes what was mended in a record that this one is made of.
+    pub(crate) fn take_mends(&mut self, other: &Record) {
+        self.mends.extend_from_slice(&other.mends);
     }
 
     /// Writes the record as bytes that are the same for the same fields and values in the same order.
@@ -148,6 +105,24 @@ impl Record {
         self.values.len()
     }
 
+    /// Bytes of text.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Adds the values of another record's member: `members` are the places of their own values there, one
+    /// behind the other; what comes before and after them is common to all.
+    pub(crate) fn copy_member(&mut self, whole: &Record, members: &[Range<usize>], member: usize) {
+        let start = members.first().map_or(0, |first| first.start);
+        let end = members.last().map_or(0, |last| last.end);
+        let own = members.get(member).cloned().unwrap_or_default();
+        for range in [0..start, own, end..whole.values.len()] {
+            for value in &whole.values[range] {
+                self.push(value.field, whole.slice(value));
+            }
+        }
+    }
+
     /// Adds text that is not a value yet; gives where it begins. For [`Record::push_span`].
     pub(crate) fn append(&mut self, text: &str) -> usize {
         let start = self.text.len();
@@ -157,18 +132,29 @@ impl Record {
 
     /// Adds a value that lies in the text already.
     pub(crate) fn push_span(&mut self, field: u32, start: usize, end: usize) {
+        self.push_trimmed(field, start, end, false);
+    }
+
+    /// As [`Record::push_span`], for a value that comes before the field's values that were added by other calls.
+    pub(crate) fn push_preferred_span(&mut self, field: u32, start: usize, end: usize) {
+        self.push_trimmed(field, start, end, true);
+    }
+
+    fn push_trimmed(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
+        if start >= end {
+            return;
+        }
+        let bytes = self.text.as_bytes();
+        // ASCII at both ends: they are ends of characters too.
+        if is_solid(bytes[start]) && is_solid(bytes[end - 1]) {
+            return self.link(field, start, end, preferred);
+        }
         let whole = &self.text[start..end];
-        let (start, end) = match whole.as_bytes() {
-            [] => return,
-            [first, .., last] if is_solid(*first) && is_solid(*last) => (start, end),
-            _ => {
-                let rest = whole.trim_start();
-                let start = start + whole.len() - rest.len();
-                (start, start + rest.trim_end().len())
-            }
-        };
+        let rest = whole.trim_start();
+        let start = start + whole.len() - rest.len();
+        let end = start + rest.trim_end().len();
         if start < end {
-            self.link(field, start, end, false);
+            self.link(field, start, end, preferred);
         }
     }
 
@@ -225,6 +211,17 @@ impl Record {
         self.first_place(field).map(|place| self.slice(&self.values[place as usize]))
     }
 
+    /// Whether a field has a value.
+    pub(crate) fn has(&self, field: u32) -> bool {
+        self.first_place(field).is_some()
+    }
+
+    /// Whether a field has one value and no more.
+    pub(crate) fn is_single(&self, field: u32) -> bool {
+        let ends = self.ends.get(field as usize);
+        ends.is_some_and(|ends| ends.first != NONE && ends.first == ends.last)
+    }
+
     /// Whether a field had a value when the record had this many.
     pub(crate) fn had(&self, field: u32, values: usize) -> bool {
         self.first_place(field).is_some_and(|place| (place as usize) < values)
@@ -242,7 +239,25 @@ impl Record {
 
     /// Every value with its field, in the order in which they came.
     pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &str)> {
-        self.values.iter().map(|value| (value.field, self.slice(value)))
+        self.all_of(|_| true)
+    }
+
+    /// As [`Record::all`], but only of the fields that are wanted.
+    pub(crate) fn all_of(
+        &self,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = (u32, &str)> {
+        let values = self.values.iter().filter(move |value| is_wanted(value.field));
+        values.map(|value| (value.field, self.slice(value)))
+    }
+}
+
+/// A text without white space around it.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [only] if is_solid(*only) => text,
+        [first, .., last] if is_solid(*first) && is_solid(*last) => text,
+        _ => text.trim(),
     }
 }
 
@@ -282,25 +297,16 @@ mod tests {
         assert_eq!(record.values(0).collect::<Vec<_>>(), ["one", "two"]);
     }
 
-    #[test]
-    fn names_are_numbered_once() {
-        let mut names = Names::default();
-        for _ in 0..2 {
-            let id = names.intern_after(None, "id");
-            assert_eq!(id, Some(0));
-            assert_eq!(names.intern_after(id, "title"), Some(1));
+    proptest::proptest! {
+        #[test]
+        fn values_are_trimmed_as_text_is(text in "[ a\\t\u{a0}가]{0,6}") {
+            let mut record = Record::default();
+            let start = record.append("x ");
+            record.append(&text);
+            record.push_span(0, start + 2, start + 2 + text.len());
+            let expected = Some(text.trim()).filter(|value| !value.is_empty());
+            proptest::prop_assert_eq!(record.first(0), expected);
+            proptest::prop_assert_eq!(trimmed(&text), text.trim());
         }
-        assert_eq!(names.intern_after(None, "title"), Some(1));
-        assert_eq!((names.len(), names.find("title"), names.find("x")), (2, Some(1), None));
-    }
-
-    #[test]
-    fn names_without_end_are_turned_away() {
-        let mut names = Names::default();
-        for number in 0..MAX_NAMES + 5 {
-            names.intern(&format!("a[{number}]"));
-        }
-        assert_eq!((names.len(), names.turned_away()), (MAX_NAMES, 5));
-        assert_eq!(names.intern(&"x".repeat(MAX_NAME_BYTES + 1)), None);
     }
 }

@@ -3,8 +3,11 @@
 
 use crate::clean::push_clean;
 use crate::fields::{Names, Record};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::fmt::{self, Display, Write};
+use crate::number::push_whole;
+use crate::presets::Lists;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt::{self, Write};
+use std::ops::Range;
 
 /// Levels of objects and lists.
 const MAX_DEPTH: usize = 64;
@@ -16,19 +19,44 @@ pub(crate) struct FlattenError {
     pub(crate) message: String,
 }
 
+/// The lists of objects whose fields are not told apart by their number, and where in the record the members
+/// of the one list are that are products each.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    lists: Option<&'static Lists>,
+    /// The places of each member's values.
+    pub(crate) ranges: Vec<Range<usize>>,
+}
+
+impl Members {
+    pub(crate) fn new(lists: Option<&'static Lists>) -> Self {
+        Self { lists, ranges: Vec::new() }
+    }
+
+    fn is_members(&self, path: &str) -> bool {
+        self.lists.is_some_and(|lists| lists.members == path)
+    }
+
+    fn is_merged(&self, path: &str) -> bool {
+        self.is_members(path) || self.lists.is_some_and(|lists| lists.merged.contains(&path))
+    }
+}
+
 /// Adds the values of the JSON object `text` to `record`. `path` is working memory.
 pub(crate) fn flatten(
     text: &str,
     record: &mut Record,
     names: &mut Names,
     path: &mut String,
+    members: &mut Members,
 ) -> Result<(), FlattenError> {
+    members.ranges.clear();
     if !text.trim_start().starts_with('{') {
         let message = "this is no JSON object".to_owned();
         return Err(FlattenError { is_too_deep: false, message });
     }
     path.clear();
-    let mut out = Out { record, names, path, previous: None, depth: 0, is_too_deep: false };
+    let mut out = Out::new(record, names, path, members);
     let mut parser = serde_json::Deserializer::from_str(text);
     let parsed =
         Value { out: &mut out, item: None }.deserialize(&mut parser).and_then(|()| parser.end());
@@ -36,36 +64,67 @@ pub(crate) fn flatten(
     parsed.map_err(|error| FlattenError { is_too_deep, message: error.to_string() })
 }
 
+/// Adds the values of any JSON text to `record`, as if it were an object that has the text under `name`.
+/// False: it is no JSON, and has to be kept as it is. `path` is working memory.
+pub(crate) fn flatten_cell(
+    text: &str,
+    name: &str,
+    record: &mut Record,
+    names: &mut Names,
+    path: &mut String,
+) -> bool {
+    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return false;
+    }
+    path.clear();
+    path.push_str(name);
+    let mut members = Members::default();
+    let mut out = Out::new(record, names, path, &mut members);
+    let mut parser = serde_json::Deserializer::from_str(text);
+    Value { out: &mut out, item: None }.deserialize(&mut parser).is_ok()
+}
+
 struct Out<'a> {
     record: &'a mut Record,
     names: &'a mut Names,
     path: &'a mut String,
+    members: &'a mut Members,
     previous: Option<u32>,
     depth: usize,
     is_too_deep: bool,
 }
 
-impl Out<'_> {
+impl<'a> Out<'a> {
+    fn new(
+        record: &'a mut Record,
+        names: &'a mut Names,
+        path: &'a mut String,
+        members: &'a mut Members,
+    ) -> Self {
+        Self { record, names, path, members, previous: None, depth: 0, is_too_deep: false }
+    }
+
     fn field(&mut self) -> Option<u32> {
         let field = self.names.intern_after(self.previous, self.path.as_str())?;
         self.previous = Some(field);
         Some(field)
     }
 
+    /// Adds a value without control characters.
     fn push(&mut self, value: &str) {
-        if let Some(field) = self.field() {
-            // What stands as `\u0000` in the text was not there to be taken out of it.
-            let mut removed = 0;
-            self.record.push_with(field, |text| removed = push_clean(value, text));
-            self.names.count_removed(removed);
-        }
+        self.push_with(|text| text.push_str(value));
     }
 
-    fn push_number(&mut self, value: impl Display) {
+    /// Adds a value that had escapes: what stands as `\u0000` in the text was not there to be taken out of it.
+    fn push_unescaped(&mut self, value: &str) {
+        let mut removed = 0;
+        self.push_with(|text| removed = push_clean(value, text));
+        self.names.count_removed(removed);
+    }
+
+    fn push_with(&mut self, write: impl FnOnce(&mut String)) {
         if let Some(field) = self.field() {
-            self.record.push_with(field, |text| {
-                write!(text, "{value}").expect("writing to a String does not fail");
-            });
+            self.record.push_with(field, write);
         }
     }
 
@@ -75,8 +134,12 @@ impl Out<'_> {
             self.is_too_deep = true;
             return Err(E::custom(format_args!("more than {MAX_DEPTH} levels")));
         }
-        if let Some(item) = item {
-            write!(self.path, "[{item}]").expect("writing to a String does not fail");
+        if let Some(item) = item
+            && !self.members.is_merged(self.path.as_str())
+        {
+            self.path.push('[');
+            push_whole(item as u64, self.path);
+            self.path.push(']');
         }
         Ok(())
     }
@@ -113,32 +176,50 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.out.push_number(value);
+        self.out.push_with(|text| {
+            if value < 0 {
+                text.push('-');
+            }
+            push_whole(value.unsigned_abs(), text);
+        });
         Ok(())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.out.push_number(value);
+        self.out.push_with(|text| push_whole(value, text));
         Ok(())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.out.push_number(value);
+        self.out.push_with(|text| {
+            write!(text, "{value}").expect("writing to a String does not fail");
+        });
+        Ok(())
+    }
+
+    /// A text as it stands in the JSON: without escapes, and control characters stand there as nothing else.
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
+        self.out.push(value);
         Ok(())
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.out.push(value);
+        self.out.push_unescaped(value);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let out = self.out;
+        let is_member = self.item.is_some() && out.members.is_members(out.path.as_str());
         out.enter::<A::Error>(self.item)?;
+        let start = out.record.len();
         let mark = out.path.len();
         while map.next_key_seed(Key { path: &mut *out.path })?.is_some() {
             map.next_value_seed(Value { out: &mut *out, item: None })?;
             out.path.truncate(mark);
+        }
+        if is_member {
+            out.members.ranges.push(start..out.record.len());
         }
         out.depth -= 1;
         Ok(())
@@ -178,12 +259,24 @@ impl<'de> Visitor<'de> for Key<'_> {
         f.write_str("a key")
     }
 
+    /// As a value that stands in the JSON as it is.
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<(), E> {
+        begin_key(self.path);
+        self.path.push_str(key);
+        Ok(())
+    }
+
     fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        if !self.path.is_empty() {
-            self.path.push('.');
-        }
+        begin_key(self.path);
         push_clean(key, self.path);
         Ok(())
+    }
+}
+
+/// Separates a key from what the path has already.
+fn begin_key(path: &mut String) {
+    if !path.is_empty() {
+        path.push('.');
     }
 }
 
@@ -193,7 +286,7 @@ mod tests {
 
     fn values(text: &str) -> Result<Vec<(String, String)>, FlattenError> {
         let (mut names, mut record) = (Names::default(), Record::default());
-        flatten(text, &mut record, &mut names, &mut String::new())?;
+        flatten(text, &mut record, &mut names, &mut String::new(), &mut Members::default())?;
         Ok(record.all().map(|(f, v)| (names.name(f).to_owned(), v.to_owned())).collect())
     }
 
@@ -217,6 +310,23 @@ mod tests {
         assert_eq!(pairs, expected);
     }
 
+    proptest::proptest! {
+        /// A text with escapes in it and one without say the same.
+        #[test]
+        fn escapes_change_no_value(
+            text in "[ -!#-\\[\\]-~가é]{1,12}",
+            key in "[a-z가]{1,4}",
+            number in proptest::num::i64::ANY,
+        ) {
+            let units = |text: &str| {
+                text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+            };
+            let plain = format!(r#"{{"{key}": "{text}", "n": {number}}}"#);
+            let escaped = format!(r#"{{"{}": "{}", "n": "{number}"}}"#, units(&key), units(&text));
+            proptest::prop_assert_eq!(values(&plain), values(&escaped));
+        }
+    }
+
     #[test]
     fn control_characters_do_not_hide_in_escapes() {
         let values = values(r#"{"a\u0000b": "x\u0001y\n", "c": "\u0000"}"#).unwrap();
@@ -232,5 +342,40 @@ mod tests {
         assert!(values(&deep).unwrap_err().is_too_deep);
         let fits = format!("{}1{}", "{\"a\":".repeat(64), "}".repeat(64));
         assert!(values(&fits).is_ok());
+    }
+
+    #[test]
+    fn lists_of_products_have_members() {
+        static LISTS: Lists = Lists { members: "variants", merged: &["images"] };
+        let text = r#"{"id": 1, "variants": [{"id": 2, "p": {"a": 3}}, {}, {"id": 4}],
+            "images": [{"src": "x"}, {"src": "y"}], "others": [{"id": 5}]}"#;
+        let (mut names, mut whole) = (Names::default(), Record::default());
+        let mut members = Members::new(Some(&LISTS));
+        flatten(text, &mut whole, &mut names, &mut String::new(), &mut members).unwrap();
+        assert_eq!(members.ranges, [1..3, 3..3, 3..4]);
+        let mut record = Record::default();
+        record.copy_member(&whole, &members.ranges, 2);
+        let values: Vec<_> = record.all().map(|(field, v)| (names.name(field), v)).collect();
+        let expected = [
+            ("id", "1"),
+            ("variants.id", "4"),
+            ("images.src", "x"),
+            ("images.src", "y"),
+            ("others[0].id", "5"),
+        ];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn a_cell_may_be_json() {
+        let (mut names, mut record) = (Names::default(), Record::default());
+        let mut cell =
+            |text| flatten_cell(text, "image", &mut record, &mut names, &mut String::new());
+        assert!(cell(r#"[{"url": "u", "tag": ["a", "b"]}]"#) && cell(r#"["v"]"#));
+        assert!(!cell("[not JSON]"));
+        let values: Vec<_> = record.all().map(|(field, v)| (names.name(field), v)).collect();
+        let expected =
+            [("image[0].url", "u"), ("image[0].tag", "a"), ("image[0].tag", "b"), ("image", "v")];
+        assert_eq!(values, expected);
     }
 }

@@ -1,12 +1,15 @@
-//! A JSON document of any size: finds the array of products, then reads it element by element.
+//! A JSON document of any size: finds the array of products, then reads it element by element. Where the whole
+//! comes in pages, document follows on document.
 
 use crate::diagnostics::{Position, Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
-use crate::flatten::{FlattenError, flatten};
+use crate::flatten::{FlattenError, Members, flatten};
 use crate::json_scan::{ValueEnd, Whole, peek, whole_value};
 use crate::records::{EndMark, Read};
+use crate::settings::JsonShape;
 use crate::window::Window;
+use std::ops::Range;
 
 /// Levels of objects that are searched for the array.
 const MAX_SEARCH_DEPTH: usize = 16;
@@ -35,6 +38,9 @@ pub(crate) struct JsonReader {
     saw_empty_array: bool,
     record: u64,
     path: String,
+    members: Members,
+    /// How many products the pages that were read have; none where there are no pages.
+    pages: Option<Vec<u64>>,
     end: Option<EndMark>,
 }
 
@@ -46,8 +52,9 @@ enum Step {
 }
 
 impl JsonReader {
-    pub(crate) fn new(window: Window, pointer: Option<String>, max_record_bytes: usize) -> Self {
-        let pointer = pointer.map(|pointer| if pointer == "/" { String::new() } else { pointer });
+    pub(crate) fn new(window: Window, shape: JsonShape, max_record_bytes: usize) -> Self {
+        let pointer =
+            shape.pointer.map(|pointer| if pointer == "/" { String::new() } else { pointer });
         Self {
             window,
             pointer,
@@ -58,8 +65,15 @@ impl JsonReader {
             saw_empty_array: false,
             record: 0,
             path: String::new(),
+            members: Members::new(shape.lists),
+            pages: shape.is_paged.then(Vec::new),
             end: None,
         }
+    }
+
+    /// Where the members of the element that was read last have their values.
+    pub(crate) fn members(&self) -> &[Range<usize>] {
+        &self.members.ranges
     }
 
     /// Fills `record` with the next element.
@@ -82,7 +96,7 @@ impl JsonReader {
             };
             match step {
                 Step::Array => self.place = Place::Array,
-                Step::Closed => self.end = Some(self.closed()?),
+                Step::Closed => self.close()?,
                 Step::Cut => self.end = Some(self.cut()),
             }
         }
@@ -231,7 +245,7 @@ impl JsonReader {
                 self.window.consume(1);
                 self.place = Place::Objects;
                 if self.keys.pop().is_none() {
-                    self.end = Some(self.closed()?);
+                    self.close()?;
                 }
                 return Ok(None);
             }
@@ -256,7 +270,7 @@ impl JsonReader {
             }
         };
         let text = &self.window.rest()[..bytes];
-        let read = match flatten(text, record, names, &mut self.path) {
+        let read = match flatten(text, record, names, &mut self.path, &mut self.members) {
             Ok(()) => Read::Record(at),
             Err(error) => Read::Refused(refuse(error, at)),
         };
@@ -271,6 +285,39 @@ impl JsonReader {
 
     fn cut(&self) -> EndMark {
         EndMark::Cut("the JSON document is not closed".to_owned())
+    }
+
+    /// Goes on to the next page behind a document that closes, or to the end.
+    fn close(&mut self) -> Result<(), FeedError> {
+        let closed = self.closed();
+        let Some(pages) = &mut self.pages else {
+            self.end = Some(closed?);
+            return Ok(());
+        };
+        if closed.is_err() && !pages.is_empty() {
+            let page = pages.len() + 1;
+            self.end = Some(EndMark::Cut(format!("page {page} has no list of products")));
+            return Ok(());
+        }
+        closed?;
+        let before: u64 = pages.iter().sum();
+        let last = pages.last().copied();
+        let items = self.record - before;
+        pages.push(items);
+        let page = pages.len();
+        self.end = match peek(&mut self.window)? {
+            Some(b'{') => None,
+            Some(_) => Some(EndMark::Cut(format!("behind page {page} comes something else"))),
+            None if items == 0 => Some(EndMark::Closed("a page without products".to_owned())),
+            None if last.is_some_and(|last| items < last) => {
+                Some(EndMark::Closed("a last page that is not full".to_owned()))
+            }
+            None => Some(EndMark::Cut(format!("page {page} is full, and there may be more"))),
+        };
+        self.found = None;
+        self.saw_empty_array = false;
+        self.place = Place::Start;
+        Ok(())
     }
 
     fn closed(&self) -> Result<EndMark, FeedError> {

@@ -3,9 +3,9 @@
 use crate::diagnostics::{Position, Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
-use crate::flatten::flatten;
+use crate::flatten::{Members, flatten};
 use crate::json::refuse;
-use crate::records::{EndMark, Read};
+use crate::records::{EndMark, Known, Read};
 use crate::window::Window;
 use memchr::memchr;
 
@@ -16,19 +16,29 @@ pub(crate) struct JsonLinesReader {
     line: u64,
     record: u64,
     path: String,
+    members: Members,
     cut: Option<String>,
 }
 
 impl JsonLinesReader {
     pub(crate) fn new(window: Window, max_record_bytes: usize) -> Self {
-        Self { window, max_record_bytes, line: 0, record: 0, path: String::new(), cut: None }
+        Self {
+            window,
+            max_record_bytes,
+            line: 0,
+            record: 0,
+            path: String::new(),
+            members: Members::default(),
+            cut: None,
+        }
     }
 
-    /// Fills `record` with the next line that is not blank.
+    /// Fills `record` with the next line that is not blank, unless it is known.
     pub(crate) fn read(
         &mut self,
         record: &mut Record,
         names: &mut Names,
+        known: Option<&mut Known<'_>>,
     ) -> Result<Read, FeedError> {
         loop {
             let byte = self.window.position();
@@ -48,12 +58,19 @@ impl JsonLinesReader {
                 return Ok(Read::Refused(refusal));
             }
             let line = &self.window.rest()[..bytes];
-            if line.trim().is_empty() {
+            let text = line.trim_end();
+            if text.is_empty() {
                 self.window.consume(bytes);
                 continue;
             }
             self.record += 1;
-            let read = match flatten(line, record, names, &mut self.path) {
+            if let Some(known) = known
+                && known.is_known(text.as_bytes())
+            {
+                self.window.consume(bytes);
+                return Ok(Read::Known);
+            }
+            let read = match flatten(line, record, names, &mut self.path, &mut self.members) {
                 Ok(()) => Read::Record(at),
                 Err(error) => {
                     if !has_end {

@@ -5,28 +5,34 @@
 //! The way of the data, one file each step:
 //!
 //! ```text
-//! bytes, decompress (own thread) > encoding > window > delimited | json | json_lines | xml
-//!     > fields (a record) > group > plan, map > Row
+//! bytes, decompress (own thread) > encoding > window > delimited | json | json_lines | tagged | xml
+//!     > fields (a record) > cells, gather, group > plan, map > Row
 //! ```
 
 #![deny(missing_docs)]
 
 mod bytes;
+mod cells;
+mod charset;
 mod clean;
+mod combine;
 mod convert;
 mod currency;
 mod dates;
 mod decompress;
 mod delimited;
-mod detect;
+pub mod detect;
 mod diagnostics;
 mod digits;
 mod encoding;
 mod entities;
+mod entity_names;
 mod error;
 mod fields;
 mod flatten;
+mod gather;
 mod group;
+mod gtin;
 mod gzip;
 mod header;
 mod json;
@@ -36,18 +42,27 @@ mod links;
 mod map;
 mod merge;
 mod money;
+mod names;
 mod number;
+mod page_text;
 mod plan;
-mod presets;
+pub mod presets;
+mod profile;
+mod quotes;
 mod reader;
 mod records;
 mod rule;
+mod separator;
 mod settings;
 mod split;
+mod tagged;
 mod window;
 mod xml;
+mod xml_find;
 mod xml_input;
 mod xml_item;
+mod xml_plain;
+mod xml_tags;
 mod zip;
 
 #[cfg(test)]
@@ -59,5 +74,7 @@ pub use bytes::CutOff;
 pub use diagnostics::{Position, Refusal, RefusalReason, Warning};
 pub use error::FeedError;
 pub use money::{Money, MoneyError, parse_money};
+pub use page_text::page_text;
+pub use profile::Profile;
 pub use reader::{Change, Completeness, FeedReader, Hints, ReadStats, Step};
 pub use settings::Settings;

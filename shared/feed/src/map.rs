@@ -1,16 +1,19 @@
 //! Records as rows: applies the plan's rules to one record after the other.
 
+use crate::combine::{looked_up, value};
 use crate::convert::{known_word, parse_boolean};
 use crate::currency;
-use crate::dates::parse_date;
+use crate::dates::{LastForm, parse_date};
 use crate::diagnostics::{Position, Refusal, RefusalReason, Warnings};
 use crate::fields::{Names, Record};
-use crate::links::{is_http, push_link, split_links};
+use crate::links::{has_space, is_http, push_link, split_links};
 use crate::money::parse_money;
-use crate::number::{parse_integer, parse_number};
-use crate::plan::{Plan, Slot};
+use crate::number::{parse_integer, parse_number, without_point_zero};
+use crate::plan::{Bound, Plan, Slot};
+use crate::presets::ChangeField;
 use crate::reader::Change;
 use crate::rule::{Action, Combine, MoneyRule, Rule};
+use crate::separator::split_items;
 use feedfleet_model::{ColumnId, Row, columns};
 
 /// Bytes of a product's id.
@@ -23,6 +26,7 @@ const ON_DELIVERY: [&str; 2] = ["-1", "-1.0"];
 pub(crate) struct Scratch {
     joined: String,
     converted: String,
+    last_form: LastForm,
 }
 
 /// One record on its way into a row.
@@ -42,9 +46,17 @@ impl Mapping<'_> {
         let mut change = Change::Upsert;
         let mut has_id = false;
         let plan = self.plan;
-        for (rule, slots) in plan.active() {
+        for bound in plan.bound() {
+            let Bound { rule, slots, simple } = bound;
+            if simple.is_some_and(|field| !self.record.has(field)) {
+                continue;
+            }
             match &rule.action {
-                Action::Change => change = self.change(rule, slots, scratch)?,
+                Action::Change(field) => {
+                    if self.change(rule, field, slots, scratch)? == Change::Delete {
+                        change = Change::Delete;
+                    }
+                }
                 Action::Id => {
                     self.id(rule, slots, scratch)?;
                     has_id = true;
@@ -57,14 +69,14 @@ impl Mapping<'_> {
                 Action::List { column, separator, is_links } => {
                     self.list(rule, slots, *column, separator.as_deref(), *is_links, scratch);
                 }
-                _ => self.single(rule, slots, scratch)?,
+                _ => self.single(bound, scratch)?,
             }
         }
         if !has_id {
             return Err(self.missing_id("id"));
         }
-        for (field, value) in self.record.all() {
-            if !plan.is_taken(field) {
+        if !plan.is_all_taken() {
+            for (field, value) in self.record.all_of(|field| !plan.is_taken(field)) {
                 self.row.push_extra(self.names.name(field), value);
             }
         }
@@ -86,19 +98,24 @@ impl Mapping<'_> {
     fn change(
         &mut self,
         rule: &Rule,
+        field: &ChangeField,
         slots: &[Slot],
         scratch: &mut Scratch,
     ) -> Result<Change, Refusal> {
-        match value(self.record, rule, slots, &mut scratch.joined) {
-            None | Some("I" | "i" | "U" | "u") => Ok(Change::Upsert),
-            Some("D" | "d") => Ok(Change::Delete),
-            Some(other) => {
-                let message = "the kind of change is not I, U or D";
-                let name = rule.sources.first().map_or("class", String::as_str);
-                let refusal = Refusal::new(RefusalReason::BadClass, self.at, message);
-                Err(refusal.in_field(name, other))
-            }
+        let Some(word) = value(self.record, rule, slots, &mut scratch.joined) else {
+            return Ok(Change::Upsert);
+        };
+        let is_one = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+        if is_one(field.deletes) {
+            return Ok(Change::Delete);
         }
+        if field.upserts.is_empty() || is_one(field.upserts) {
+            return Ok(Change::Upsert);
+        }
+        let words = [field.upserts, field.deletes].concat().join(", ");
+        let message = format!("the kind of change is none of {words}");
+        let refusal = Refusal::new(RefusalReason::BadClass, self.at, message);
+        Err(refusal.in_field(field.names[0], word))
     }
 
     fn id(&mut self, rule: &Rule, slots: &[Slot], scratch: &mut Scratch) -> Result<(), Refusal> {
@@ -114,6 +131,9 @@ impl Mapping<'_> {
             return Err(refusal.in_field("id", id));
         }
         self.row.set_text(columns::ID, id);
+        if slots.len() > 1 {
+            self.keep_others(rule, slots);
+        }
         Ok(())
     }
 
@@ -123,26 +143,36 @@ impl Mapping<'_> {
     }
 
     /// Applies a rule that gives one value.
-    fn single(
-        &mut self,
-        rule: &Rule,
-        slots: &[Slot],
-        scratch: &mut Scratch,
-    ) -> Result<(), Refusal> {
-        let Scratch { joined, converted } = scratch;
-        let Some(value) = value(self.record, rule, slots, joined) else {
+    fn single(&mut self, bound: Bound<'_>, scratch: &mut Scratch) -> Result<(), Refusal> {
+        let Bound { rule, slots, simple } = bound;
+        let Scratch { joined, converted, last_form } = scratch;
+        let found = match simple {
+            Some(field) => self.record.first(field),
+            None => value(self.record, rule, slots, joined),
+        };
+        let Some(value) = found else {
             return Ok(());
         };
         match &rule.action {
             Action::Text(column) => self.row.set_text(*column, value),
+            Action::Code(column) => match without_point_zero(value) {
+                None => self.row.set_text(*column, value),
+                Some(code) => {
+                    self.row.set_text(*column, code);
+                    self.mended(RefusalReason::PointZero, *column, value);
+                }
+            },
             Action::Word(column) => {
                 let word = known_word(*column, value, converted);
                 self.row.set_text(*column, word);
             }
             Action::Link(column) => {
                 converted.clear();
-                if push_link(value, converted) {
+                if is_http(value) && !has_space(value) {
+                    self.row.set_text(*column, value);
+                } else if push_link(value, converted) {
                     self.row.set_text(*column, converted);
+                    self.mended(RefusalReason::LinkWithSpaces, *column, value);
                 } else {
                     self.warn(RefusalReason::BadLink, *column, value, NO_LINK);
                 }
@@ -153,7 +183,12 @@ impl Mapping<'_> {
             },
             Action::Integer { column, decimal, has_unit } => {
                 match parse_integer(value, *decimal, *has_unit) {
-                    Some(number) => self.row.set_integer(*column, number),
+                    Some(number) => {
+                        self.row.set_integer(*column, number);
+                        if without_point_zero(value).is_some() {
+                            self.mended(RefusalReason::PointZero, *column, value);
+                        }
+                    }
                     None => self.warn(RefusalReason::BadNumber, *column, value, "no whole number"),
                 }
             }
@@ -175,22 +210,26 @@ impl Mapping<'_> {
                 None => self.warn(RefusalReason::BadCurrency, *column, value, "no ISO 4217 code"),
             },
             Action::Time { column, format, zone } => {
-                match parse_date(value, format.as_deref(), *zone) {
+                match parse_date(value, format.as_deref(), *zone, last_form) {
                     Some(micros) => self.row.set_timestamp(*column, micros),
                     None => self.warn(RefusalReason::BadDate, *column, value, NO_DATE),
                 }
             }
             Action::Category { separator } => self.category(value, separator),
-            Action::Ignore | Action::Change | Action::Id | Action::List { .. } => {}
+            Action::Ignore | Action::Change(_) | Action::Id | Action::List { .. } => {}
         }
-        self.keep_others(rule, slots);
+        if simple.is_none_or(|field| !self.record.is_single(field)) {
+            self.keep_others(rule, slots);
+        }
         Ok(())
     }
 
     /// What the record has beyond the one value that the column takes is kept beside it.
     fn keep_others(&mut self, rule: &Rule, slots: &[Slot]) {
-        if !matches!(rule.combine, Combine::First) {
-            return;
+        match &rule.combine {
+            Combine::First => {}
+            Combine::FirstItem(separator) => return self.keep_list(separator, slots),
+            _ => return,
         }
         let mut used = None;
         for field in slots.iter().filter_map(Slot::whole_field) {
@@ -203,6 +242,18 @@ impl Mapping<'_> {
                     Some(_) => self.row.push_extra(self.names.name(field), value),
                 }
             }
+        }
+    }
+
+    /// A list of which only the first item is taken is kept as a whole.
+    fn keep_list(&mut self, separator: &str, slots: &[Slot]) {
+        let found = slots.iter().find(|slot| slot.value(self.record).is_some());
+        let Some(field) = found.and_then(Slot::whole_field).filter(|f| !self.plan.is_shared(*f))
+        else {
+            return;
+        };
+        for list in self.record.values(field).filter(|list| list.contains(separator)) {
+            self.row.push_extra(self.names.name(field), list);
         }
     }
 
@@ -222,8 +273,14 @@ impl Mapping<'_> {
                 return Ok(());
             }
         };
-        let divisor = 10_i64.pow(u32::from(rule.minor_units));
-        self.row.set_decimal(column, (money.ten_thousandths + divisor / 2) / divisor);
+        let amount = match rule.minor_units {
+            0 => money.ten_thousandths,
+            digits => {
+                let divisor = 10_i64.pow(u32::from(digits));
+                (money.ten_thousandths + divisor / 2) / divisor
+            }
+        };
+        self.row.set_decimal(column, amount);
         let code = money.currency.or(rule.currency.as_deref());
         if let (Some(column), Some(code)) = (rule.currency_column, code) {
             self.row.set_text(column, code);
@@ -240,7 +297,7 @@ impl Mapping<'_> {
     fn category(&mut self, path: &str, separator: &str) {
         let levels =
             [columns::CATEGORY_1, columns::CATEGORY_2, columns::CATEGORY_3, columns::CATEGORY_4];
-        let steps = path.split(separator).map(str::trim).filter(|step| !step.is_empty());
+        let steps = split_items(path, separator).filter(|step| !step.is_empty());
         for (level, step) in levels.into_iter().zip(steps) {
             self.row.set_text(level, step);
         }
@@ -258,6 +315,13 @@ impl Mapping<'_> {
         scratch: &mut Scratch,
     ) {
         let record = self.record;
+        let Scratch { joined, converted, .. } = scratch;
+        if matches!(rule.combine, Combine::All) {
+            let fields = slots.iter().filter_map(Slot::whole_field);
+            let values = fields.flat_map(move |field| record.values(field));
+            let values = values.map(|value| looked_up(rule, value));
+            return self.set_list(column, separator, is_links, true, values, converted);
+        }
         let all = match rule.combine {
             Combine::First => {
                 slots.iter().find(|slot| slot.value(record).is_some()).and_then(Slot::whole_field)
@@ -265,59 +329,69 @@ impl Mapping<'_> {
             _ => None,
         };
         let Some(field) = all else {
-            if let Some(value) = value(record, rule, slots, &mut scratch.joined) {
-                self.set_list(column, separator, is_links, [value].into_iter());
+            if let Some(value) = value(record, rule, slots, joined) {
+                let values = [value].into_iter();
+                self.set_list(column, separator, is_links, false, values, converted);
             }
             return;
         };
         let values = record.values(field).map(|value| looked_up(rule, value));
-        self.set_list(column, separator, is_links, values);
+        self.set_list(column, separator, is_links, false, values, converted);
     }
 
+    /// `is_union`: the values are all that the record has; what the main picture's column has of them is no
+    /// further picture.
     fn set_list<'v>(
         &mut self,
         column: ColumnId,
         separator: Option<&'v str>,
         is_links: bool,
+        is_union: bool,
         values: impl Iterator<Item = &'v str>,
+        converted: &mut String,
     ) {
-        let Some(separator) = separator else {
-            return self.set_items(column, is_links, values);
-        };
-        if is_links {
-            let links = values.flat_map(|value| split_links(value, separator));
-            self.set_items(column, is_links, links);
-        } else {
-            let items = values.flat_map(|value| value.split(separator).map(str::trim));
-            self.set_items(column, is_links, items);
+        match separator {
+            None if is_links => self.set_links(column, is_union, values, converted),
+            None => self.row.set_list(column, values),
+            Some(separator) if is_links => {
+                let links = values.flat_map(|value| split_links(value, separator));
+                self.set_links(column, is_union, links, converted);
+            }
+            Some(separator) => {
+                let items = values.flat_map(|value| split_items(value, separator));
+                self.row.set_list(column, items);
+            }
         }
     }
 
-    fn set_items<'v>(
+    fn set_links<'v>(
         &mut self,
         column: ColumnId,
-        is_links: bool,
-        items: impl Iterator<Item = &'v str>,
+        is_union: bool,
+        links: impl Iterator<Item = &'v str>,
+        converted: &mut String,
     ) {
-        if !is_links {
-            self.row.set_list(column, items);
-            return;
-        }
-        let mut links: Vec<&str> = Vec::new();
-        let mut encoded: Vec<String> = Vec::new();
-        for item in items.filter(|item| !item.is_empty()) {
-            if !is_http(item) {
-                self.warn(RefusalReason::BadLink, column, item, NO_LINK);
-            } else if item.contains(' ') || !encoded.is_empty() {
-                let mut link = String::new();
-                push_link(item, &mut link);
-                encoded.push(link);
-            } else {
-                links.push(item);
+        self.row.set_list(column, []);
+        for written in links.filter(|link| !link.is_empty()) {
+            if !is_http(written) {
+                self.warn(RefusalReason::BadLink, column, written, NO_LINK);
+                continue;
+            }
+            let mut link = written;
+            if has_space(written) {
+                self.mended(RefusalReason::LinkWithSpaces, column, written);
+                converted.clear();
+                push_link(written, converted);
+                link = converted.as_str();
+            }
+            if !is_union || self.row.text(columns::IMAGE_LINK) != Some(link) {
+                self.row.push_item(column, link);
             }
         }
-        // Once one address had to be written anew, those after it are in `encoded` too: the order stays.
-        self.row.set_list(column, links.into_iter().chain(encoded.iter().map(String::as_str)));
+    }
+
+    fn mended(&mut self, reason: RefusalReason, column: ColumnId, value: &str) {
+        self.warn(reason, column, value, reason.remedy());
     }
 
     fn warn(&mut self, reason: RefusalReason, column: ColumnId, value: &str, message: &str) {
@@ -330,50 +404,3 @@ impl Mapping<'_> {
 
 const NO_LINK: &str = "no http:// or https:// address";
 const NO_DATE: &str = "no date of the years 1900 to 2200";
-
-/// A rule's value in a record, never empty.
-fn value<'v>(
-    record: &'v Record,
-    rule: &'v Rule,
-    slots: &[Slot],
-    joined: &'v mut String,
-) -> Option<&'v str> {
-    let value = match &rule.combine {
-        Combine::First => slots.iter().find_map(|slot| slot.value(record))?,
-        Combine::Constant(text) => text.as_str(),
-        Combine::Join(separator) => {
-            join(slots, record, separator, joined);
-            joined.as_str()
-        }
-        Combine::Key => {
-            if slots.iter().any(|slot| slot.value(record).is_none()) {
-                return None;
-            }
-            join(slots, record, ":", joined);
-            joined.as_str()
-        }
-    };
-    Some(looked_up(rule, value)).filter(|value| !value.is_empty())
-}
-
-/// The values that are there, with the separator between them.
-fn join(slots: &[Slot], record: &Record, separator: &str, joined: &mut String) {
-    joined.clear();
-    for value in slots.iter().filter_map(|slot| slot.value(record)) {
-        if !joined.is_empty() {
-            joined.push_str(separator);
-        }
-        joined.push_str(value);
-    }
-}
-
-/// What the rule's table has for the value.
-fn looked_up<'v>(rule: &'v Rule, value: &'v str) -> &'v str {
-    match &rule.lookup {
-        None => value,
-        Some(lookup) => {
-            let found = lookup.values.get(value).or(lookup.default.as_ref());
-            found.map_or(value, String::as_str)
-        }
-    }
-}

@@ -4,6 +4,11 @@
 use crate::currency;
 use crate::digits::{self, DigitsError};
 
+/// Digits before the decimal mark at most.
+const WHOLE_DIGITS: usize = 14;
+/// As many, a point and four digits.
+const PLAIN_BYTES: usize = WHOLE_DIGITS + 5;
+
 /// An amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Money {
@@ -51,6 +56,52 @@ pub enum MoneyError {
 /// assert_eq!((money.ten_thousandths, money.currency), (12_345_000, Some("EUR")));
 /// ```
 pub fn parse_money(text: &str, decimal: Option<char>) -> Result<Money, MoneyError> {
+    if decimal.is_none_or(|mark| mark == '.')
+        && let Some(money) = plain(text)
+    {
+        return Ok(money);
+    }
+    parse_any(text, decimal)
+}
+
+/// Reads what most feeds write: up to 14 digits, perhaps a point and 1, 2 or 4 more (three may be thousands), perhaps
+/// a space and a code. None: it is something else, or no amount.
+fn plain(text: &str) -> Option<Money> {
+    let (number, currency) = match text.as_bytes() {
+        [number @ .., b' ', a, b, c] => (number, Some(currency::by_letters([*a, *b, *c])?)),
+        number => (number, None),
+    };
+    if number.len() > PLAIN_BYTES {
+        return None;
+    }
+    let (whole, fraction, scale) = match number.iter().position(|byte| *byte == b'.') {
+        None => (number, &[][..], digits::UNIT),
+        Some(point) => {
+            let fraction = &number[point + 1..];
+            let scale = match fraction.len() {
+                1 => 1_000,
+                2 => 100,
+                4 => 1,
+                _ => return None,
+            };
+            (&number[..point], fraction, scale)
+        }
+    };
+    if whole.is_empty() || whole.len() > WHOLE_DIGITS {
+        return None;
+    }
+    let mut value: i64 = 0;
+    for byte in whole.iter().chain(fraction) {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(byte - b'0');
+    }
+    Some(Money { ten_thousandths: value * scale, currency })
+}
+
+/// As [`parse_money`], whatever is written.
+fn parse_any(text: &str, decimal: Option<char>) -> Result<Money, MoneyError> {
     let mut number: Option<&str> = None;
     let mut is_negative = false;
     let mut currency: Option<&'static str> = None;
@@ -170,6 +221,32 @@ mod tests {
             ("999999999999999999", MoneyError::TooLarge),
         ] {
             assert_eq!(read(text), Err(error), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        /// The quick way for plain amounts says nothing that the other would not say.
+        #[test]
+        fn plain_amounts_are_read_as_any_other(
+            text in "-?[0-9]{0,3}[0-9]{0,15}([.,][0-9]{0,5})?( ?(EUR|USD|KRW|KWD|usd|XXX|[0-9]{3}|[A-Z]{3}))?",
+        ) {
+            for mark in [None, Some('.'), Some(',')] {
+                proptest::prop_assert_eq!(parse_money(&text, mark), parse_any(&text, mark));
+            }
+        }
+    }
+
+    #[test]
+    fn what_most_feeds_write_is_read_the_quick_way() {
+        for text in
+            ["15", "15.0", "15.99", "15.9999", "0.00 USD", "99999999999999.9999 KWD", "15.00 CHF"]
+        {
+            assert_eq!(plain(text).ok_or(MoneyError::NoNumber), parse_any(text, None), "{text}");
+        }
+        for text in
+            ["", " USD", ".5", "5.", "1.234", "15 usd", "1 234", "1,5", "123456789012345", "5 XXX"]
+        {
+            assert_eq!(plain(text), None, "{text}");
         }
     }
 

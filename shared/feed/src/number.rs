@@ -1,4 +1,4 @@
-//! Numbers that are no money, with or without a unit.
+//! Numbers that are no money, with or without a unit; and whole ones written out.
 
 use crate::digits::{self, UNIT};
 
@@ -35,9 +35,42 @@ pub(crate) fn parse_integer(text: &str, decimal: Option<char>, has_unit: bool) -
     (value % UNIT == 0).then_some(value / UNIT)
 }
 
+/// A whole number without the point that spreadsheets and programs put behind it, as in `50007257.0`. None: there is
+/// none to take out.
+pub(crate) fn without_point_zero(text: &str) -> Option<&str> {
+    let whole = text.strip_suffix(".0")?;
+    (!whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit())).then_some(whole)
+}
+
+/// Appends a whole number's digits.
+pub(crate) fn push_whole(number: u64, out: &mut String) {
+    // As many as the largest has.
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[start..]).expect("digits are ASCII"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_are_written_out() {
+        for number in [0, 7, 10, 99, 1_000, u64::from(u32::MAX), u64::MAX] {
+            let mut out = String::from("x");
+            push_whole(number, &mut out);
+            assert_eq!(out, format!("x{number}"));
+        }
+    }
 
     #[test]
     fn numbers_and_units() {
@@ -47,6 +80,14 @@ mod tests {
         assert_eq!(parse_number("2.5 kg", None, false), None);
         for text in ["", "kg", "1e5", "5-10", "NaN", "-", "1 2 kg"] {
             assert_eq!(parse_number(text, None, true), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn points_behind_whole_numbers_go() {
+        assert_eq!(without_point_zero("50007257.0"), Some("50007257"));
+        for text in ["50007257", "1.00", "1.5", ".0", "v1.0", ""] {
+            assert_eq!(without_point_zero(text), None, "{text}");
         }
     }
 

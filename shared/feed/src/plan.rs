@@ -3,7 +3,7 @@
 
 use crate::fields::{Names, Record};
 use crate::header::{plain, without_prefixes};
-use crate::rule::{Action, Combine, Rule};
+use crate::rule::{Action, Combine, Part, Rule};
 use std::collections::HashMap;
 
 /// How the mapping's names are compared with the feed's.
@@ -49,6 +49,16 @@ impl Slot {
     }
 }
 
+/// A rule that has something to do, with its sources.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound<'p> {
+    pub(crate) rule: &'p Rule,
+    pub(crate) slots: &'p [Slot],
+    /// The field whose first value the rule takes, where that is all there is to it; not for the id, nor for what
+    /// says the kind of change.
+    pub(crate) simple: Option<u32>,
+}
+
 /// Where a name is wanted.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -62,10 +72,12 @@ pub(crate) struct Plan {
     rules: Vec<Rule>,
     /// By rule, by source.
     slots: Vec<Vec<Slot>>,
-    /// The rules that have something to do.
-    active: Vec<usize>,
+    /// The rules that have something to do, and the field of those that are [simple](Bound::simple).
+    active: Vec<(usize, Option<u32>)>,
     /// By field: how many rules take it.
     taken: Vec<u32>,
+    /// Whether rules take all of the fields.
+    is_all_taken: bool,
     /// By field: whether it is part of the id.
     identity: Vec<bool>,
     matching: Matching,
@@ -101,6 +113,7 @@ impl Plan {
             slots,
             active: Vec::new(),
             taken: Vec::new(),
+            is_all_taken: true,
             identity: Vec::new(),
             matching,
             exact,
@@ -166,12 +179,28 @@ impl Plan {
             let does_something = !matches!(self.rules[*rule].action, Action::Ignore);
             does_something && (is_constant || has_field)
         };
-        self.active = (0..self.rules.len()).filter(is_active).collect();
+        let simple = |rule: usize| (rule, simple_field(&self.rules[rule], &self.slots[rule]));
+        self.active = (0..self.rules.len()).filter(is_active).map(simple).collect();
+        self.is_all_taken = self.taken.iter().all(|rules| *rules > 0);
+    }
+
+    /// The rules that have something to do.
+    pub(crate) fn bound(&self) -> impl Iterator<Item = Bound<'_>> {
+        self.active.iter().map(|&(place, simple)| Bound {
+            rule: &self.rules[place],
+            slots: &self.slots[place],
+            simple,
+        })
     }
 
     /// The rules that have something to do, with their sources.
     pub(crate) fn active(&self) -> impl Iterator<Item = (&Rule, &[Slot])> {
-        self.active.iter().map(|&place| (&self.rules[place], &self.slots[place][..]))
+        self.bound().map(|bound| (bound.rule, bound.slots))
+    }
+
+    /// Whether rules take all of the fields that the feed has shown.
+    pub(crate) fn is_all_taken(&self) -> bool {
+        self.is_all_taken
     }
 
     /// Whether a rule takes the field.
@@ -196,14 +225,30 @@ impl Plan {
             if !matches!(rule.action, Action::Id) || rule.sources.is_empty() {
                 continue;
             }
-            let absent = rule.sources.iter().zip(slots).filter(|(_, slot)| slot.field.is_none());
-            let absent: Vec<&str> = absent.map(|(name, _)| name.as_str()).collect();
-            let needs_all = matches!(rule.combine, Combine::Key);
-            if needs_all || absent.len() == rule.sources.len() {
-                missing.extend(absent);
+            let one = [Part { sources: rule.sources.len(), is_needed: true }];
+            let parts = if let Combine::Key(parts) = &rule.combine { &parts[..] } else { &one[..] };
+            let mut place = 0;
+            for part in parts {
+                let of_part = place..place + part.sources;
+                place = of_part.end;
+                let is_absent = slots[of_part.clone()].iter().all(|slot| slot.field.is_none());
+                if part.is_needed && is_absent {
+                    missing.extend(rule.sources[of_part].iter().map(String::as_str));
+                }
             }
         }
         missing
+    }
+}
+
+/// The field whose first value the rule takes as it is, if it does no more than that with its sources.
+fn simple_field(rule: &Rule, slots: &[Slot]) -> Option<u32> {
+    let is_plain = matches!(rule.combine, Combine::First)
+        && rule.lookup.is_none()
+        && !matches!(rule.action, Action::Id | Action::Change(_));
+    match slots {
+        [slot] if is_plain => slot.whole_field(),
+        _ => None,
     }
 }
 
@@ -217,6 +262,7 @@ fn list_item(name: &str) -> Option<(&str, usize)> {
 mod tests {
     use super::*;
     use crate::testing::field;
+    use feedfleet_config::{From as MapFrom, MapEntry};
     use feedfleet_model::columns;
 
     fn plan(fields: &[&str], matching: Matching) -> Plan {
@@ -245,6 +291,29 @@ mod tests {
         plan.grow(&names(&["price", "PRICE", "Price"]));
         assert_eq!(bound(&plan), [Some(2)]);
         assert_eq!([0, 1, 2].map(|field| plan.is_taken(field)), [false, false, true]);
+        assert!(!plan.is_all_taken());
+        plan.grow(&names(&["price", "PRICE", "Price", "x"]));
+        assert!(!plan.is_all_taken());
+    }
+
+    #[test]
+    fn simple_rules_are_told() {
+        let text = |source: MapFrom| {
+            let entry = MapEntry { from: source, ..field(columns::TITLE, "") };
+            Rule::compile(&entry, None).unwrap()
+        };
+        let rules = vec![
+            Rule::compile(&field(columns::ID, "a"), None).unwrap(),
+            text(MapFrom::Field("b".to_owned())),
+            text(MapFrom::Field("c[1]".to_owned())),
+            text(MapFrom::FirstOf(vec!["b".to_owned(), "c".to_owned()])),
+        ];
+        let mut plan = Plan::new(rules, Matching::Json);
+        plan.grow(&names(&["a", "b"]));
+        assert!(plan.is_all_taken());
+        plan.grow(&names(&["a", "b", "c"]));
+        let simple: Vec<_> = plan.bound().map(|bound| bound.simple).collect();
+        assert_eq!(simple, [None, Some(1), None, None]);
     }
 
     #[test]

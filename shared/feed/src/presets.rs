@@ -1,105 +1,177 @@
-//! Formats that are known by name: which of their fields fills which column. Tables only; adding a format
-//! means adding one.
+//! The registry of formats that are known by name: what kind of text each is, which of its fields fills
+//! which column, what it requires of them and how long they may be. Tables only; adding a format means
+//! adding one. They say enough to write a format as well as to read it.
 
+mod affiliates;
+mod checks;
+mod field;
 mod google;
+mod layout;
+mod meta;
 mod naver;
+mod naver_legacy;
+mod pages;
+mod rakuten;
+mod shopify;
+mod woocommerce;
 
-use chrono_tz::Tz;
-use feedfleet_config::{Format, From as MapFrom, MapEntry, Target, Transform};
-use feedfleet_model::ColumnId;
+use feedfleet_config::Format;
 
-/// A format's fields.
+pub use checks::{Checks, Fault, Finding};
+pub use field::{Fill, PresetField, Take};
+pub use layout::{Compound, Frame, Layout, Lists, Paging, RowGroup, Tags};
+
+/// A format.
 #[derive(Debug)]
-pub(crate) struct Preset {
-    pub(crate) fields: &'static [PresetField],
-    /// Fields that the format requires; their absence from a header is told.
-    pub(crate) required: &'static [&'static str],
-    /// The field that says whether a record is an insert, an update or a removal.
-    pub(crate) change_field: Option<&'static str>,
-    /// Elements whose parts become one text (XML).
-    pub(crate) compounds: &'static [Compound],
+pub struct Preset {
+    /// Its name.
+    pub format: Format,
+    /// What its text looks like.
+    pub layout: Layout,
+    /// Its fields. Each column occurs once at most.
+    pub fields: &'static [PresetField],
+    /// What must be there: of each group of fields, one. A field stands under the first of its names.
+    pub required: &'static [&'static [&'static str]],
+    /// The fields that make a product's id together; none: the one that fills `id`.
+    pub key: &'static [KeyPart],
+    /// The fields that say that a record is to be inserted, updated or removed.
+    pub changes: &'static [ChangeField],
+    /// Character encodings in which it comes, by WHATWG label, the usual one first.
+    pub encodings: &'static [&'static str],
     /// The country it comes from, as a top-level domain: a help in telling legacy encodings apart.
-    pub(crate) top_level_domain: Option<&'static [u8]>,
+    pub top_level_domain: Option<&'static [u8]>,
+    /// The ends of its files' names when they are compressed, the usual one first. What is read is told by
+    /// the first bytes.
+    pub compressions: &'static [&'static str],
 }
 
-/// A field, or several of which the first that has a value counts.
-#[derive(Debug)]
-pub(crate) struct PresetField {
-    pub(crate) names: &'static [&'static str],
-    /// The column's name, or `category`.
-    pub(crate) target: &'static str,
-    pub(crate) fill: Fill,
-}
-
-/// What is done to a field's value.
+/// A part of an id that is made of several fields.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fill {
-    /// What the column's type asks for.
-    Column,
-    /// An amount with a point, in the pipe's currency unless it names another.
-    Money,
-    /// An amount in this currency unless it names another.
-    MoneyIn(&'static str),
-    /// A list, cut at this.
-    Split(&'static str),
-    /// A category path, cut at this.
-    Category(&'static str),
-    /// A time in this zone unless it names another.
-    Time(Tz),
+pub struct KeyPart {
+    /// The names that the field comes under.
+    pub names: &'static [&'static str],
+    /// Whether a product without a value of it has no id.
+    pub is_needed: bool,
 }
 
-/// An XML element whose parts become one text, joined by `:` in this order, as the text formats write it.
-#[derive(Debug)]
-pub(crate) struct Compound {
-    pub(crate) name: &'static str,
-    pub(crate) parts: &'static [&'static str],
+/// A field whose words say what is to be done with the record. Case does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeField {
+    /// The names that the field comes under.
+    pub names: &'static [&'static str],
+    /// Words that mean a product; none: all that do not mean its removal.
+    pub upserts: &'static [&'static str],
+    /// Words that mean that the product is gone, or was never on offer.
+    pub deletes: &'static [&'static str],
+}
+
+/// What a format's table is completed with.
+const BASE: Preset = Preset {
+    format: Format::Csv,
+    layout: Layout::JsonLines,
+    fields: &[],
+    required: &[],
+    key: &[],
+    changes: &[],
+    encodings: &["utf-8"],
+    top_level_domain: None,
+    compressions: &[],
+};
+
+/// Every preset.
+static ALL: [&Preset; 17] = [
+    &google::XML,
+    &google::TSV,
+    &google::CSV,
+    &naver::EP,
+    &naver::SUMMARY,
+    &naver_legacy::LEGACY,
+    &meta::XML,
+    &meta::CSV,
+    &meta::TSV,
+    &shopify::CSV,
+    &shopify::JSON,
+    &woocommerce::CSV,
+    &affiliates::AWIN,
+    &affiliates::CJ_XML,
+    &affiliates::CJ_CSV,
+    &rakuten::RAKUTEN,
+    &pages::SCHEMA_ORG,
+];
+
+/// Every preset, in the order in which their names are listed.
+pub fn all() -> impl Iterator<Item = &'static Preset> {
+    ALL.iter().copied()
 }
 
 /// The preset of a format; none for those with `[map]` alone.
-pub(crate) fn preset(format: Format) -> Option<&'static Preset> {
-    match format {
-        Format::GoogleXml => Some(&google::XML),
-        Format::GoogleTsv => Some(&google::TSV),
-        Format::NaverEp => Some(&naver::EP),
-        Format::NaverEpSummary => Some(&naver::SUMMARY),
-        Format::Csv | Format::Tsv | Format::Json | Format::JsonLines | Format::Xml => None,
+pub fn preset(format: Format) -> Option<&'static Preset> {
+    all().find(|preset| preset.format == format)
+}
+
+impl Preset {
+    /// The field that comes under this name, compared without regard to case and word separators.
+    pub fn field(&self, name: &str) -> Option<&'static PresetField> {
+        self.fields.iter().find(|field| field.has_name(name))
     }
-}
 
-/// A field that fills the column of its own name.
-const fn same(names: &'static [&'static str]) -> PresetField {
-    PresetField { names, target: names[0], fill: Fill::Column }
-}
+    /// The field that fills the column of this name.
+    pub fn field_of(&self, column: &str) -> Option<&'static PresetField> {
+        self.fields.iter().find(|field| field.target == column)
+    }
 
-const fn field(names: &'static [&'static str], target: &'static str, fill: Fill) -> PresetField {
-    PresetField { names, target, fill }
-}
+    /// Whether a column is filled with where the source is.
+    pub fn uses_origin(&self) -> bool {
+        let is_there =
+            |take: Take| matches!(take, Take::Template(text) if text.contains("{origin}"));
+        self.fields.iter().any(|field| is_there(field.take))
+    }
 
-impl PresetField {
-    /// The field as a line of `[map]`. None when the table names no column, which a test rules out.
-    pub(crate) fn entry(&self) -> Option<MapEntry> {
-        let target = match self.target {
-            "category" => Target::Category,
-            name => Target::Column(ColumnId::by_name(name)?),
-        };
-        let from = match self.names {
-            [name] => MapFrom::Field((*name).to_owned()),
-            names => MapFrom::FirstOf(names.iter().map(|name| (*name).to_owned()).collect()),
-        };
-        let money = |currency: Option<&str>| Transform::Money {
-            currency: currency.map(str::to_owned),
-            decimal: Some('.'),
-            minor_units: 0,
-        };
-        let transform = match self.fill {
-            Fill::Column => Transform::ByColumn,
-            Fill::Money => money(None),
-            Fill::MoneyIn(currency) => money(Some(currency)),
-            Fill::Split(separator) => Transform::Split { separator: separator.to_owned() },
-            Fill::Category(separator) => Transform::Category { separator: separator.to_owned() },
-            Fill::Time(timezone) => Transform::Date { format: None, timezone },
-        };
-        Some(MapEntry { target, from, transform, lookup: None, line: 0 })
+    /// The names of the fields that make a product's id, the first name of each.
+    pub fn key_names(&self) -> Vec<&'static str> {
+        if self.key.is_empty() {
+            return self.field_of("id").map(|field| field.names[0]).into_iter().collect();
+        }
+        self.key.iter().map(|part| part.names[0]).collect()
+    }
+
+    /// The fields of which one is required along with this one; only itself when it always is. None: it is
+    /// not required.
+    pub fn requirement(&self, field: &PresetField) -> Option<&'static [&'static str]> {
+        self.required.iter().copied().find(|group| group.iter().any(|name| field.has_name(name)))
+    }
+
+    /// The groups of required fields of which `names` has none, under whatever of their names.
+    pub fn missing<'n>(
+        &'static self,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> impl Iterator<Item = &'static [&'static str]> {
+        self.required.iter().copied().filter(move |group| {
+            let is_there = |known: &'static str| {
+                names
+                    .clone()
+                    .any(|name| field::is_same_name(name, known) || self.is_in_cell_of(name, known))
+            };
+            !group.iter().any(|&required| self.other_names(required).any(is_there))
+        })
+    }
+
+    /// Whether a field comes as JSON in the cells of a column of this name, as `image[0].url` does in those of `image`.
+    fn is_in_cell_of(&self, column: &str, field: &str) -> bool {
+        let Layout::Delimited { json_cells, .. } = self.layout else { return false };
+        json_cells.iter().any(|cell| {
+            let is_below = field.strip_prefix(*cell).is_some_and(|rest| rest.starts_with('['));
+            is_below && field::is_same_name(column, cell)
+        })
+    }
+
+    /// All names of the field that comes under this one.
+    fn other_names(&'static self, name: &'static str) -> impl Iterator<Item = &'static str> {
+        const NONE: &[&str] = &[];
+        let names = self.field(name).map_or(NONE, |field| field.names);
+        let part = self.key.iter().find(|part| part.names.contains(&name));
+        let part = part.map_or(NONE, |part| part.names);
+        names.iter().chain(part).copied().chain([name])
     }
 }
 
@@ -110,22 +182,53 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn every_format_with_a_preset_has_one() {
+        for format in Format::ALL {
+            assert_eq!(preset(format).is_some(), format.is_preset(), "{}", format.name());
+        }
+        assert!(all().all(|preset| preset.layout.kind() == preset.format.text_kind()));
+    }
+
+    #[test]
     fn tables_name_columns_that_are_there_and_each_once() {
-        for format in
-            [Format::GoogleXml, Format::GoogleTsv, Format::NaverEp, Format::NaverEpSummary]
-        {
-            let preset = preset(format).unwrap();
+        for preset in all() {
+            let name = preset.format.name();
             let mut targets = BTreeSet::new();
             for field in preset.fields {
-                let entry = field.entry().unwrap_or_else(|| panic!("no column {}", field.target));
+                let entry = field.entry(Some("https://shop.example"));
+                let entry = entry.unwrap_or_else(|| panic!("{name}: no column {}", field.target));
                 Rule::compile(&entry, None).unwrap();
-                assert!(targets.insert(field.target), "{} twice", field.target);
+                assert!(targets.insert(field.target), "{name}: {} twice", field.target);
             }
-            for name in preset.required {
-                let is_known = preset.fields.iter().any(|field| field.names.contains(name))
-                    || preset.change_field == Some(*name);
-                assert!(is_known, "{name}");
+            assert!(!preset.key_names().is_empty(), "{name} has no key");
+        }
+    }
+
+    #[test]
+    fn what_is_required_is_a_field() {
+        for preset in all() {
+            for required in preset.required.iter().copied().flatten() {
+                let is_known = preset.field(required).is_some()
+                    || preset.changes.iter().any(|change| change.names.contains(required))
+                    || preset.key.iter().any(|part| part.names.contains(required));
+                assert!(is_known, "{}: {required}", preset.format.name());
             }
         }
+    }
+
+    #[test]
+    fn one_of_several_may_be_required() {
+        let meta = preset(Format::MetaCsv).unwrap();
+        let all = ["ID", "title", "description", "availability", "condition", "price", "link"];
+        let names = all.into_iter().chain(["image[0].url"]);
+        let missing: Vec<_> = meta.missing(names.clone()).collect();
+        assert_eq!(missing, [["brand", "mpn", "gtin"]]);
+        assert_eq!(meta.missing(names.chain(["GTIN"])).count(), 0);
+        // Pictures as JSON in one cell.
+        let names = all.into_iter().chain(["gtin", "image"]);
+        assert_eq!(meta.missing(names).count(), 0);
+        let mpn = meta.field("mpn").unwrap();
+        assert_eq!(meta.requirement(mpn), Some(&["brand", "mpn", "gtin"][..]));
+        assert!(meta.requirement(meta.field("color").unwrap()).is_none());
     }
 }

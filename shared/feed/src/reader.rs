@@ -1,20 +1,22 @@
 //! Reads a feed, one mapped product after the other.
 
 use crate::bytes::Bytes;
+use crate::cells::JsonCells;
+use crate::charset;
 use crate::delimited::DelimitedReader;
-use crate::detect;
 use crate::diagnostics::{Position, Refusal, RefusalReason, Warning, Warnings};
 use crate::encoding::{EncodingHints, TextReader};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
+use crate::gather::Gather;
 use crate::group::Group;
-use crate::header::plain;
 use crate::json::JsonReader;
 use crate::json_lines::JsonLinesReader;
 use crate::map::{Mapping, Scratch};
 use crate::plan::Plan;
 use crate::records::{EndMark, Known, Read as Found, Records};
 use crate::settings::{Settings, Shape};
+use crate::tagged::TaggedReader;
 use crate::window::Window;
 use crate::xml::XmlReader;
 use feedfleet_config::Compression;
@@ -100,6 +102,9 @@ pub struct FeedReader {
     names: Names,
     plan: Plan,
     group: Option<Group>,
+    /// For records of which one product, or several, are made.
+    gather: Option<Gather>,
+    json_cells: Option<JsonCells>,
     record: Record,
     scratch: Scratch,
     warnings: Warnings,
@@ -125,7 +130,7 @@ impl FeedReader {
         let bytes = Bytes::open(input, settings.compression, settings.max_inflated_bytes)?;
         let encoding = EncodingHints {
             setting: settings.encoding,
-            content_type: hints.content_type.as_deref().and_then(detect::content_type),
+            content_type: hints.content_type.as_deref().and_then(charset::content_type),
             is_xml: matches!(settings.shape, Shape::Xml(_)),
             top_level_domain: settings.preset.and_then(|preset| preset.top_level_domain),
         };
@@ -135,10 +140,11 @@ impl FeedReader {
         let mut names = Names::default();
         let max = settings.max_record_bytes;
         let records = match &settings.shape {
-            Shape::Delimited(dialect) => {
-                Records::Delimited(DelimitedReader::open(window, *dialect, max, &mut names)?)
+            Shape::Delimited(shape) => {
+                Records::Delimited(DelimitedReader::open_shape(window, shape, max, &mut names)?)
             }
-            Shape::Json { pointer } => Records::Json(JsonReader::new(window, pointer.clone(), max)),
+            Shape::Json(shape) => Records::Json(JsonReader::new(window, shape.clone(), max)),
+            Shape::Tagged(tags) => Records::Tagged(TaggedReader::new(window, tags, max)),
             Shape::JsonLines => Records::JsonLines(JsonLinesReader::new(window, max)),
             Shape::Xml(shape) => Records::Xml(Box::new(XmlReader::new(window, shape.clone(), max))),
         };
@@ -147,6 +153,8 @@ impl FeedReader {
             names,
             plan: Plan::new(settings.rules.clone(), settings.matching),
             group: settings.group.clone().map(Group::new),
+            gather: Gather::of(&settings.shape, max),
+            json_cells: JsonCells::of(&settings.shape),
             record: Record::default(),
             scratch: Scratch::default(),
             warnings: Warnings::default(),
@@ -203,15 +211,19 @@ impl FeedReader {
                 });
             }
         }
-        let required = settings.preset.map_or(&[][..], |preset| preset.required);
-        for required in required {
-            if !self.names.iter().any(|name| plain(name) == *required) {
-                self.warnings.note(RefusalReason::MissingField, || {
-                    let message = "the format requires this field";
-                    let at = Position::default();
-                    Refusal::new(RefusalReason::MissingField, at, message).in_field(required, "")
-                });
-            }
+        let Some(preset) = settings.preset else {
+            return Ok(());
+        };
+        let there: Vec<&str> = self.names.iter().collect();
+        for missing in preset.missing(there.iter().copied()) {
+            self.warnings.note(RefusalReason::MissingField, || {
+                let message = match missing {
+                    [_] => "the format requires this field".to_owned(),
+                    several => format!("the format requires one of {}", several.join(", ")),
+                };
+                let at = Position::default();
+                Refusal::new(RefusalReason::MissingField, at, message).in_field(missing[0], "")
+            });
         }
         Ok(())
     }
@@ -241,10 +253,17 @@ impl FeedReader {
             return Ok(Step::End);
         }
         self.record.clear();
+        let dropped = self.names.dropped();
         let mut known = Known { seed: self.seed, ask: is_known, hash: None };
-        // What a grouped record means depends on others.
-        let by_text = if self.group.is_none() { Some(&mut known) } else { None };
-        let at = match self.records.read(&mut self.record, &mut self.names, by_text)? {
+        let found = match &mut self.gather {
+            Some(gather) => gather.next(&mut self.record, &mut self.records, &mut self.names)?,
+            None => {
+                // What a grouped record means depends on others.
+                let by_text = if self.group.is_none() { Some(&mut known) } else { None };
+                self.records.read(&mut self.record, &mut self.names, by_text)?
+            }
+        };
+        let at = match found {
             Found::Record(at) => at,
             Found::Known => return Ok(self.pass_over()),
             Found::Refused(refusal) => {
@@ -265,6 +284,11 @@ impl FeedReader {
                 return Ok(Step::End);
             }
         };
+        let warned = self.warnings.total;
+        self.note_mends(at);
+        if let Some(cells) = &mut self.json_cells {
+            cells.expand(&mut self.record, &mut self.names);
+        }
         self.plan.grow(&self.names);
         if let Some(group) = &mut self.group {
             let plan = &self.plan;
@@ -277,7 +301,6 @@ impl FeedReader {
             }
         }
         let hash = known.hash;
-        let warned = self.warnings.total;
         let mut mapping = Mapping {
             plan: &self.plan,
             record: &self.record,
@@ -289,12 +312,49 @@ impl FeedReader {
         match mapping.run(&mut self.scratch) {
             Ok(change) => {
                 self.record_count += 1;
-                // A record with a field that could not be read is mapped every night, so that every
-                // night's report says so.
-                row.set_source_hash(hash.filter(|_| self.warnings.total == warned));
+                // A record with a field that could not be read, or that had to be mended, is mapped every
+                // night, so that every night's report says so.
+                let is_whole = self.warnings.total == warned && self.names.dropped() == dropped;
+                row.set_source_hash(hash.filter(|_| is_whole));
                 Ok(Step::Row(change))
             }
             Err(refusal) => Ok(self.refuse(refusal)),
+        }
+    }
+
+    /// Tells what was mended in the record.
+    fn note_mends(&mut self, at: Position) {
+        for mend in self.record.mends() {
+            self.warnings.note_many(mend.reason, mend.count, || {
+                let refusal = Refusal::new(mend.reason, at, mend.reason.remedy());
+                let refusal = refusal.in_field(&mend.field, &mend.value);
+                Refusal { field: refusal.field.filter(|field| !field.is_empty()), ..refusal }
+            });
+        }
+    }
+
+    /// Tells what was mended in the text, and what of the source was not read.
+    fn note_text(&mut self) {
+        let text = self.records.window().source();
+        let (removed, replaced) = (text.removed(), text.replaced());
+        let taken_out = (removed.0 + self.names.removed(), removed.1);
+        let others = text.bytes().end().others.clone();
+        for (reason, (count, first)) in [
+            (RefusalReason::ControlCharacter, taken_out),
+            (RefusalReason::BrokenCharacter, replaced),
+        ] {
+            if count > 0 {
+                let at = Position { record: 0, line: None, byte: first };
+                let sample = || Refusal::new(reason, at, reason.remedy());
+                self.warnings.note_many(reason, count, sample);
+            }
+        }
+        for name in others {
+            let reason = RefusalReason::FurtherFiles;
+            self.warnings.note(reason, || {
+                let refusal = Refusal::new(reason, Position::default(), reason.remedy());
+                Refusal { value: Some(name), ..refusal }
+            });
         }
     }
 
@@ -312,6 +372,7 @@ impl FeedReader {
     /// Reads what is behind the last record, and judges.
     fn end(&mut self, mark: EndMark) -> Result<(), FeedError> {
         self.records.window_mut().drain()?;
+        self.note_text();
         let end = self.records.window().source().bytes().end();
         let cut = end.cut.clone();
         let completeness = match (mark, cut) {
@@ -336,13 +397,19 @@ impl FeedReader {
         Ok(())
     }
 
+    /// The record that was read last, with the names of its fields.
+    pub(crate) fn record(&self) -> (&Record, &Names) {
+        (&self.record, &self.names)
+    }
+
     /// Whether all of the feed was read; before its end that is never proven.
     pub fn completeness(&self) -> Completeness {
         let unread = || Completeness::Unproven("it was not read to its end".to_owned());
         self.completeness.clone().unwrap_or_else(unread)
     }
 
-    /// Fields left empty since the last call: counts by reason, and the first few samples of the feed.
+    /// Fields left empty and what was mended since the last call: counts by reason, and the first few samples of the
+    /// feed. What was mended in the text as a whole is told at its end.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         self.warnings.take()
     }
@@ -352,7 +419,10 @@ impl FeedReader {
         let text = self.records.window().source();
         let unknown_references = match &self.records {
             Records::Xml(reader) => reader.unknown_references(),
-            Records::Delimited(_) | Records::Json(_) | Records::JsonLines(_) => 0,
+            Records::Delimited(_)
+            | Records::Json(_)
+            | Records::JsonLines(_)
+            | Records::Tagged(_) => 0,
         };
         ReadStats {
             records: self.record_count,
@@ -362,8 +432,8 @@ impl FeedReader {
             compression: text.bytes().end().layers.clone(),
             encoding: text.encoding(),
             wrong_encoding_label: text.wrong_label(),
-            replaced_characters: text.replaced(),
-            control_characters: text.removed() + self.names.removed(),
+            replaced_characters: text.replaced().0,
+            control_characters: text.removed().0 + self.names.removed(),
             unknown_references,
             dropped_values: self.names.turned_away(),
         }
@@ -386,7 +456,8 @@ fn check_start(window: &Window, shape: &Shape) -> Result<(), FeedError> {
     }
     let fits = match shape {
         Shape::Xml(_) => first == '<',
-        Shape::Json { .. } => matches!(first, '{' | '['),
+        Shape::Json(_) => matches!(first, '{' | '['),
+        Shape::Tagged(tags) => text.contains(tags.open),
         Shape::JsonLines => first == '{',
         Shape::Delimited(_) => first != '<',
     };
@@ -395,7 +466,8 @@ fn check_start(window: &Window, shape: &Shape) -> Result<(), FeedError> {
     }
     let expected = match shape {
         Shape::Xml(_) => "XML",
-        Shape::Json { .. } => "a JSON document",
+        Shape::Json(_) => "a JSON document",
+        Shape::Tagged(_) => "a tagged field a line",
         Shape::JsonLines => "one JSON object a line",
         Shape::Delimited(_) => "a header line",
     };

@@ -6,9 +6,11 @@ use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::json::JsonReader;
 use crate::json_lines::JsonLinesReader;
+use crate::tagged::TaggedReader;
 use crate::window::Window;
 use crate::xml::XmlReader;
 use feedfleet_model::hash::seeded_hash;
+use std::ops::Range;
 
 /// Asks whether records are known, by their hash.
 pub(crate) struct Known<'a> {
@@ -56,6 +58,7 @@ pub(crate) enum Records {
     Delimited(DelimitedReader),
     Json(JsonReader),
     JsonLines(JsonLinesReader),
+    Tagged(TaggedReader),
     Xml(Box<XmlReader>),
 }
 
@@ -71,8 +74,17 @@ impl Records {
         match self {
             Self::Delimited(reader) => reader.read(record, known),
             Self::Json(reader) => reader.read(record, names),
-            Self::JsonLines(reader) => reader.read(record, names),
-            Self::Xml(reader) => reader.read(record, names),
+            Self::JsonLines(reader) => reader.read(record, names, known),
+            Self::Tagged(reader) => reader.read(record, names),
+            Self::Xml(reader) => reader.read(record, names, known),
+        }
+    }
+
+    /// Where in the record that was read last its members' own values are; none: it is one product.
+    pub(crate) fn members(&self) -> &[Range<usize>] {
+        match self {
+            Self::Json(reader) => reader.members(),
+            _ => &[],
         }
     }
 
@@ -81,6 +93,7 @@ impl Records {
             Self::Delimited(reader) => &reader.window,
             Self::Json(reader) => &reader.window,
             Self::JsonLines(reader) => &reader.window,
+            Self::Tagged(reader) => &reader.window,
             Self::Xml(reader) => reader.window(),
         }
     }
@@ -90,6 +103,7 @@ impl Records {
             Self::Delimited(reader) => &mut reader.window,
             Self::Json(reader) => &mut reader.window,
             Self::JsonLines(reader) => &mut reader.window,
+            Self::Tagged(reader) => &mut reader.window,
             Self::Xml(reader) => reader.window_mut(),
         }
     }

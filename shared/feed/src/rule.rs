@@ -1,8 +1,9 @@
 //! One line of the mapping, checked and ready to be applied.
 
 use crate::error::FeedError;
+use crate::presets::{ChangeField, KeyPart};
 use chrono_tz::Tz;
-use feedfleet_config::{From as MapFrom, Lookup, MapEntry, Target, Transform};
+use feedfleet_config::{From as MapFrom, Lookup, MapEntry, Piece, Target, Transform};
 use feedfleet_model::columns::{self, Filled};
 use feedfleet_model::{ColumnId, ColumnType};
 
@@ -15,6 +16,14 @@ const LINKS: [ColumnId; 7] = [
     columns::VIRTUAL_MODEL_LINK,
     columns::ADDITIONAL_IMAGE_LINKS,
     columns::LIFESTYLE_IMAGE_LINKS,
+];
+
+/// The columns that hold codes of digits.
+const CODES: [ColumnId; 4] = [
+    columns::GTIN,
+    columns::NAVER_CATEGORY,
+    columns::NAVER_PRODUCT_ID,
+    columns::GOOGLE_PRODUCT_CATEGORY,
 ];
 
 /// How a value gets into a row.
@@ -34,10 +43,25 @@ pub(crate) enum Combine {
     First,
     /// All that have one, with this between them.
     Join(String),
-    /// All of them, joined by `:`; an empty one makes the whole empty.
-    Key,
+    /// The first item of the list in the first that has a value; this stands between items.
+    FirstItem(String),
+    /// All that have one, each for itself.
+    All,
+    /// All of them, in a text; an empty one makes the whole empty. Fields stand for the sources in turn.
+    Template(Vec<Piece>),
+    /// Parts of an id, joined by `:`.
+    Key(Vec<Part>),
     /// This, whatever the record.
     Constant(String),
+}
+
+/// A part of a composite id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// How many of the rule's sources it has, of which the first with a value counts.
+    pub(crate) sources: usize,
+    /// Whether the id is empty where the part is.
+    pub(crate) is_needed: bool,
 }
 
 /// What is done with the value.
@@ -46,9 +70,11 @@ pub(crate) enum Action {
     /// Nothing: the field is taken away.
     Ignore,
     /// It says what kind of change the record is.
-    Change,
+    Change(&'static ChangeField),
     Id,
     Text(ColumnId),
+    /// A code of digits, which some programs take for a number.
+    Code(ColumnId),
     /// A word of a known list, such as `in_stock`.
     Word(ColumnId),
     Link(ColumnId),
@@ -97,6 +123,11 @@ impl Rule {
             MapFrom::Field(name) => (vec![name.clone()], Combine::First),
             MapFrom::FirstOf(names) => (names.clone(), Combine::First),
             MapFrom::Fields { names, join } => (names.clone(), Combine::Join(join.clone())),
+            MapFrom::FirstItem { names, separator } => {
+                (names.clone(), Combine::FirstItem(separator.clone()))
+            }
+            MapFrom::AllOf(names) => (names.clone(), Combine::All),
+            MapFrom::Template(pieces) => (named(pieces), Combine::Template(pieces.clone())),
             MapFrom::Constant(text) => (Vec::new(), Combine::Constant(text.trim().to_owned())),
         };
         let action = match entry.target {
@@ -110,35 +141,65 @@ impl Rule {
                 })?
             }
         };
+        if matches!(combine, Combine::All) && !matches!(action, Action::List { .. }) {
+            let line = entry.line;
+            let message = format!("[map] line {line} takes several values for one column");
+            return Err(FeedError::configuration(message));
+        }
         Ok(Self { sources, combine, lookup: entry.lookup.clone(), action })
     }
 
-    /// The rule of a composite id.
+    /// The rule of an id that is made of these fields. One alone is the id as it is.
     pub(crate) fn key(fields: &[String]) -> Self {
-        Self { sources: fields.to_vec(), combine: Combine::Key, lookup: None, action: Action::Id }
+        let combine = match fields {
+            [_] => Combine::First,
+            fields => Combine::Key(vec![Part { sources: 1, is_needed: true }; fields.len()]),
+        };
+        Self { sources: fields.to_vec(), combine, lookup: None, action: Action::Id }
+    }
+
+    /// The rule of an id that a preset makes of several fields.
+    pub(crate) fn preset_key(parts: &[KeyPart]) -> Self {
+        let names = parts.iter().flat_map(|part| part.names);
+        let part = |part: &KeyPart| Part { sources: part.names.len(), is_needed: part.is_needed };
+        Self {
+            sources: names.map(|name| (*name).to_owned()).collect(),
+            combine: Combine::Key(parts.iter().map(part).collect()),
+            lookup: None,
+            action: Action::Id,
+        }
     }
 
     /// The rule of a field that says what kind of change the record is.
-    pub(crate) fn change(field: &str) -> Self {
+    pub(crate) fn change(field: &'static ChangeField) -> Self {
         Self {
-            sources: vec![field.to_owned()],
+            sources: field.names.iter().map(|name| (*name).to_owned()).collect(),
             combine: Combine::First,
             lookup: None,
-            action: Action::Change,
+            action: Action::Change(field),
         }
     }
 
     /// Rules are applied in this order: what can refuse the item first, a currency of its own after the
-    /// amount that brings a default.
+    /// amount that brings a default, further pictures after the main one, which is none of them.
     pub(crate) fn order(&self) -> u8 {
         match &self.action {
-            Action::Change => 0,
+            Action::Change(_) => 0,
             Action::Id => 1,
             Action::Money(money) if money.column == columns::PRICE => 2,
-            Action::Currency(_) => 4,
+            Action::Currency(_) | Action::List { column: columns::ADDITIONAL_IMAGE_LINKS, .. } => 4,
             _ => 3,
         }
     }
+}
+
+/// The names in a template.
+fn named(pieces: &[Piece]) -> Vec<String> {
+    let name = |piece: &Piece| match piece {
+        Piece::Field(name) => Some(name.clone()),
+        Piece::Text(_) => None,
+    };
+    pieces.iter().filter_map(name).collect()
 }
 
 fn separator(transform: &Transform) -> String {
@@ -175,6 +236,7 @@ fn action(column: ColumnId, transform: &Transform, currency: Option<&str>) -> Op
         (Transform::ByColumn, ColumnType::Text) if is_currency(facts.name) => {
             Action::Currency(column)
         }
+        (Transform::ByColumn, ColumnType::Text) if CODES.contains(&column) => Action::Code(column),
         (Transform::ByColumn, ColumnType::Text) => Action::Text(column),
         (Transform::ByColumn, ColumnType::TextList) => {
             Action::List { column, separator: None, is_links }

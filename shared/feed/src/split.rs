@@ -1,20 +1,28 @@
 //! Finds one record of delimited text, and cuts it into its cells, without copying.
 //!
 //! A quote counts only where a cell begins, so that `12" pan` in the middle of a line swallows nothing.
-//! Text after a closing quote belongs to the cell as it is.
 
+use crate::quotes::{Close, closing_quote};
+use feedfleet_config::Quoting;
 use memchr::{memchr, memchr_iter, memchr2};
 
 /// Cells of one record that are kept; further ones are only counted.
 const MAX_CELLS: usize = 10_000;
+/// Groups of eight bytes in which a cell's end is looked for first: most cells are shorter, and a search for long ones
+/// costs more before it begins.
+const SHORT_GROUPS: usize = 4;
+/// One in each of eight bytes.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+/// The highest bit of each of eight bytes.
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// How text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     /// The byte between cells.
     pub(crate) delimiter: u8,
-    /// Whether `"` at a cell's start quotes it.
-    pub(crate) quoting: bool,
+    /// What `"` at a cell's start means.
+    pub(crate) quoting: Quoting,
     /// The byte that ends a record: a line feed, or a carriage return in old files.
     pub(crate) newline: u8,
 }
@@ -24,8 +32,10 @@ pub(crate) struct Dialect {
 pub(crate) struct Cell {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// The text has quotes that [`unescape`] must take out.
+    /// The text has quotes that [`unescape`](crate::quotes::unescape) must take out.
     pub(crate) is_escaped: bool,
+    /// It has a quote that should have been escaped.
+    pub(crate) is_mended: bool,
 }
 
 /// Where the record at the start of a text ends.
@@ -44,6 +54,24 @@ pub(crate) enum RecordEnd {
     Unclosed,
 }
 
+/// The delimiter among several that is most often in the first line that is not blank, outside of quotes; the
+/// first of them where none is.
+pub(crate) fn delimiter_of(text: &str, delimiters: &[u8], quoting: Quoting) -> Option<u8> {
+    let text = text.trim_start();
+    let line = text.split(['\n', '\r']).next().unwrap_or(text).as_bytes();
+    let count = |delimiter: u8| {
+        let mut is_quoted = false;
+        let mut count = 0_usize;
+        for byte in line {
+            is_quoted ^= quoting != Quoting::Off && *byte == b'"';
+            count += usize::from(*byte == delimiter && !is_quoted);
+        }
+        count
+    };
+    // Of equals, the last is found; so the usual one is asked last.
+    delimiters.iter().copied().rev().max_by_key(|delimiter| count(*delimiter))
+}
+
 /// Finds the end of the record at the start of `text`, which is not empty. `at_end`: nothing comes after.
 pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordEnd {
     let mut from = 0;
@@ -55,7 +83,7 @@ pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordE
         RecordEnd::Found { bytes, lines }
     };
     loop {
-        let mark = if dialect.quoting {
+        let mark = if dialect.quoting != Quoting::Off {
             memchr2(b'"', dialect.newline, &text[from..])
         } else {
             memchr(dialect.newline, &text[from..])
@@ -70,15 +98,13 @@ pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordE
         }
         let opens_a_cell = at == 0 || text[at - 1] == dialect.delimiter;
         if opens_a_cell {
-            let Some((close, _)) = closing_quote(text, from) else {
-                return if at_end { RecordEnd::Unclosed } else { RecordEnd::More };
-            };
-            if close + 1 == text.len() && !at_end {
-                // It may be the first half of a doubled quote.
-                return RecordEnd::More;
+            match closing_quote(text, from, at_end, dialect) {
+                Close::At(close) => from = close.at + 1,
+                Close::More => return RecordEnd::More,
+                Close::Never if at_end => return RecordEnd::Unclosed,
+                Close::Never => return RecordEnd::More,
             }
             has_quotes = true;
-            from = close + 1;
         }
     }
 }
@@ -86,77 +112,88 @@ pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordE
 /// Finds the cells of a whole record; gives their number.
 pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> usize {
     cells.clear();
+    let marks = Marks::new(dialect);
     let mut count = 0;
     let mut start = 0;
     loop {
-        let mut cell = Cell { start, end: start, is_escaped: false };
+        let mut cell = Cell { start, end: start, is_escaped: false, is_mended: false };
         let mut closed = None;
         let mut from = start;
-        if dialect.quoting
+        if dialect.quoting != Quoting::Off
             && record.get(start) == Some(&b'"')
-            && let Some((close, has_quotes)) = closing_quote(record, start + 1)
+            && let Close::At(close) = closing_quote(record, start + 1, true, dialect)
         {
-            cell.is_escaped = has_quotes;
-            closed = Some(close);
-            from = close + 1;
+            cell.is_escaped = close.has_escapes;
+            cell.is_mended = close.is_mended;
+            closed = Some(close.at);
+            from = close.at + 1;
         }
-        let found = memchr2(dialect.delimiter, dialect.newline, &record[from..]);
-        cell.end = found.map_or(record.len(), |offset| from + offset);
-        if let Some(close) = closed
-            && !cell.is_escaped
-        {
-            if record[from..cell.end].iter().all(u8::is_ascii_whitespace) {
-                (cell.start, cell.end) = (start + 1, close);
-            } else {
-                cell.is_escaped = true;
+        let found = marks.find(record, from);
+        cell.end = found.unwrap_or(record.len());
+        if let Some(close) = closed {
+            if !cell.is_escaped {
+                if record[from..cell.end].iter().all(u8::is_ascii_whitespace) {
+                    (cell.start, cell.end) = (start + 1, close);
+                } else {
+                    cell.is_escaped = true;
+                }
             }
+        } else if dialect.quoting == Quoting::Backslash {
+            cell.is_escaped = memchr(b'\\', &record[start..cell.end]).is_some();
         }
         count += 1;
         if cells.len() < MAX_CELLS {
             cells.push(cell);
         }
         match found {
-            Some(offset) if record[from + offset] != dialect.newline => start = from + offset + 1,
+            Some(end) if record[end] != dialect.newline => start = end + 1,
             _ => return count,
         }
     }
 }
 
-/// The place of the quote that closes a cell whose text begins at `at`, and whether doubled ones come
-/// before it.
-fn closing_quote(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
-    let mut has_quotes = false;
-    loop {
-        let close = at + memchr(b'"', &text[at..])?;
-        if text.get(close + 1) != Some(&b'"') {
-            return Some((close, has_quotes));
+/// What ends a cell: each of the two bytes, and eight times side by side.
+struct Marks {
+    bytes: [u8; 2],
+    groups: [u64; 2],
+}
+
+impl Marks {
+    fn new(dialect: Dialect) -> Self {
+        let bytes = [dialect.delimiter, dialect.newline];
+        Self { bytes, groups: bytes.map(|byte| ONES * u64::from(byte)) }
+    }
+
+    /// The first mark from `from` on.
+    fn find(&self, record: &[u8], from: usize) -> Option<usize> {
+        let mut rest = &record[from..];
+        for _ in 0..SHORT_GROUPS {
+            let Some((group, after)) = rest.split_first_chunk::<8>() else { break };
+            let group = u64::from_le_bytes(*group);
+            let found = zeros(group ^ self.groups[0]) | zeros(group ^ self.groups[1]);
+            if found != 0 {
+                let at = record.len() - rest.len();
+                return Some(at + found.trailing_zeros() as usize / 8);
+            }
+            rest = after;
         }
-        has_quotes = true;
-        at = close + 2;
+        let at = record.len() - rest.len();
+        memchr2(self.bytes[0], self.bytes[1], rest).map(|offset| at + offset)
     }
 }
 
-/// Appends the text of an escaped cell, `raw` from its opening quote to its end.
-pub(crate) fn unescape(raw: &str, out: &mut String) {
-    let mut rest = raw.strip_prefix('"').unwrap_or(raw);
-    while let Some((text, after)) = rest.split_once('"') {
-        out.push_str(text);
-        let Some(inside) = after.strip_prefix('"') else {
-            // The closing quote.
-            rest = after;
-            break;
-        };
-        out.push('"');
-        rest = inside;
-    }
-    out.push_str(rest);
+/// The high bits of the bytes that are zero. Only the lowest bit that is set is sure: a byte of one above it may have
+/// its bit set too.
+fn zeros(group: u64) -> u64 {
+    group.wrapping_sub(ONES) & !group & HIGH_BITS
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quotes::unescape;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quoting: true, newline: b'\n' };
+    const CSV: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n' };
 
     fn records(text: &str, dialect: Dialect) -> Vec<Vec<String>> {
         let mut rest = text;
@@ -170,7 +207,7 @@ mod tests {
                 let raw = &rest[cell.start..cell.end];
                 let mut out = String::new();
                 if cell.is_escaped {
-                    unescape(raw, &mut out)
+                    unescape(raw, dialect.quoting, &mut out)
                 } else {
                     out.push_str(raw)
                 }
@@ -195,9 +232,51 @@ mod tests {
             records("12\" pan,x\n\"12\" pan,y\n", CSV),
             [["12\" pan", "x"], ["12 pan", "y"]]
         );
+        // Only where another quote is the cell's last, on its line and before the next cell begins.
+        assert_eq!(records("\"a\"b,\"c\"\n", CSV), [["ab", "c"]]);
+        assert_eq!(records("\"a\"b,c\n\"d\",e\n", CSV), [["ab", "c"], ["d", "e"]]);
+        assert_eq!(records("\"a \"b\" c\",\"\"\"d\"\"\"\n", CSV), [["a \"b\" c", "\"d\""]]);
+        assert_eq!(records("\"a \"b\" c\" ,d\r\n", CSV), [["a \"b\" c", "d"]]);
         assert_eq!(records("\"a\" ,b\n", CSV), [["a", "b"]]);
-        let plain = Dialect { quoting: false, delimiter: b'\t', ..CSV };
+        let plain = Dialect { quoting: Quoting::Off, delimiter: b'\t', ..CSV };
         assert_eq!(records("\"a\tb\"\n", plain), [["\"a", "b\""]]);
+    }
+
+    #[test]
+    fn quotes_may_have_a_backslash_before_them() {
+        let dialect = Dialect { quoting: Quoting::Backslash, ..CSV };
+        let text = "\"12\\\" pan, \\\\ x\",5\\\" y\\n\n\"a\nb\",\"\"\n";
+        assert_eq!(records(text, dialect), [["12\" pan, \\ x", "5\" y\\n"], ["a\nb", ""]]);
+        assert_eq!(record_end(b"\"a\\\"", true, dialect), RecordEnd::Unclosed);
+        assert_eq!(record_end(b"\"a\\", false, dialect), RecordEnd::More);
+    }
+
+    #[test]
+    fn mended_cells_are_told() {
+        let mut cells = Vec::new();
+        for (text, mended) in [
+            ("\"a \"b\" c\",x", [true, false]),
+            ("\"a\"b,\"x\"", [true, false]),
+            ("\"a\"\"b\",x\"y", [false, false]),
+        ] {
+            split(text.as_bytes(), CSV, &mut cells);
+            assert_eq!(
+                cells.iter().map(|cell| cell.is_mended).collect::<Vec<_>>(),
+                mended,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_line_says_what_is_between_cells() {
+        let chosen = |text| delimiter_of(text, b",;|\t", Quoting::Doubled).map(char::from);
+        assert_eq!(chosen("\n\"a;b;c\",d,e\nx|y|z|w"), Some(','));
+        assert_eq!(chosen("a;b,c;d\n"), Some(';'));
+        assert_eq!(chosen("a\tb\tc"), Some('\t'));
+        assert_eq!(chosen("a|b"), Some('|'));
+        assert_eq!(chosen("id"), Some(','));
+        assert_eq!(delimiter_of("a;b", b"", Quoting::Doubled), None);
     }
 
     #[test]
@@ -223,6 +302,20 @@ mod tests {
                 let last = cells.last().map_or(0, |cell| cell.end);
                 let ends = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
                 proptest::prop_assert_eq!(ends, bytes);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// Cells end where going from byte to byte finds their ends. `-` and `\u{b}` are the delimiter and the newline with
+        /// another lowest bit, which is what looking at eight bytes at once could be wrong about.
+        #[test]
+        fn short_and_long_cells_end_at_the_first_mark(text in "([-,\u{b}\nx가]{0,6}x{0,50}){0,4}") {
+            let (record, marks) = (text.as_bytes(), Marks::new(CSV));
+            for from in 0..=record.len() {
+                let by_byte = record[from..].iter().position(|byte| b",\n".contains(byte));
+                let expected = by_byte.map(|offset| from + offset);
+                proptest::prop_assert_eq!(marks.find(record, from), expected, "{}", from);
             }
         }
     }

@@ -1,14 +1,15 @@
-//! XML as a stream of items. Nothing is expanded or fetched; an item that is not well-formed is refused,
-//! and reading goes on with the next one.
+//! XML as a stream of items. Nothing is expanded or fetched; an item that is not well-formed is mended where its
+//! fields can be told all the same, and refused otherwise; reading goes on with the next one.
 
 use crate::diagnostics::{Position, Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::presets::Compound;
-use crate::records::{EndMark, Read};
+use crate::records::{EndMark, Known, Read};
 use crate::window::Window;
-use crate::xml_input::XmlInput;
+use crate::xml_input::{XmlInput, parser};
 use crate::xml_item::{Item, Target};
+use crate::xml_plain::PlainItems;
 use quick_xml::errors::Error as XmlError;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -31,6 +32,11 @@ pub(crate) struct XmlReader {
     /// Only absent inside of [`XmlReader::restart`].
     reader: Option<Reader<XmlInput>>,
     buffer: Vec<u8>,
+    /// Reads the items that need no parser.
+    pub(crate) plain: PlainItems,
+    /// Whether the parser is behind a tag or its like, and not at the end of a text: only there it does not notice
+    /// when text is consumed without it.
+    is_after_tag: bool,
     shape: XmlShape,
     max_record_bytes: usize,
     item: Item,
@@ -50,6 +56,8 @@ impl XmlReader {
         Self {
             reader: Some(parser(XmlInput::new(window, max_record_bytes))),
             buffer: Vec::new(),
+            plain: PlainItems::new(&shape, max_record_bytes),
+            is_after_tag: false,
             item: Item::new(shape.compounds, shape.is_google),
             shape,
             max_record_bytes,
@@ -84,11 +92,12 @@ impl XmlReader {
         self.item.unknown_references()
     }
 
-    /// Fills `record` with the next item.
+    /// Fills `record` with the next item. `known` is asked about those whose text is whole without doubt.
     pub(crate) fn read(
         &mut self,
         record: &mut Record,
         names: &mut Names,
+        mut known: Option<&mut Known<'_>>,
     ) -> Result<Read, FeedError> {
         let mut to = Target { record, names };
         if let Some((tag, place)) = self.pending.take() {
@@ -97,6 +106,9 @@ impl XmlReader {
         loop {
             if let Some(end) = &self.end {
                 return Ok(Read::End(end.clone()));
+            }
+            if let Some(read) = self.read_plain(&mut to, known.as_deref_mut())? {
+                return Ok(read);
             }
             let place = self.window().position();
             let mut buffer = std::mem::take(&mut self.buffer);
@@ -114,16 +126,38 @@ impl XmlReader {
         }
     }
 
+    /// Reads the item that comes next without the parser, if it can be.
+    fn read_plain(
+        &mut self,
+        to: &mut Target<'_>,
+        known: Option<&mut Known<'_>>,
+    ) -> Result<Option<Read>, FeedError> {
+        if !self.is_after_tag || self.is_in_item || self.root.is_none() {
+            return Ok(None);
+        }
+        let reader = self.reader.as_mut().expect("a parser is there except while it is replaced");
+        let Some(item) = self.plain.read(&mut reader.get_mut().window, to, known)? else {
+            return Ok(None);
+        };
+        self.record += 1;
+        self.item_start = item.place;
+        Ok(Some(if item.is_known { Read::Known } else { Read::Record(self.position()) }))
+    }
+
     fn event(
         &mut self,
         event: Event<'_>,
         place: u64,
         to: &mut Target<'_>,
     ) -> Result<Option<Read>, FeedError> {
+        self.is_after_tag = !matches!(event, Event::Text(_));
         if self.is_in_item {
             self.check_size(place);
         }
         match event {
+            Event::Start(tag) | Event::Empty(tag) if !begins_name(&tag) => {
+                return self.stray(&tag, place, to);
+            }
             Event::Start(tag) => return self.start(&tag, place, false, to),
             Event::Empty(tag) => return self.start(&tag, place, true, to),
             Event::End(tag) => {
@@ -132,7 +166,9 @@ impl XmlReader {
             }
             Event::Text(text) if self.is_in_item => self.item.text(&text),
             Event::CData(text) if self.is_in_item => self.item.text(&text),
-            Event::GeneralRef(reference) if self.is_in_item => self.item.reference(&reference),
+            Event::GeneralRef(reference) if self.is_in_item => {
+                self.item.reference(&reference, to);
+            }
             Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {}
             Event::DocType(text) => {
                 if text.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("html")) {
@@ -167,16 +203,19 @@ impl XmlReader {
                 self.outer += 1;
             }
         } else if is_item && self.is_next_item() {
+            self.is_in_item = false;
+            // An item without content has nothing to wait for.
+            self.pending = (!is_empty).then(|| (tag.to_owned(), place));
+            if self.item.depth() == 0 && !self.item.is_broken() {
+                // Every element in it is closed: its own end is all that it lacks.
+                let what = format!("no </{}> before the next item", self.item.name());
+                self.item.mend(&what, to);
+                return Ok(Some(Read::Record(self.position())));
+            }
             self.item.break_off(
                 RefusalReason::MalformedRecord,
                 format!("no </{}> before the next item", self.item.name()),
             );
-            self.is_in_item = false;
-            self.pending = Some((tag.to_owned(), place));
-            // An item without content has nothing to wait for.
-            if is_empty {
-                self.pending = None;
-            }
             return Ok(Some(self.refusal()));
         } else if !self.item.is_broken() {
             self.item.open(tag, to);
@@ -185,6 +224,43 @@ impl XmlReader {
             return self.close(local, to);
         }
         Ok(None)
+    }
+
+    /// Reads a `<` that begins no tag, and what the parser took for the rest of one.
+    fn stray(
+        &mut self,
+        content: &str,
+        place: u64,
+        to: &mut Target<'_>,
+    ) -> Result<Option<Read>, FeedError> {
+        if self.is_in_item {
+            self.item.mend("< that begins no tag", to);
+        }
+        let mut rest = content;
+        loop {
+            self.stray_text("<");
+            let Some(at) = rest.find('<') else {
+                self.stray_text(rest);
+                self.stray_text(">");
+                return Ok(None);
+            };
+            self.stray_text(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(name) = rest.strip_prefix('/') {
+                let name = name.trim();
+                return self.close(name.rsplit(':').next().unwrap_or(name), to);
+            }
+            if begins_name(rest) {
+                let name = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+                return self.start(&BytesStart::from_content(rest, name), place, false, to);
+            }
+        }
+    }
+
+    fn stray_text(&mut self, text: &str) {
+        if self.is_in_item {
+            self.item.text(text);
+        }
     }
 
     /// Whether a start tag of an item, while one is open, means that the open one lacks its end.
@@ -209,8 +285,15 @@ impl XmlReader {
             }
             return Ok(None);
         }
-        let is_end = self.item.depth() == 0 && local == self.item.name();
-        if !is_end && !self.item.is_broken() {
+        let is_open = self.item.has_open(local);
+        if self.item.is_broken() {
+            // Only its end, or that of the document, counts.
+        } else if local == self.item.name() && !is_open {
+            self.item.unwind(0, to);
+        } else if is_root && !is_open {
+            let message = format!("no </{}> before the end of the document", self.item.name());
+            self.item.break_off(RefusalReason::MalformedRecord, message);
+        } else {
             self.item.close(local, to);
             if !self.item.is_broken() {
                 return Ok(None);
@@ -253,6 +336,7 @@ impl XmlReader {
 
     /// Goes on after an error of the parser, if there is anything to go on with.
     fn recover(&mut self, error: &XmlError, place: u64) -> Result<Option<Read>, FeedError> {
+        self.is_after_tag = false;
         let input = self.reader_mut().get_mut();
         if let Some(failure) = input.take_failure() {
             return Err(failure);
@@ -304,14 +388,9 @@ impl XmlReader {
     }
 }
 
-fn parser(input: XmlInput) -> Reader<XmlInput> {
-    let mut reader = Reader::from_reader(input);
-    let config = reader.config_mut();
-    // Ends are compared here, where it is known what can be done about one that is wrong.
-    config.check_end_names = false;
-    config.allow_unmatched_ends = true;
-    config.allow_dangling_amp = true;
-    reader
+/// Whether what is in a tag begins as a name does.
+fn begins_name(content: &str) -> bool {
+    content.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':'))
 }
 
 fn web_page() -> FeedError {

@@ -3,6 +3,7 @@
 
 use crate::error::FeedError;
 use crate::window::Window;
+use quick_xml::reader::Reader;
 use std::io::{self, BufRead, Read};
 
 /// Feeds the parser.
@@ -34,6 +35,17 @@ impl XmlInput {
     pub(crate) fn take_failure(&mut self) -> Option<FeedError> {
         self.failure.take()
     }
+}
+
+/// A parser that takes documents as they come.
+pub(crate) fn parser(input: XmlInput) -> Reader<XmlInput> {
+    let mut reader = Reader::from_reader(input);
+    let config = reader.config_mut();
+    // Ends are compared here, where it is known what can be done about one that is wrong.
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    config.allow_dangling_amp = true;
+    reader
 }
 
 impl BufRead for XmlInput {

@@ -1,5 +1,9 @@
 //! One item of an XML feed while it is being read: the path to where the parser is, and the texts of the
 //! elements that are open.
+//!
+//! Tags that are missing or too many are mended where it can be told what they are of: a tag of HTML's that is never
+//! closed is no more than a break in a text, an element without its end ends with the one around it, and an end tag
+//! without its start says nothing. An element of the item's own that swallowed others is beyond that.
 
 use crate::diagnostics::RefusalReason;
 use crate::entities::{push_reference, unescape};
@@ -12,6 +16,15 @@ const MAX_DEPTH: usize = 128;
 /// Attributes of one element.
 const MAX_ATTRIBUTES: usize = 1_000;
 
+/// Elements of HTML that texts have in them, and that are often left open.
+const MARKUP: [&str; 22] = [
+    "a", "b", "br", "center", "dd", "div", "dt", "em", "font", "h1", "h2", "h3", "hr", "i", "img",
+    "li", "p", "span", "strong", "td", "tr", "u",
+];
+
+/// Those among them that hold no others of their kind, or nothing at all.
+const FLAT_MARKUP: [&str; 4] = ["br", "hr", "li", "p"];
+
 /// An open element below the item.
 struct Frame {
     /// Length of the path without this element.
@@ -19,6 +32,8 @@ struct Frame {
     /// Where its own text begins.
     text_start: usize,
     has_prefix: bool,
+    /// Whether elements were in it.
+    has_children: bool,
 }
 
 /// What the parser collects for one item.
@@ -94,6 +109,7 @@ impl Item {
 
     /// Opens an element below the item.
     pub(crate) fn open(&mut self, tag: &BytesStart<'_>, to: &mut Target<'_>) {
+        self.leave_flat(tag, to);
         if self.frames.len() >= MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} levels of elements");
             self.break_off(RefusalReason::TooDeep, message);
@@ -109,8 +125,26 @@ impl Item {
         }
         self.path.push_str(local);
         let text_start = self.texts.len();
-        self.frames.push(Frame { path_bytes, text_start, has_prefix: prefix.is_some() });
+        if let Some(parent) = self.frames.last_mut() {
+            parent.has_children = true;
+        }
+        let has_prefix = prefix.is_some();
+        self.frames.push(Frame { path_bytes, text_start, has_prefix, has_children: false });
         self.attributes(tag, to);
+    }
+
+    /// Ends an element of HTML's that lacks its end, where the next tag shows that.
+    fn leave_flat(&mut self, tag: &BytesStart<'_>, to: &mut Target<'_>) {
+        let place = self.frames.len().saturating_sub(1);
+        if place == 0 {
+            return;
+        }
+        let open = self.name_of(place);
+        let is_flat = FLAT_MARKUP.iter().any(|flat| open.eq_ignore_ascii_case(flat));
+        let is_empty = open.eq_ignore_ascii_case("br") || open.eq_ignore_ascii_case("hr");
+        if is_flat && (is_empty || open.eq_ignore_ascii_case(tag.local_name().into_inner())) {
+            self.unwind(place, to);
+        }
     }
 
     /// Adds the attributes of the element at the path.
@@ -148,7 +182,8 @@ impl Item {
             self.path.push('@');
             self.path.push_str(local);
             self.scratch.clear();
-            self.unknown_references += unescape(&attribute.value, &mut self.scratch);
+            let unknown = unescape(&attribute.value, &mut self.scratch);
+            self.unknown(unknown, &attribute.value, to);
             if let Some(field) = to.names.intern_after(self.previous, &self.path) {
                 self.previous = Some(field);
                 to.record.push(field, &self.scratch);
@@ -175,7 +210,8 @@ impl Item {
             return false;
         };
         self.scratch.clear();
-        self.unknown_references += unescape(&address, &mut self.scratch);
+        let unknown = unescape(&address, &mut self.scratch);
+        self.unknown(unknown, &address, to);
         if let Some(field) = to.names.intern_after(self.previous, &self.path) {
             self.previous = Some(field);
             to.record.push(field, &self.scratch);
@@ -191,30 +227,76 @@ impl Item {
     }
 
     /// Adds what `&name;` stands for.
-    pub(crate) fn reference(&mut self, name: &str) {
+    pub(crate) fn reference(&mut self, name: &str, to: &mut Target<'_>) {
         if !self.frames.is_empty() && self.broken.is_none() {
-            self.unknown_references += u64::from(!push_reference(name, &mut self.texts));
+            let is_known = push_reference(name, &mut self.texts);
+            self.unknown(u64::from(!is_known), name, to);
         }
     }
 
-    /// Closes the element that is open, which is named `local` if all is well.
-    pub(crate) fn close(&mut self, local: &str, to: &mut Target<'_>) {
-        let open = match self.frames.last() {
-            Some(frame) => &self.path[frame.path_bytes..],
-            None => self.name.as_str(),
-        };
-        let open = open.strip_prefix('/').unwrap_or(open);
-        if open != local {
-            let message = format!("</{local}> where </{open}> is due");
-            self.break_off(RefusalReason::MalformedRecord, message);
-            return;
+    /// Counts references that nobody knows.
+    fn unknown(&mut self, count: u64, text: &str, to: &mut Target<'_>) {
+        if count > 0 {
+            self.unknown_references += count;
+            to.record.mend(RefusalReason::UnknownReference, &self.path, text);
         }
-        let Some(frame) = self.frames.pop() else {
+    }
+
+    /// Notes that the item is not well-formed, and goes on.
+    pub(crate) fn mend(&self, what: &str, to: &mut Target<'_>) {
+        to.record.mend(RefusalReason::MendedMarkup, &self.path, what);
+    }
+
+    /// Whether an element of this name is open below the item.
+    pub(crate) fn has_open(&self, local: &str) -> bool {
+        (0..self.frames.len()).any(|frame| self.name_of(frame) == local)
+    }
+
+    /// The local name of an open element.
+    fn name_of(&self, frame: usize) -> &str {
+        let start = self.frames[frame].path_bytes;
+        let end = self.frames.get(frame + 1).map_or(self.path.len(), |next| next.path_bytes);
+        let name = &self.path[start..end];
+        name.strip_prefix('/').unwrap_or(name)
+    }
+
+    /// Closes the element of this name that was opened last, and with it those in it that are still open.
+    pub(crate) fn close(&mut self, local: &str, to: &mut Target<'_>) {
+        let found = (0..self.frames.len()).rev().find(|frame| self.name_of(*frame) == local);
+        let Some(frame) = found else {
+            self.mend(&format!("</{local}> without a start"), to);
             return;
         };
-        self.value(&frame, local, to);
-        self.texts.truncate(frame.text_start);
-        self.path.truncate(frame.path_bytes);
+        self.unwind(frame + 1, to);
+        if self.broken.is_none()
+            && let Some(frame) = self.frames.pop()
+        {
+            self.value(&frame, local, to);
+            self.texts.truncate(frame.text_start);
+            self.path.truncate(frame.path_bytes);
+        }
+    }
+
+    /// Closes all but so many of the open elements, though their end tags are missing.
+    pub(crate) fn unwind(&mut self, remaining: usize, to: &mut Target<'_>) {
+        while self.frames.len() > remaining && self.broken.is_none() {
+            let place = self.frames.len() - 1;
+            let name = self.name_of(place).to_owned();
+            let is_markup = place > 0 && MARKUP.iter().any(|tag| name.eq_ignore_ascii_case(tag));
+            self.mend(&format!("<{name}> without an end"), to);
+            let Some(frame) = self.frames.pop() else { return };
+            if is_markup {
+                // Its text belongs to the element around it.
+                self.texts.insert(frame.text_start, ' ');
+            } else if place == 0 && frame.has_children {
+                let message = format!("</{name}> is missing, and it can't be told where it is due");
+                self.break_off(RefusalReason::MalformedRecord, message);
+            } else {
+                self.value(&frame, &name, to);
+                self.texts.truncate(frame.text_start);
+            }
+            self.path.truncate(frame.path_bytes);
+        }
     }
 
     /// Adds the value of the element that closes.

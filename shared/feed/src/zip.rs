@@ -15,6 +15,9 @@ const DATA_DESCRIPTOR: u32 = 0x0807_4b50;
 const ZIP64_EXTRA: u16 = 1;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
+/// Ends of the names of files that come beside a feed.
+const NO_FEEDS: [&str; 10] =
+    [".pdf", ".md", ".htm", ".html", ".jpg", ".jpeg", ".png", ".gif", ".xsd", ".dtd"];
 /// Names kept of files that are not read.
 const MAX_OTHERS: usize = 20;
 
@@ -102,10 +105,13 @@ fn array<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
 }
 
 impl Entry {
-    /// Whether this may be the feed, as opposed to a folder or what an operating system adds.
+    /// Whether this may be the feed, as opposed to a folder, what an operating system adds, or papers about it.
     fn is_feed(&self) -> bool {
-        let base = self.name.rsplit('/').next().unwrap_or_default();
-        !base.is_empty() && !base.starts_with('.') && !self.name.starts_with("__MACOSX/")
+        let base = self.name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let is_hidden = base.is_empty() || base.starts_with('.');
+        let is_about = ["readme", "license", "copying"].iter().any(|start| base.starts_with(start))
+            || NO_FEEDS.iter().any(|end| base.ends_with(end));
+        !is_hidden && !is_about && !self.name.starts_with("__MACOSX/")
     }
 
     /// Whether checksum and sizes follow the data.

@@ -110,7 +110,7 @@ impl Client {
 
     /// Fetches a URL, following redirects, up to and including the response head. The body is
     /// read from the [`Response`], under the same limits. Any status is a response, not an error;
-    /// so is a redirect without a target.
+    /// so is a redirect without a target, or one that the request says not to follow.
     ///
     /// # Errors
     ///
@@ -130,7 +130,8 @@ impl Client {
         let mut redirects: Vec<Url> = Vec::new();
         loop {
             let response = self.send(&url, &headers, &limits, deadline).await?;
-            let Some(location) = location(response.status(), response.headers()) else {
+            let location = location(response.status(), response.headers());
+            let Some(location) = location.filter(|_| request.follow_redirects) else {
                 let range_start = request.range_start();
                 return Response::open(response, url, redirects, range_start, limits, deadline);
             };

@@ -34,7 +34,7 @@ pub use limits::Limits;
 pub use redact::redacted;
 pub use request::Request;
 pub use reqwest::StatusCode;
-pub use resolve::{ResolveName, SystemResolver};
+pub use resolve::{ResolveError, ResolveName, SystemResolver, resolve_allowed};
 pub use response::{ContentRange, Response};
 pub use retry_after::parse_retry_after;
 pub use url::Url;

@@ -24,6 +24,9 @@ pub struct Request {
     /// they make sure that the rest belongs to the same copy: where they can't (a weak `etag`, or
     /// neither of them), the whole resource is asked for.
     pub range_from: Option<u64>,
+    /// Whether redirects are followed. Otherwise the redirect itself is the response, and
+    /// [`Response::redirect_target`](crate::Response::redirect_target) says where it leads.
+    pub follow_redirects: bool,
     /// The bounds of the fetch.
     pub limits: Limits,
 }
@@ -37,6 +40,7 @@ impl Request {
             etag: None,
             last_modified: None,
             range_from: None,
+            follow_redirects: true,
             limits,
         }
     }
@@ -94,6 +98,7 @@ impl fmt::Debug for Request {
             .field("etag", &self.etag)
             .field("last_modified", &self.last_modified)
             .field("range_from", &self.range_from)
+            .field("follow_redirects", &self.follow_redirects)
             .field("limits", &self.limits)
             .finish()
     }

@@ -40,16 +40,43 @@ impl ResolveName for SystemResolver {
 
 /// Why a name yielded no address to connect to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ResolveError {
+pub enum ResolveError {
     /// The name leads where the policy doesn't allow.
     #[error("{0}")]
     Refused(GuardError),
     /// The look-up failed.
     #[error("cannot look up {host}")]
-    Lookup { host: String, source: io::Error },
+    Lookup {
+        /// The name.
+        host: String,
+        /// What the resolver reported.
+        source: io::Error,
+    },
     /// The look-up succeeded and found nothing.
     #[error("{host} has no address")]
-    Empty { host: String },
+    Empty {
+        /// The name.
+        host: String,
+    },
+}
+
+/// The addresses of a host, a literal one included, for connections that are not HTTP: all of them, or none where the
+/// policy does not allow each. Connect to these, and do not look the name up again.
+///
+/// # Errors
+///
+/// The look-up failed or found nothing, or an address is not allowed.
+pub async fn resolve_allowed(
+    policy: &GuardPolicy,
+    resolver: &dyn ResolveName,
+    host: &str,
+) -> Result<Vec<IpAddr>, ResolveError> {
+    let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => Ok(vec![address]),
+        Err(_) => resolver.resolve(host).await,
+    };
+    let passed = vetted(policy, host.to_owned(), found)?;
+    Ok(passed.into_iter().map(|address| address.ip()).collect())
 }
 
 /// A resolver that passes on only what the policy allows.
@@ -124,6 +151,18 @@ mod tests {
                 if address.to_string() == "10.0.0.7"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn literal_addresses_are_judged_without_a_look_up() {
+        let policy = GuardPolicy::default();
+        let judged = |host| resolve_allowed(&policy, &SystemResolver, host);
+        let found = judged("[2606:2800:220:1::1]").await.expect("it is public");
+        assert_eq!(found[0].to_string(), "2606:2800:220:1::1");
+        for host in ["127.0.0.1", "::ffff:10.0.0.7", "[::1]"] {
+            let refused = judged(host).await;
+            assert!(matches!(refused, Err(ResolveError::Refused(_))), "{host}: {refused:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use url::Url;
 use crate::error::{FetchError, FetchErrorKind, Phase};
 use crate::limits::{Limits, time_after};
 use crate::redact::redacted;
+use crate::redirect::location;
 use crate::retry_after::parse_retry_after;
 
 #[cfg(test)]
@@ -107,6 +108,12 @@ impl Response {
     /// in their queries: log them with [`redacted`].
     pub fn redirects(&self) -> &[Url] {
         &self.redirects
+    }
+
+    /// Where a redirect that was not followed leads, as the server wrote it: it may be relative, and
+    /// no guard has looked at it.
+    pub fn redirect_target(&self) -> Option<String> {
+        location(self.inner.status(), self.inner.headers())
     }
 
     /// A header's value, if it is there and is visible ASCII.

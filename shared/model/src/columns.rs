@@ -65,6 +65,15 @@ impl ColumnId {
         COLUMNS.iter().position(|c| c.name == name).map(|i| ColumnId(i as u16))
     }
 
+    /// Whether a supplement may fill it: no list, no picture, and neither the id nor the page by which products are known
+    /// again.
+    pub fn can_be_supplemented(self) -> bool {
+        let Column { kind, filled, .. } = self.column();
+        let is_plain =
+            !matches!(kind, ColumnType::TextList | ColumnType::TextMap | ColumnType::Binary);
+        *filled == Filled::BySource && is_plain && ![ID, LINK, IMAGE_LINK].contains(&self)
+    }
+
     /// Every column that a pipe's mapping may fill, in table order.
     pub fn from_source() -> impl Iterator<Item = Self> {
         (0..COLUMNS.len() as u16).map(ColumnId).filter(|c| c.column().filled == Filled::BySource)
@@ -226,9 +235,10 @@ columns! {
         IMAGES_RUN "images_run" Integer "Id of the run that last changed the picture addresses.";
         FIRST_SEEN "first_seen" Timestamp "Scheduled time of the run that first saw the product.";
         LAST_CHANGED "last_changed" Timestamp "Scheduled time of the run that last changed it.";
-        RUN "run" Integer "Id of that run.";
+        RUN "run" Integer "Id of that run, which may be one of a supplement.";
         CONTENT_HASH "content_hash" Binary "128-bit hash of all columns that the source fills.";
         SOURCE_HASH "source_hash" Binary "128-bit hash of the record that the row was made of, and of its mapping; a record with the same hash is not mapped again. Null where a field of the record could not be read.";
+        SOURCE_VALUES "source_values" TextMap "What the pipe's own source says of columns in which a supplement says otherwise, by column; empty text stands for nothing.";
     }
 }
 
@@ -245,6 +255,17 @@ mod tests {
         assert_eq!(CONTENT_HASH.column().name, "content_hash");
         assert_eq!(ColumnId::by_name("price"), Some(PRICE));
         assert_eq!(ColumnId::by_name("nonsense"), None);
+    }
+
+    #[test]
+    fn ids_links_and_lists_are_no_business_of_supplements() {
+        for column in [PRICE, PRICE_CURRENCY, STOCK_QUANTITY, AVAILABILITY, ADULT, EXPIRATION_DATE]
+        {
+            assert!(column.can_be_supplemented(), "{}", column.column().name);
+        }
+        for column in [ID, LINK, IMAGE_LINK, ADDITIONAL_IMAGE_LINKS, EXTRA, PIPE, CONTENT_HASH] {
+            assert!(!column.can_be_supplemented(), "{}", column.column().name);
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A partner's source, by name: one to 64 of `a-z`, `0-9` and `-`.
+/// A partner's source, by name: a pipe, such as `acme`, or a supplement of one, such as `acme.stock`. A pipe's name is
+/// one to 64 of `a-z`, `0-9` and `-`; a supplement's is its pipe's, a `.`, and its own, 64 in all. Each has runs of its
+/// own; rows, pictures and the message group are the pipe's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PipeName(String);
@@ -19,14 +21,47 @@ impl PipeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The pipe: of a supplement the one that it belongs to, of a pipe itself.
+    pub fn pipe(&self) -> Self {
+        let (pipe, _) = self.0.split_once(BEFORE_SUPPLEMENT).unwrap_or((&self.0, ""));
+        Self(pipe.to_owned())
+    }
+
+    /// A supplement's own name; none for a pipe.
+    pub fn supplement(&self) -> Option<&str> {
+        self.0.split_once(BEFORE_SUPPLEMENT).map(|(_, supplement)| supplement)
+    }
+
+    /// Whether it names a supplement.
+    pub fn is_supplement(&self) -> bool {
+        self.supplement().is_some()
+    }
+
+    /// The pipe's supplement of this name.
+    ///
+    /// # Errors
+    ///
+    /// The name is not one, or too long.
+    pub fn with_supplement(&self, name: &str) -> Result<Self, InvalidPipeName> {
+        format!("{}{BEFORE_SUPPLEMENT}{name}", self.pipe()).parse()
+    }
 }
+
+/// Stands between the name of a pipe and that of its supplement.
+const BEFORE_SUPPLEMENT: char = '.';
 
 impl FromStr for PipeName {
     type Err = InvalidPipeName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        let is_name = |part: &str| !part.is_empty() && part.bytes().all(allowed);
+        let is_valid = match text.split_once(BEFORE_SUPPLEMENT) {
+            Some((pipe, supplement)) => is_name(pipe) && is_name(supplement),
+            None => is_name(text),
+        };
+        if is_valid && text.len() <= 64 {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidPipeName(text.to_owned()))
@@ -82,7 +117,7 @@ impl FromStr for RunId {
     }
 }
 
-/// A run, named whole: pipe and run id.
+/// A run, named whole: pipe, or supplement of one, and run id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunKey {
     /// The pipe.
@@ -107,6 +142,22 @@ mod tests {
             assert!(good.parse::<PipeName>().is_ok(), "{good}");
         }
         for bad in ["", "Acme", "a_b", "a/b", "..", "é", &"x".repeat(65)] {
+            assert!(bad.parse::<PipeName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_supplement_is_named_after_its_pipe() {
+        let acme: PipeName = "acme".parse().unwrap();
+        let stock = acme.with_supplement("stock").unwrap();
+        assert_eq!(stock, "acme.stock".parse().unwrap());
+        assert_eq!((stock.pipe(), stock.supplement()), (acme.clone(), Some("stock")));
+        assert_eq!((acme.pipe(), acme.supplement()), (acme.clone(), None));
+        assert_eq!(stock.with_supplement("prices").unwrap().as_str(), "acme.prices");
+        for bad in ["", "Stock", "a.b", "a/b", &"x".repeat(60)] {
+            assert!(acme.with_supplement(bad).is_err(), "{bad}");
+        }
+        for bad in [".stock", "acme.", "acme..stock", "acme.st.ock"] {
             assert!(bad.parse::<PipeName>().is_err(), "{bad}");
         }
     }

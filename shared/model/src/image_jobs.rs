@@ -53,8 +53,14 @@ impl PictureLinks {
     }
 
     /// The jobs that mirror them; hosts take turns. The first has the number `first`. `round`: see
-    /// [`ImageJob::round`]. `shards`: how many workers at most shall fetch from one host at once.
-    pub fn into_jobs(self, run: &RunKey, round: i64, first: u32, shards: u32) -> Vec<ImageJob> {
+    /// [`ImageJob::round`]. `shards`: by host, how many workers at most shall fetch from it at once.
+    pub fn into_jobs(
+        self,
+        run: &RunKey,
+        round: i64,
+        first: u32,
+        shards: &dyn Fn(&str) -> u32,
+    ) -> Vec<ImageJob> {
         let mut hosts: Vec<_> = self
             .by_host
             .into_iter()
@@ -70,7 +76,7 @@ impl PictureLinks {
                         pipe: run.pipe.clone(),
                         run: run.run,
                         host: host.clone(),
-                        shard: turn % shards.max(1),
+                        shard: turn % shards(host).max(1),
                         round,
                         batch: first + jobs.len() as u32,
                         items,
@@ -137,7 +143,7 @@ mod tests {
         }
         assert!(!links.add("http://b/000.jpg"), "each address once");
         assert_eq!(links.len(), 65);
-        let jobs = links.into_jobs(&key, 0, 0, 2);
+        let jobs = links.into_jobs(&key, 0, 0, &|_| 2);
         let order: Vec<_> =
             jobs.iter().map(|j| (j.host.as_str(), j.shard, j.items.len())).collect();
         assert_eq!(order, [("a", 0, 20), ("b", 0, 10), ("a", 1, 20), ("a", 0, 15)]);
@@ -153,7 +159,7 @@ mod tests {
             let padding = "\"".repeat(url_bytes.saturating_sub(start.len()));
             assert!(links.add(&format!("{start}{padding}")));
         }
-        let jobs = links.into_jobs(&key, 29_453_760, 0, 4);
+        let jobs = links.into_jobs(&key, 29_453_760, 0, &|_| 4);
         jobs.into_iter().map(|job| Job::Image(job).to_body()).collect()
     }
 

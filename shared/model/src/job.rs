@@ -3,8 +3,12 @@
 use crate::ids::{PipeName, RunId, RunKey};
 use serde::{Deserialize, Serialize};
 
-/// The schema of message bodies that this build writes, and the newest that it reads.
-pub const BODY_SCHEMA: u32 = 1;
+/// The newest schema of message bodies that this build reads.
+pub const BODY_SCHEMA: u32 = 2;
+/// The schema of bodies that every release reads.
+const FIRST_SCHEMA: u32 = 1;
+/// The schema of bodies that name a supplement: a release that knows none hands them back to the queue.
+const SUPPLEMENT_SCHEMA: u32 = 2;
 
 /// One unit of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +23,7 @@ pub enum Job {
 /// Crawl a pipe once, under a run id that was given when its report was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrawlJob {
-    /// The pipe.
+    /// The pipe, or the supplement.
     pub pipe: PipeName,
     /// The run.
     pub run: RunId,
@@ -110,8 +114,12 @@ impl Job {
 
     /// The message body that carries this job.
     pub fn to_body(&self) -> String {
-        let body = Body { schema: BODY_SCHEMA, id: self.id(), job: self.clone() };
+        let body = Body { schema: self.schema(), id: self.id(), job: self.clone() };
         serde_json::to_string(&body).expect("a job has only strings and numbers")
+    }
+
+    fn schema(&self) -> u32 {
+        if self.run_key().pipe.is_supplement() { SUPPLEMENT_SCHEMA } else { FIRST_SCHEMA }
     }
 
     /// Our own id of the job: it survives what the queue does to its message ids.
@@ -131,10 +139,10 @@ impl Job {
         RunKey { pipe: pipe.clone(), run }
     }
 
-    /// The message group: what must be done one at a time.
+    /// The message group: what must be done one at a time, such as a pipe and its supplements.
     pub fn group(&self) -> String {
         match self {
-            Job::Crawl(job) => job.pipe.to_string(),
+            Job::Crawl(job) => job.pipe.pipe().to_string(),
             Job::Image(job) => image_group(&job.host, job.shard),
         }
     }
@@ -189,6 +197,18 @@ mod tests {
         assert_eq!(crawl().dedup_id(), "acme/7/1");
     }
 
+    /// A release that knows no supplements must hand the job back, and not take it for broken.
+    #[test]
+    fn a_supplements_job_has_a_newer_schema_and_its_pipes_group() {
+        let pipe = "acme.stock".parse().unwrap();
+        let job = Job::Crawl(CrawlJob { pipe, run: RunId(7), attempt: 1 });
+        assert_eq!(Job::from_body(&job.to_body()).unwrap(), job);
+        assert!(job.to_body().contains(r#""schema":2"#));
+        assert!(crawl().to_body().contains(r#""schema":1"#));
+        assert_eq!((job.group(), job.id()), (crawl().group(), "crawl-acme.stock-7".to_owned()));
+        assert_eq!(job.dedup_id(), "acme.stock/7/1");
+    }
+
     #[test]
     fn bodies_of_others_are_told_apart() {
         let cases = [
@@ -198,7 +218,7 @@ mod tests {
                 r#"{"schema":1,"kind":"crawl","id":"x","pipe":"../etc","run":1,"attempt":1}"#,
                 "not a job",
             ),
-            (r#"{"schema":2,"kind":"crawl"}"#, "schema 2"),
+            (r#"{"schema":3,"kind":"crawl"}"#, "schema 3"),
             (r#"{"schema":1,"kind":"rank","id":"x"}"#, "kind 'rank'"),
         ];
         for (body, expected) in cases {

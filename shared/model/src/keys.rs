@@ -5,6 +5,13 @@ use crate::hash::{bytes_hash, hex};
 use crate::ids::{PipeName, RunId, RunKey};
 use std::fmt;
 
+mod supplements;
+
+pub use supplements::{
+    reports_of_supplements, run_of_supplement_object, supplement_objects, supplement_state,
+    supplement_values, validators_of_supplements,
+};
+
 /// The key of an object: `/`-separated segments of `A-Z a-z 0-9 . _ = -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(String);
@@ -101,6 +108,12 @@ pub fn raw_facts(key: &RunKey) -> ObjectKey {
 /// Part `number` of a raw snapshot, of those that one transfer into it wrote.
 pub fn raw_part(key: &RunKey, transfer: u32, number: u32) -> ObjectKey {
     ObjectKey::of(format!("{}/{transfer:04}-{number:08}", raw(key)))
+}
+
+/// How far the crawl of a site is whose rows are the run's raw snapshot, and what it has learnt. It lies among the
+/// snapshot's objects, and expires with them.
+pub fn site_state(key: &RunKey) -> ObjectKey {
+    ObjectKey::of(format!("{}/site.state", raw(key)))
 }
 
 /// The transfer and the number of a part of a raw snapshot; none for other keys.
@@ -291,12 +304,13 @@ mod tests {
     #[test]
     fn a_snapshot_and_its_objects_name_their_run() {
         let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
-        for key in [raw(&run), raw_facts(&run), raw_part(&run, 1, 20)] {
+        for key in [raw(&run), raw_facts(&run), raw_part(&run, 1, 20), site_state(&run)] {
             assert_eq!(run_of_raw_object(&key), Some(run.clone()), "{key}");
         }
         assert!(raw_part(&run, 2, 0).as_str().starts_with(&raw_prefix(&run)));
         assert_eq!(part_of_raw(&raw_part(&run, 3, 20)), Some((3, 20)));
         assert_eq!(part_of_raw(&raw_facts(&run)), None);
+        assert_eq!(part_of_raw(&site_state(&run)), None);
         assert_eq!(part_of_raw(&raw(&run)), None);
         assert_eq!(run_of_raw_object(&report(&run)), None);
     }

@@ -16,6 +16,9 @@ pub enum Outcome {
     RetryAfter(Duration, Reason),
     /// The worker must go, or its lease is gone: release at once. Not a failure of the job.
     Interrupted,
+    /// The job has worked for as long as one lease may last, and saved what it has: send its continuation, then
+    /// acknowledge. It costs no attempt.
+    Continued,
     /// It cannot succeed however often it is tried: a dead letter with this reason.
     Dead(Reason),
 }
@@ -28,6 +31,7 @@ impl Outcome {
             Outcome::Superseded => "superseded",
             Outcome::RetryAfter(..) => "retry",
             Outcome::Interrupted => "interrupted",
+            Outcome::Continued => "continued",
             Outcome::Dead(_) => "dead",
         }
     }

@@ -1,5 +1,9 @@
 //! A run's report: created before its message is sent, final when the run is.
 
+mod diagnostics;
+
+pub use diagnostics::{Diagnostics, KeyAdvice, Problem, ProblemSample};
+
 use crate::ids::{RunId, RunKey};
 use crate::outcome::Reason;
 use chrono::{DateTime, Utc};
@@ -56,6 +60,9 @@ pub struct RunReport {
     pub refusals: Vec<RefusalCount>,
     /// Fields that were emptied because they could not be read, by reason.
     pub warnings: Vec<RefusalCount>,
+    /// What the source's products are like as a whole; none where it was not read.
+    #[serde(default)]
+    pub diagnostics: Option<Diagnostics>,
     /// Seconds by phase.
     pub seconds: BTreeMap<String, f64>,
     /// The largest resident size of the worker during the run, in bytes.
@@ -155,7 +162,7 @@ pub struct Attempt {
 pub struct AttemptEnd {
     /// When.
     pub at: DateTime<Utc>,
-    /// The outcome's word: `done`, `superseded`, `retry`, `interrupted` or `dead`.
+    /// The outcome's word: `done`, `superseded`, `retry`, `interrupted`, `continued` or `dead`.
     pub outcome: String,
     /// Why, unless it was done.
     pub reason: Option<Reason>,
@@ -299,6 +306,7 @@ impl RunReport {
             lists: Lists::default(),
             refusals: Vec::new(),
             warnings: Vec::new(),
+            diagnostics: None,
             seconds: BTreeMap::new(),
             peak_memory_bytes: 0,
             table_version: None,

@@ -2,6 +2,9 @@
 
 use crate::columns::{self, COLUMNS, ColumnId, ColumnType};
 
+mod content_hash;
+mod source_values;
+
 /// A place in the row's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
@@ -26,6 +29,8 @@ pub struct Row {
     slots: Vec<Slot>,
     lists: Vec<Span>,
     extra: Vec<(Span, Span)>,
+    /// What the pipe's own source says of columns that a supplement has filled, in the columns' order.
+    source_values: Vec<(ColumnId, Span)>,
     source_hash: Option<u128>,
 }
 
@@ -58,6 +63,7 @@ impl Row {
             slots: vec![Slot::Null; COLUMNS.len()],
             lists: Vec::new(),
             extra: Vec::new(),
+            source_values: Vec::new(),
             source_hash: None,
         }
     }
@@ -68,6 +74,7 @@ impl Row {
         self.slots.fill(Slot::Null);
         self.lists.clear();
         self.extra.clear();
+        self.source_values.clear();
         self.source_hash = None;
     }
 
@@ -140,6 +147,27 @@ impl Row {
         }
         let end = self.lists.len() as u32;
         self.set(column, if start == end { Slot::Null } else { Slot::List(Span { start, end }) });
+    }
+
+    /// Adds an item to a list column, behind those that it has. Empty ones are nothing.
+    pub fn push_item(&mut self, column: ColumnId, item: &str) {
+        debug_assert_eq!(column.column().kind, ColumnType::TextList);
+        if item.is_empty() {
+            return;
+        }
+        let end = self.lists.len() as u32;
+        let start = match self.slot(column) {
+            Slot::List(own) if own.end == end => own.start,
+            Slot::List(own) => {
+                // Another list was filled since; a list's items are side by side.
+                self.lists.extend_from_within(own.start as usize..own.end as usize);
+                end
+            }
+            _ => end,
+        };
+        let span = self.push(item);
+        self.lists.push(span);
+        self.set(column, Slot::List(Span { start, end: self.lists.len() as u32 }));
     }
 
     /// Keeps a field that no column is for. A name given twice keeps both values; empty values are dropped.
@@ -219,58 +247,11 @@ impl Row {
     pub fn image_links(&self) -> impl Iterator<Item = &str> {
         self.text(columns::IMAGE_LINK).into_iter().chain(self.list(columns::ADDITIONAL_IMAGE_LINKS))
     }
-
-    /// The hash of all that the source filled, whatever order it came in. Columns are told apart by name,
-    /// so that a column added to the schema later changes no row that does not use it. Call
-    /// [`Row::settle_extra`] before. `scratch` is cleared and used as working memory.
-    pub fn content_hash(&self, scratch: &mut Vec<u8>) -> u128 {
-        scratch.clear();
-        let text = |scratch: &mut Vec<u8>, text: &str| {
-            scratch.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            scratch.extend_from_slice(text.as_bytes());
-        };
-        for (place, slot) in self.slots.iter().enumerate() {
-            if *slot == Slot::Null {
-                continue;
-            }
-            scratch.extend_from_slice(COLUMNS[place].name.as_bytes());
-            match *slot {
-                Slot::Null => {}
-                Slot::Text(span) => {
-                    scratch.push(1);
-                    text(scratch, self.slice(span));
-                }
-                Slot::Integer(value) => {
-                    scratch.push(2);
-                    scratch.extend_from_slice(&value.to_le_bytes());
-                }
-                Slot::Boolean(value) => scratch.extend_from_slice(&[3, u8::from(value)]),
-                Slot::List(span) => {
-                    scratch.push(4);
-                    scratch.extend_from_slice(&(span.end - span.start).to_le_bytes());
-                    for &item in &self.lists[span.start as usize..span.end as usize] {
-                        text(scratch, self.slice(item));
-                    }
-                }
-            }
-        }
-        for (name, value) in self.extras() {
-            scratch.push(5);
-            text(scratch, name);
-            text(scratch, value);
-        }
-        crate::hash::bytes_hash(scratch)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hash(row: &mut Row) -> u128 {
-        row.settle_extra();
-        row.content_hash(&mut Vec::new())
-    }
 
     #[test]
     fn a_row_gives_back_what_was_set() {
@@ -289,27 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn the_content_hash_ignores_order_and_sees_every_value() {
-        let mut a = Row::new();
-        a.set_text(columns::ID, "1");
-        a.push_extra("x", "1");
-        a.push_extra("y", "2");
-        let mut b = Row::new();
-        b.push_extra("y", "2");
-        b.push_extra("x", "1");
-        b.set_text(columns::ID, "1");
-        assert_eq!(hash(&mut a), hash(&mut b));
-        b.set_boolean(columns::ADULT, false);
-        assert_ne!(hash(&mut a), hash(&mut b));
-    }
-
-    #[test]
-    fn neighbours_do_not_run_together() {
-        let mut a = Row::new();
-        a.set_list(columns::SEARCH_TAG, ["ab", "c"]);
-        let mut b = Row::new();
-        b.set_list(columns::SEARCH_TAG, ["a", "bc"]);
-        assert_ne!(hash(&mut a), hash(&mut b));
+    fn lists_can_be_filled_by_turns() {
+        let (tags, details) = (columns::SEARCH_TAG, columns::PRODUCT_DETAIL);
+        let mut row = Row::new();
+        row.push_item(tags, "");
+        assert_eq!(row.get(tags), ValueRef::Null);
+        row.push_item(tags, "a");
+        row.push_item(tags, "b");
+        row.push_item(details, "x");
+        row.push_item(tags, "c");
+        row.push_item(details, "y");
+        assert_eq!(row.list(tags).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(row.list(details).collect::<Vec<_>>(), ["x", "y"]);
+        row.set_list(tags, []);
+        assert_eq!((row.get(tags), row.get(details)), (ValueRef::Null, ValueRef::List(2)));
     }
 
     #[test]

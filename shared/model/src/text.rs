@@ -67,6 +67,15 @@ pub fn printable_field(field: &str) -> Cow<'_, str> {
     escaped(field, |c| steers(c) && !is_needed(c))
 }
 
+/// A field of a file that spreadsheets read: one that they would run as a formula begins with an apostrophe instead.
+pub fn formula_safe(field: &str) -> Cow<'_, str> {
+    if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{field}"))
+    } else {
+        Cow::Borrowed(field)
+    }
+}
+
 /// With JSON's escapes for the characters that are unsafe.
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&is_unsafe) {

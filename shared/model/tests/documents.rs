@@ -207,6 +207,7 @@ fn the_ends_and_reasons_are_those_of_the_code() {
         Outcome::Done,
         Outcome::Superseded,
         Outcome::Interrupted,
+        Outcome::Continued,
         Outcome::RetryAfter(Duration::ZERO, reason.clone()),
         Outcome::Dead(reason),
     ];
@@ -215,6 +216,7 @@ fn the_ends_and_reasons_are_those_of_the_code() {
             Outcome::Done
             | Outcome::Superseded
             | Outcome::Interrupted
+            | Outcome::Continued
             | Outcome::RetryAfter(..)
             | Outcome::Dead(_) => {}
         }

@@ -93,6 +93,21 @@ impl Reports {
         Ok(listed.iter().filter_map(|l| keys::run_of_report(&l.key)).collect())
     }
 
+    /// As [`Reports::runs_of`], of a pipe and of its supplements, each by its name.
+    pub async fn runs_of_sources(
+        &self,
+        pipe: &PipeName,
+    ) -> Result<BTreeMap<PipeName, Vec<RunKey>>, ReportError> {
+        let mut runs: BTreeMap<PipeName, Vec<RunKey>> = BTreeMap::new();
+        for prefix in [keys::reports_of(&pipe.pipe()), keys::reports_of_supplements(pipe)] {
+            let listed = self.objects.list(&prefix, None, usize::MAX).await?;
+            for run in listed.iter().filter_map(|l| keys::run_of_report(&l.key)) {
+                runs.entry(run.pipe.clone()).or_default().push(run);
+            }
+        }
+        Ok(runs)
+    }
+
     /// The newest report of a pipe.
     pub async fn last_of(&self, pipe: &PipeName) -> Result<Option<RunReport>, ReportError> {
         match self.runs_of(pipe).await?.last() {
@@ -178,6 +193,26 @@ mod tests {
         assert!(!reports.create(&report(1)).await.unwrap());
         assert!(reports.create(&report(2)).await.unwrap());
         assert_eq!(reports.last_of(&report(1).key.pipe).await.unwrap().unwrap().key.run, RunId(2));
+    }
+
+    #[tokio::test]
+    async fn the_runs_of_supplements_are_told_from_their_pipes() {
+        let (_folder, reports) = reports();
+        let pipe = report(1).key.pipe;
+        for (name, run) in [("acme.stock", 3), ("acme.stock", 2), ("acme.prices", 4), ("acme-b", 5)]
+        {
+            let key = RunKey { pipe: name.parse().unwrap(), run: RunId(run) };
+            let report = RunReport::new(key, Trigger::Schedule, Utc::now());
+            assert!(reports.create(&report).await.unwrap());
+        }
+        assert!(reports.create(&report(1)).await.unwrap());
+        let ids = |runs: &[RunKey]| runs.iter().map(|key| key.run.0).collect::<Vec<_>>();
+        assert_eq!(ids(&reports.runs_of(&pipe).await.unwrap()), [1]);
+        let found = reports.runs_of_sources(&pipe).await.unwrap();
+        let told: Vec<_> = found.iter().map(|(name, runs)| (name.as_str(), ids(runs))).collect();
+        assert_eq!(told, [("acme", vec![1]), ("acme.prices", vec![4]), ("acme.stock", vec![2, 3])]);
+        let stock = pipe.with_supplement("stock").unwrap();
+        assert_eq!(reports.runs_of_sources(&stock).await.unwrap(), found);
     }
 
     #[tokio::test]

@@ -11,4 +11,5 @@ mod queue;
 mod queue_faults;
 mod queue_rig;
 mod readers;
+mod sources;
 mod throughput;

@@ -96,10 +96,10 @@ fn google_atom() {
 
 #[test]
 fn google_tsv() {
-    let feed = "id\ttitle\tlink\timage link\tprice\tavailability\tadditional image link\n\
-                1\t12\" pan\thttp://shop.example/1\t\t15.00 USD\tout of stock\t\
+    let feed = "id\ttitle\tdescription\tlink\timage link\tprice\tavailability\tadditional image link\n\
+                1\t12\" pan\t\thttp://shop.example/1\t\t15.00 USD\tout of stock\t\
                 http://shop.example/a.jpg,http://shop.example/b.jpg\n\
-                2\tPot\thttp://shop.example/2\t\tEUR 7.5\tin_stock\t\n";
+                2\tPot\t\thttp://shop.example/2\t\tEUR 7.5\tin_stock\t\n";
     let (_, products) = crawl("format = \"google-tsv\"", Reply::ok(feed));
     assert_briefs(&products, &[("1", "12\" pan", 150_000), ("2", "Pot", 75_000)]);
     assert_eq!(products[0].text("availability"), "out_of_stock");
@@ -152,6 +152,68 @@ fn naver_summary_inserts_updates_and_deletes() {
     }
     let expected = [("A1", "의자", 15_000_000), ("A3", "책", 90_000), ("A4", "상", 30_000)];
     assert_briefs(&fleet.products("shop"), &expected);
+}
+
+#[test]
+fn awin_by_its_name_alone() {
+    let feed = "aw_deep_link|product_name|aw_product_id|search_price|currency|in_stock\n\
+                http://click.example/1|\"A \"\"coat\"\" | long\"|71|99.90|GBP|1\n\
+                http://click.example/2|Hat|72|5|GBP|0\n";
+    let (report, products) = crawl("format = \"awin\"", Reply::ok(zipped("datafeed.csv", feed)));
+    assert_eq!(report["source"]["compression"], "zip", "{report:#}");
+    let expected = [("71", "A \"coat\" | long", 999_000), ("72", "Hat", 50_000)];
+    assert_briefs(&products, &expected);
+    assert_eq!(products[0].text("price_currency"), "GBP");
+    assert_eq!(products[1].text("availability"), "out_of_stock");
+}
+
+#[test]
+fn shopifys_variants_are_products() {
+    let feed = "Handle,Title,Option1 Name,Option1 Value,Variant Price,Image Src,Status\n\
+                coat,Coat,Size,S,10.00,http://shop.example/1.jpg,active\n\
+                coat,,,M,11.00,,\n\
+                coat,,,,,http://shop.example/2.jpg,\n\
+                hat,Hat,Title,Default Title,5.00,,draft\n";
+    let settings = "format = \"shopify-csv\"\n[map]\n\
+                    link = { template = \"http://shop.example/products/{Handle}\" }";
+    let (_, products) = crawl(settings, Reply::ok(feed));
+    assert_briefs(&products, &[("coat:M", "Coat", 110_000), ("coat:S", "Coat", 100_000)]);
+    assert_eq!(products[0].text("link"), "http://shop.example/products/coat");
+    assert_eq!(products[0].text("image_link"), "http://shop.example/1.jpg");
+    assert_eq!(products[1].lists["additional_image_links"], ["http://shop.example/2.jpg"]);
+}
+
+/// Promise 12: an export in which nothing is for sale any more empties no pipe.
+#[test]
+fn a_shop_that_unpublishes_everything_has_its_removals_held() {
+    let feed = |status: &str| {
+        let row = |id: u32| format!("p{id},Pot {id},5.00,{status}\n");
+        let rows: String = (0..40).map(row).collect();
+        format!("Handle,Title,Variant Price,Status\n{rows}")
+    };
+    let fleet = Fleet::new();
+    let pipe = "[images]\nmirror = false\n[source]\nurl = \"feed.csv\"\nformat = \"shopify-csv\"\n";
+    fleet.pipe("shop", pipe);
+    fleet.write("feed.csv", feed("active"));
+    assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 40);
+    fleet.write("feed.csv", feed("draft"));
+    let report = fleet.run(&["run", "shop", "--wait", "--json"]).json();
+    assert_eq!(report["state"], "held", "{report:#}");
+    assert_eq!(report["counts"]["held"], 40, "{report:#}");
+    assert_eq!(fleet.products("shop").len(), 40);
+}
+
+#[test]
+fn rakutens_last_line_proves_that_all_came() {
+    let line = |id: u32| {
+        format!(
+            "{id}|Pot {id}|A{id}|home||http://click.example/{id}|||Short||||9.95|19.95|||||||||IN||10|USD|||\n"
+        )
+    };
+    let feed = format!("HDR|7|Shop|01/02/2026 03:04:05\n{}{}TRL|2\n", line(1), line(2));
+    let (report, products) = crawl("format = \"rakuten\"", Reply::ok(feed));
+    assert_eq!(report["source"]["complete"], true, "{report:#}");
+    assert_briefs(&products, &[("1", "Pot 1", 199_500), ("2", "Pot 2", 199_500)]);
 }
 
 #[test]

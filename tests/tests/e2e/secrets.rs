@@ -94,7 +94,7 @@ fn mistakes_around_a_secret_do_not_quote_it() {
         "shop",
         r#"
 [source]
-url = "ftp://shop.example/feed?key=${TOKEN}"
+url = "gopher://shop.example/feed?key=${TOKEN}"
 format = "csv"
 [source.headers]
 "Not a name" = "${TOKEN}"
@@ -107,7 +107,7 @@ id = "sku"
     command.env("TOKEN", SECRET);
     let output = fleet.finish(command).failed().says(&[
         "pipes/shop.toml:3:7: url in [source]",
-        "expected http://, https:// or a file's path",
+        "expected http://, https://, sftp://",
         "not a header's name",
         "variable NEVER_SET_4711 is not set",
     ]);

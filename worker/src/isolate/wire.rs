@@ -47,6 +47,7 @@ pub(super) enum OutcomeLine {
     Superseded,
     Retry { wait_ms: u64, reason: Reason },
     Interrupted,
+    Continued,
     Dead { reason: Reason },
 }
 
@@ -60,6 +61,7 @@ impl From<Outcome> for OutcomeLine {
                 Self::Retry { wait_ms, reason }
             }
             Outcome::Interrupted => Self::Interrupted,
+            Outcome::Continued => Self::Continued,
             Outcome::Dead(reason) => Self::Dead { reason },
         }
     }
@@ -74,6 +76,7 @@ impl From<OutcomeLine> for Outcome {
                 Self::RetryAfter(Duration::from_millis(wait_ms), reason)
             }
             OutcomeLine::Interrupted => Self::Interrupted,
+            OutcomeLine::Continued => Self::Continued,
             OutcomeLine::Dead { reason } => Self::Dead(reason),
         }
     }
@@ -92,6 +95,7 @@ mod tests {
             Outcome::Superseded,
             Outcome::RetryAfter(Duration::from_millis(1500), reason()),
             Outcome::Interrupted,
+            Outcome::Continued,
             Outcome::Dead(reason()),
         ] {
             let end = EndLine { outcome: outcome.clone().into(), peak_memory_bytes: 7 << 20 };

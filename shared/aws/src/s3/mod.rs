@@ -9,6 +9,7 @@ mod checkup;
 mod failure;
 mod reader;
 mod runtime;
+mod source;
 mod unfinished;
 mod upload;
 
@@ -27,6 +28,7 @@ use feedfleet_objects::{
     Attributes, Expected, Listed, Object, ObjectError, Objects, PutOutcome, Upload, Version,
 };
 use reader::S3Reader;
+pub use source::{AtHand, SourceObject};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -138,10 +138,10 @@ impl Diff {
     }
 }
 
-/// A change that only moves the fence: the run found nothing to change.
+/// A change that only moves the fence: the run, of a pipe or of a supplement, found nothing to change.
 pub fn nothing_changed(pipe: &PipeName, run: RunId, app_id: &str, base: Vec<DataFile>) -> Change {
     Change {
-        pipe: pipe.clone(),
+        pipe: pipe.pipe(),
         base,
         adds: Vec::new(),
         dead: BTreeMap::new(),

@@ -109,22 +109,22 @@ fn a_run_that_was_rolled_back_before_it_committed_is_void() {
     run(&catalog, &night("acme", 1, &products(1, 10)));
     let rollback = || {
         let snapshot = table.snapshot().unwrap().unwrap();
-        snapshot.fence(&rollback_app_id(&pipe("acme"))).unwrap()
+        snapshot.ground(rollback_app_id(&pipe("acme"))).unwrap()
     };
     for again in 0..2 {
         let seen = rollback();
         let (late, _) = prepare(&catalog, &night("acme", 7, &products(2, 10)));
         let done = restore(table, &pipe("acme"), RunId(1)).unwrap();
         assert!(done.plan.is_empty(), "{:?}", done.plan);
-        assert!(rollback() > seen, "rollback {again} left no trace");
-        assert_eq!(table.commit_run(&late, seen).unwrap(), CommitOutcome::Moved);
+        assert!(rollback().run > seen.run, "rollback {again} left no trace");
+        assert_eq!(table.commit_run(&late, &[seen]).unwrap(), CommitOutcome::Moved);
     }
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 1));
 
     let (anew, _) = prepare(&catalog, &night("acme", 7, &products(2, 10)));
-    let outcome = table.commit_run(&anew, rollback()).unwrap();
+    let outcome = table.commit_run(&anew, &[rollback()]).unwrap();
     assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
-    assert_eq!(table.commit_run(&anew, None).unwrap(), CommitOutcome::AlreadyIn);
+    assert_eq!(table.commit_run(&anew, &[]).unwrap(), CommitOutcome::AlreadyIn);
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
 }
 

@@ -12,5 +12,6 @@ mod requests;
 mod restore;
 mod retire;
 mod store;
+mod supplements;
 mod support;
 mod vacuum;

@@ -20,3 +20,12 @@ pub(super) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {
         min_records: table.read("min_records", default.min_records, |v| v.share()),
     }
 }
+
+/// Reads the section of a supplement, for which no night without a product counts.
+pub(super) fn without_nights(table: &mut Table<'_>, default: Guard) -> Guard {
+    Guard {
+        max_removed: table.read("max_removed", default.max_removed, |v| v.share()),
+        absent_nights: default.absent_nights,
+        min_records: table.read("min_records", default.min_records, |v| v.share()),
+    }
+}

@@ -4,11 +4,14 @@ mod cluster;
 mod fleet;
 mod guard;
 mod images;
+mod login;
 mod map;
 mod pipe;
 mod place;
 mod queue;
+mod site;
 mod source;
+mod supplements;
 mod transform;
 
 pub(crate) use fleet::fleet;

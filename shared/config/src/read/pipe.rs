@@ -1,10 +1,11 @@
 //! Reads `pipes/NAME.toml`.
 
 use super::source::Mapped;
-use super::{guard, images, map, source, timezone};
+use super::{guard, images, map, source, supplements, timezone};
 use crate::cron;
 use crate::document::Document;
-use crate::pipe::{Pipe, Schedule};
+use crate::pipe::{Location, Pipe, Schedule};
+use crate::site::PAGE_NOTES;
 use crate::table::Table;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -23,25 +24,31 @@ pub(crate) fn pipe(document: &Document<'_>, name: PipeName) -> Option<Pipe> {
     let mut mapping = root.take("map").and_then(|value| value.table());
     let guard = root.section("guard", guard::defaults(), guard::guard);
     let images = root.section("images", images::defaults(), images::images);
+    let mut supplements = root.take("supplements").and_then(|value| value.table());
     root.finish();
 
-    let mapped = match &mapping {
-        None => Mapped::Nothing,
-        Some(table) if table.has("id") => Mapped::Id,
-        Some(_) => Mapped::OtherThanId,
-    };
+    let mapped = Mapped::by(mapping.as_ref());
     let mut source = source.and_then(|value| value.table());
     let source = source.as_mut().and_then(|table| {
         let source = source::source(table, mapped);
         table.finish();
         source
     });
-    let map = mapping.as_mut().map(|table| map::map(table, timezone)).unwrap_or_default();
+    let mut map = mapping.as_mut().map(|table| map::map(table, timezone)).unwrap_or_default();
+    if source.as_ref().is_some_and(|source| matches!(source.location, Location::Site(_))) {
+        map.extend(PAGE_NOTES.map(map::ignored_field));
+    }
+    let supplements = supplements
+        .as_mut()
+        .map(|table| supplements::supplements(table, document, &name, timezone))
+        .unwrap_or_default();
     let file = document.file().to_owned();
-    Some(Pipe { name, file, schedule, source: source?, map, guard, images })
+    let source = source?;
+    Some(Pipe { name, file, schedule, source, map, guard, images, supplements, layer: None })
 }
 
-fn schedule(root: &mut Table<'_>, timezone: Tz) -> Option<Schedule> {
+/// When a pipe or a supplement runs; times of the schedule are in `timezone`.
+pub(super) fn schedule(root: &mut Table<'_>, timezone: Tz) -> Option<Schedule> {
     let cron = root.take("schedule");
     let window =
         root.read("window", Duration::ZERO, |v| v.duration(Duration::ZERO, LONGEST_WINDOW));

@@ -4,6 +4,7 @@
 use crate::pipe::Location;
 use crate::place::Place;
 use crate::secret::Secret;
+use crate::server::{Server, ServerLogin};
 use crate::value::{Text, Value};
 use feedfleet_model::keys::ObjectKey;
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use url::Url;
 
 /// Bytes of a prefix in a bucket.
 const LONGEST_PREFIX: usize = 200;
+/// Bytes of a key, by S3's own rule.
+const LONGEST_KEY: usize = 1024;
 
 /// A file or folder of the fleet's own.
 pub(super) fn folder(value: &Value<'_>) -> Option<PathBuf> {
@@ -40,17 +43,20 @@ fn s3(text: &str) -> Option<Place> {
         Some((bucket, prefix)) => (bucket, prefix.strip_suffix('/').unwrap_or(prefix)),
         None => (text.strip_prefix("s3://")?, ""),
     };
-    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends_well = bucket.bytes().next().is_some_and(is_letter)
-        && bucket.bytes().next_back().is_some_and(is_letter);
-    let is_bucket = (3..=63).contains(&bucket.len())
-        && ends_well
-        && bucket.bytes().all(|b| is_letter(b) || b == b'-' || b == b'.');
     // The keys below it need most of the 1,024 bytes that S3 allows.
     let is_prefix =
         prefix.is_empty() || prefix.len() <= LONGEST_PREFIX && ObjectKey::parse(prefix).is_some();
     let place = || Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
-    (is_bucket && is_prefix).then(place)
+    (is_bucket(bucket) && is_prefix).then(place)
+}
+
+fn is_bucket(name: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let ends_well = name.bytes().next().is_some_and(is_letter)
+        && name.bytes().next_back().is_some_and(is_letter);
+    (3..=63).contains(&name.len())
+        && ends_well
+        && name.bytes().all(|b| is_letter(b) || b == b'-' || b == b'.')
 }
 
 /// The address of a queue of SQS.
@@ -86,11 +92,57 @@ pub(super) fn source(value: &Value<'_>) -> Option<Location> {
     if starts_with(&text.value, "http:") || starts_with(&text.value, "https:") {
         return http(value, &text).map(Location::Http);
     }
+    if ["sftp:", "ftp:", "ftps:", "ftpes:"].iter().any(|scheme| starts_with(&text.value, scheme)) {
+        return server(value, &text).map(Location::Server);
+    }
     if starts_with(&text.value, "s3:") {
-        value.refuse("s3 is not in this release", "use an http:// or https:// address, or a file");
+        return object(value);
+    }
+    let expected = "expected http://, https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a \
+                    file's path";
+    local(value, &text, expected).map(Location::File)
+}
+
+/// A file on a server. Who logs in there is read elsewhere.
+fn server(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Server> {
+    let expected = "expected SCHEME://USER@HOST/PATH, with %3F and %23 for '?' and '#'";
+    let url = Url::parse(&text.value).ok().filter(|url| {
+        let names_file = !url.path().is_empty() && !url.path().ends_with('/');
+        let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+        has_host && names_file && url.query().is_none() && url.fragment().is_none()
+    });
+    let Some(url) = url else {
+        value.refuse(format!("{} is not a file's address", value.name()), expected);
+        return None;
+    };
+    if url.password().is_some() {
+        value.document().hide(value.span());
+        let message = format!("{} holds a password", value.name());
+        value.refuse(message, "use auth = { password = '${NAME}' } in [source]");
         return None;
     }
-    local(value, &text, "expected http://, https:// or a file's path").map(Location::File)
+    let url = if text.variable {
+        Secret::with_written(url.as_str(), text.written.as_str())
+    } else {
+        Secret::new(url.as_str())
+    };
+    Some(Server { url, login: ServerLogin::Anonymous, host_keys: Vec::new() })
+}
+
+/// An object in a bucket. Its address is shown in messages, so it holds no variables.
+fn object(value: &Value<'_>) -> Option<Location> {
+    let text = value.plain()?;
+    let parts = text.get(3..).and_then(|rest| rest.strip_prefix("//")?.split_once('/'));
+    let sound = parts.filter(|(bucket, key)| {
+        let is_key = !key.is_empty() && key.len() <= LONGEST_KEY && !key.ends_with('/');
+        is_bucket(bucket) && is_key && !key.chars().any(char::is_control)
+    });
+    if let Some((bucket, key)) = sound {
+        return Some(Location::Object { bucket: bucket.to_owned(), key: key.to_owned() });
+    }
+    let message = format!("{} is not an object in S3", value.name());
+    value.refuse(message, "expected s3://BUCKET/KEY");
+    None
 }
 
 fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
@@ -107,7 +159,7 @@ fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
     if !url.username().is_empty() || url.password().is_some() {
         value.document().hide(value.span());
         let message = format!("{name} holds a user or a password");
-        value.refuse(message, "use an Authorization line in [source.headers], with '${NAME}'");
+        value.refuse(message, "use auth = { basic = { user, password = '${NAME}' } } in [source]");
         return None;
     }
     if text.variable {

@@ -1,24 +1,13 @@
 //! Reads `[source]`.
 
-use super::{currency, place};
-use crate::pipe::{Compression, Format, Source, SourceLimits};
+use super::{currency, login, place, site};
+use crate::format::{Format, TextKind};
+use crate::pipe::{Compression, Quoting, Source, SourceLimits};
 use crate::secret::Secret;
 use crate::suggest::one_of;
 use crate::table::Table;
 use crate::value::Value;
 use std::time::Duration;
-
-const FORMATS: [(&str, Format); 9] = [
-    ("google-xml", Format::GoogleXml),
-    ("google-tsv", Format::GoogleTsv),
-    ("naver-ep", Format::NaverEp),
-    ("naver-ep-summary", Format::NaverEpSummary),
-    ("csv", Format::Csv),
-    ("tsv", Format::Tsv),
-    ("json", Format::Json),
-    ("jsonl", Format::JsonLines),
-    ("xml", Format::Xml),
-];
 
 const COMPRESSIONS: [(&str, Compression); 5] = [
     ("auto", Compression::Auto),
@@ -28,13 +17,21 @@ const COMPRESSIONS: [(&str, Compression); 5] = [
     ("zip", Compression::Zip),
 ];
 
-const DEFAULT_LIMITS: SourceLimits = SourceLimits {
+/// Bounds of one fetch where the pipe doesn't say.
+pub(super) const DEFAULT_LIMITS: SourceLimits = SourceLimits {
     max_bytes: 10 << 30,
     max_inflated_bytes: 50 << 30,
     max_record_bytes: 8 << 20,
     max_time: Duration::from_secs(2 * 3_600),
 };
 const LONGEST_FETCH: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a source is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Feed,
+    Site,
+}
 
 /// What `[map]` says of the product's id.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,15 +44,30 @@ pub(super) enum Mapped {
     Id,
 }
 
+impl Mapped {
+    /// What this `[map]` says.
+    pub(super) fn by(mapping: Option<&Table<'_>>) -> Self {
+        match mapping {
+            None => Self::Nothing,
+            Some(table) if table.has("id") => Self::Id,
+            Some(_) => Self::OtherThanId,
+        }
+    }
+}
+
 /// Reads the section; none when it lacks what it can't do without.
 pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
-    if let Some(kind) = table.take("kind") {
-        check_kind(&kind);
+    let kinds = [("feed", Kind::Feed), ("site", Kind::Site)];
+    let kind = table.take("kind").and_then(|v| v.text()?.choose("a kind of source", &kinds));
+    if kind == Some(Kind::Site) {
+        return site::source(table);
     }
-    let names = FORMATS.map(|(name, _)| name);
+    let formats = formats();
+    let names: Vec<&str> = formats.iter().map(|(name, _)| *name).collect();
     let url = table.required("url", "expected an https:// address or a file's path");
     let format_value = table.required("format", &one_of(None, &names));
-    let headers = table.section("headers", Vec::new(), |t, _| headers(t));
+    let mut headers = table.section("headers", Vec::new(), |t, _| headers(t));
+    let login = login::take(table);
     let compression = table.read("compression", Compression::Auto, |v| {
         v.text()?.choose("a compression", &COMPRESSIONS)
     });
@@ -70,14 +82,13 @@ pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
     let changes_only = table.take("changes_only");
     let limits = table.section("limits", DEFAULT_LIMITS, limits);
 
-    let location = url.and_then(|v| place::source(&v));
+    let location = url.and_then(|v| login.attach(&v, place::source(&v)?, &mut headers));
     let format_value = format_value?;
-    let format = format_value.text()?.choose("a format", &FORMATS)?;
+    let format = format_value.text()?.choose("a format", &formats)?;
     check_map(&format_value, format, mapped, !key.is_empty());
     only_for(&delimiter, format, is_delimited(format), "csv, tsv and the text presets");
     only_for(&quoting, format, is_delimited(format), "csv, tsv and the text presets");
-    let is_xml = matches!(format, Format::Xml | Format::GoogleXml);
-    only_for(&item, format, is_xml, "xml and google-xml");
+    only_for(&item, format, format.text_kind() == TextKind::Xml, "xml and the XML presets");
     only_for(&items, format, format == Format::Json, "json");
     if format == Format::Xml && item.is_none() {
         table.mistake("format 'xml' needs item", "expected item = the element that is one product");
@@ -89,7 +100,7 @@ pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
         compression,
         encoding: encoding.map(|label| label.trim().to_ascii_lowercase()).filter(|l| l != "auto"),
         delimiter: delimiter.and_then(|v| one_byte(&v)),
-        quoting: quoting.and_then(|v| v.flag()),
+        quoting: quoting.and_then(|v| quotes(&v)),
         item: item.and_then(|v| local_name(&v)),
         items: items.and_then(|v| pointer(&v)),
         key,
@@ -100,23 +111,9 @@ pub(super) fn source(table: &mut Table<'_>, mapped: Mapped) -> Option<Source> {
     })
 }
 
-fn check_kind(kind: &Value<'_>) {
-    if let Some(text) = kind.text() {
-        if text.value == "site" {
-            kind.refuse("site sources are not in this release", "expected feed");
-        } else {
-            text.choose("a kind of source", &[("feed", ())]);
-        }
-    }
-}
-
 /// Without a preset, somebody has to say which field is the product's id.
 fn check_map(value: &Value<'_>, format: Format, mapped: Mapped, has_key: bool) {
-    let is_preset = matches!(
-        format,
-        Format::GoogleXml | Format::GoogleTsv | Format::NaverEp | Format::NaverEpSummary
-    );
-    if is_preset {
+    if format.is_preset() {
         return;
     }
     let name = format.name();
@@ -142,10 +139,13 @@ fn only_for(value: &Option<Value<'_>>, format: Format, fits: bool, formats: &str
 }
 
 fn is_delimited(format: Format) -> bool {
-    matches!(
-        format,
-        Format::Csv | Format::Tsv | Format::GoogleTsv | Format::NaverEp | Format::NaverEpSummary
-    )
+    format.text_kind() == TextKind::Delimited
+}
+
+/// The formats that a feed may have, by name.
+fn formats() -> Vec<(&'static str, Format)> {
+    let formats = Format::ALL.into_iter().filter(|format| format.is_of_feeds());
+    formats.map(|format| (format.name(), format)).collect()
 }
 
 fn headers(table: &mut Table<'_>) -> Vec<(String, Secret)> {
@@ -201,6 +201,17 @@ fn one_byte(value: &Value<'_>) -> Option<u8> {
             .text()?
             .refuse("a delimiter", "expected 'tab', or one character such as ',' or '|'"),
     }
+}
+
+fn quotes(value: &Value<'_>) -> Option<Quoting> {
+    if value.is_text() {
+        let text = value.text()?;
+        return match text.value.as_str() {
+            "backslash" => Some(Quoting::Backslash),
+            _ => text.refuse("a way of quoting", "expected true, false or 'backslash'"),
+        };
+    }
+    Some(if value.flag()? { Quoting::Doubled } else { Quoting::Off })
 }
 
 fn local_name(value: &Value<'_>) -> Option<String> {

@@ -1,39 +1,72 @@
-//! Google product data, as XML and as text. The same names serve Meta's catalogue and CJ.
+//! Google product data, as XML and as text. CJ's feeds have the same fields.
 
-use super::Fill::{Category, Column, Money, Split};
-use super::{Compound, Preset, PresetField, field, same};
+use super::field::Fill::{Category, Column, Money, Split};
+use super::field::{PresetField, field, same};
+use super::layout::{Compound, Layout, delimited};
+use super::{BASE, Preset};
+use feedfleet_config::Format;
 
 pub(super) static XML: Preset = Preset {
-    fields: FIELDS,
-    required: &["id"],
-    change_field: None,
-    compounds: COMPOUNDS,
-    top_level_domain: None,
+    format: Format::GoogleXml,
+    layout: Layout::Xml {
+        items: &["item", "entry"],
+        roots: &["rss", "feed", "rdf", "channel", "products"],
+        compounds: COMPOUNDS,
+    },
+    ..TSV_BASE
 };
 
-pub(super) static TSV: Preset = Preset {
+pub(super) static TSV: Preset = TSV_BASE;
+
+pub(super) static CSV: Preset =
+    Preset { format: Format::GoogleCsv, layout: delimited(b",;\t", true), ..TSV_BASE };
+
+const TSV_BASE: Preset = Preset {
+    format: Format::GoogleTsv,
+    layout: delimited(b"\t", true),
     fields: FIELDS,
-    required: &["id", "title", "link", "price"],
-    change_field: None,
-    compounds: &[],
-    top_level_domain: None,
+    required: &[
+        &["id"],
+        &["title"],
+        &["description"],
+        &["link"],
+        &["image_link"],
+        &["availability"],
+        &["price"],
+    ],
+    compressions: &["gz", "zip"],
+    ..BASE
 };
 
-const FIELDS: &[PresetField] = &[
-    same(&["id"]),
-    same(&["title"]),
-    same(&["short_title"]),
+/// What `availability` may say.
+pub(super) const AVAILABILITY: &[&str] = &["in_stock", "out_of_stock", "preorder", "backorder"];
+/// What `condition` may say.
+pub(super) const CONDITION: &[&str] = &["new", "refurbished", "used"];
+const ENERGY: &[&str] = &["A+++", "A++", "A+", "A", "B", "C", "D", "E", "F", "G"];
+const SIZE_TYPES: &[&str] = &["regular", "petite", "maternity", "big", "tall", "plus"];
+const SIZE_SYSTEMS: &[&str] = &["AU", "BR", "CN", "DE", "EU", "FR", "IT", "JP", "MEX", "UK", "US"];
+/// Characters of an address.
+pub(super) const LINK_CHARS: u32 = 2_000;
+
+pub(super) const FIELDS: &[PresetField] = &[
+    same(&["id"]).chars(50),
+    same(&["title"]).chars(150),
+    same(&["short_title"]).chars(150),
     same(&["structured_title"]),
-    field(&["description", "summary", "content"], "description", Column),
+    field(&["description", "summary", "content"], "description", Column).chars(5_000),
     same(&["structured_description"]),
-    same(&["link"]),
-    same(&["mobile_link"]),
-    same(&["ads_redirect"]),
-    same(&["image_link"]),
-    field(&["additional_image_link"], "additional_image_links", Split(",")),
-    field(&["lifestyle_image_link"], "lifestyle_image_links", Split(",")),
-    same(&["virtual_model_link"]),
-    same(&["availability"]),
+    same(&["link"]).chars(LINK_CHARS),
+    same(&["mobile_link"]).chars(LINK_CHARS),
+    same(&["ads_redirect"]).chars(LINK_CHARS),
+    same(&["image_link"]).chars(LINK_CHARS),
+    field(&["additional_image_link"], "additional_image_links", Split(","))
+        .chars(LINK_CHARS)
+        .items(10),
+    field(&["lifestyle_image_link"], "lifestyle_image_links", Split(","))
+        .chars(LINK_CHARS)
+        .items(10),
+    same(&["virtual_model_link"]).chars(LINK_CHARS),
+    same(&["availability"]).one_of(AVAILABILITY),
     same(&["availability_date"]),
     same(&["expiration_date"]),
     field(
@@ -52,49 +85,49 @@ const FIELDS: &[PresetField] = &[
     same(&["installment"]),
     same(&["subscription_cost"]),
     same(&["loyalty_program"]),
-    same(&["brand"]),
-    same(&["gtin"]),
-    same(&["mpn"]),
+    same(&["brand"]).chars(70),
+    same(&["gtin"]).chars(50),
+    same(&["mpn"]).chars(70),
     same(&["identifier_exists"]),
-    same(&["item_group_id"]),
+    same(&["item_group_id"]).chars(50),
     field(&["external_seller_id"], "seller_id", Column),
-    field(&["product_type"], "category", Category(">")),
-    same(&["google_product_category"]),
-    same(&["condition"]),
+    field(&["product_type"], "category", Category(">")).chars(750),
+    same(&["google_product_category"]).chars(750),
+    same(&["condition"]).one_of(CONDITION),
     same(&["adult"]),
     same(&["multipack"]),
     same(&["is_bundle"]),
     same(&["certification"]),
-    same(&["energy_efficiency_class"]),
-    same(&["min_energy_efficiency_class"]),
-    same(&["max_energy_efficiency_class"]),
-    same(&["age_group"]),
-    same(&["color"]),
-    same(&["gender"]),
-    same(&["material"]),
-    same(&["pattern"]),
-    same(&["size"]),
-    same(&["size_type"]),
-    same(&["size_system"]),
+    same(&["energy_efficiency_class"]).one_of(ENERGY),
+    same(&["min_energy_efficiency_class"]).one_of(ENERGY),
+    same(&["max_energy_efficiency_class"]).one_of(ENERGY),
+    same(&["age_group"]).one_of(&["newborn", "infant", "toddler", "kids", "adult"]),
+    same(&["color"]).chars(100),
+    same(&["gender"]).one_of(&["male", "female", "unisex"]),
+    same(&["material"]).chars(200),
+    same(&["pattern"]).chars(100),
+    same(&["size"]).chars(100),
+    same(&["size_type"]).one_of(SIZE_TYPES),
+    same(&["size_system"]).one_of(SIZE_SYSTEMS),
     same(&["product_length"]),
     same(&["product_width"]),
     same(&["product_height"]),
     same(&["product_weight"]),
-    same(&["product_detail"]),
-    same(&["product_highlight"]),
-    same(&["custom_label_0"]),
-    same(&["custom_label_1"]),
-    same(&["custom_label_2"]),
-    same(&["custom_label_3"]),
-    same(&["custom_label_4"]),
-    field(&["promotion_id"], "promotion_id", Split(",")),
+    same(&["product_detail"]).chars(1_000).items(1_000),
+    same(&["product_highlight"]).chars(150).items(100),
+    same(&["custom_label_0"]).chars(100),
+    same(&["custom_label_1"]).chars(100),
+    same(&["custom_label_2"]).chars(100),
+    same(&["custom_label_3"]).chars(100),
+    same(&["custom_label_4"]).chars(100),
+    field(&["promotion_id"], "promotion_id", Split(",")).chars(50).items(10),
     field(&["included_destination"], "included_destination", Split(",")),
     field(&["excluded_destination"], "excluded_destination", Split(",")),
     field(&["shopping_ads_excluded_country"], "shopping_ads_excluded_country", Split(",")),
     same(&["pause"]),
     field(&["shipping"], "shipping", Split(",")),
     same(&["carrier_shipping"]),
-    same(&["shipping_label"]),
+    same(&["shipping_label"]).chars(100),
     same(&["shipping_weight"]),
     same(&["shipping_length"]),
     same(&["shipping_width"]),
@@ -107,7 +140,7 @@ const FIELDS: &[PresetField] = &[
     field(&["tax"], "tax", Split(",")),
 ];
 
-const COMPOUNDS: &[Compound] = &[
+pub(super) const COMPOUNDS: &[Compound] = &[
     Compound { name: "shipping", parts: &["country", "region", "service", "price"] },
     Compound { name: "tax", parts: &["country", "region", "rate", "tax_ship"] },
     Compound {

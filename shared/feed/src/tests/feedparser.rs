@@ -12,9 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/feedparser/tests");
+pub(super) const FILES: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/feedparser/tests");
 /// The elements that are one product, in RSS and in Atom.
-const ITEMS: [&str; 2] = ["item", "entry"];
+pub(super) const ITEMS: [&str; 2] = ["item", "entry"];
 /// None of the files is larger than 160 kB.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -76,7 +77,7 @@ fn every_file_ends_in_rows_or_a_refusal() {
     assert!(well_formed.rows >= well_formed.files, "a row each, and more: {well_formed:?}");
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+pub(super) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();

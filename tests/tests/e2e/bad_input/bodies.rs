@@ -24,7 +24,7 @@ const DEAD: &[(&str, &str)] = &[
 ];
 /// Bodies that another release may know, and what the worker's log says of them.
 const RETURNED: &[(&str, &str)] = &[
-    ("{\"schema\":2,\"kind\":\"crawl\",\"id\":\"x\"}", "the job has schema 2"),
+    ("{\"schema\":3,\"kind\":\"crawl\",\"id\":\"x\"}", "the job has schema 3"),
     ("{\"schema\":1,\"kind\":\"rank\",\"id\":\"x\"}", "no job of kind 'rank'"),
 ];
 

@@ -149,6 +149,13 @@ fn hostile_fleet() -> Fleet {
     fleet
 }
 
+/// The file that a pipe reads.
+fn source(fleet: &Fleet, pipe: &str) -> String {
+    let files = ["csv", "json", "zip", "xml"].map(|ending| fleet.path(&format!("{pipe}.{ending}")));
+    let file = files.into_iter().find(|file| file.exists()).expect("a pipe has a file");
+    file.display().to_string()
+}
+
 /// Promise 17: ids, titles, links, names of fields and of files in archives, values that are refused and the texts
 /// of errors, full of control characters: no command passes one on to the terminal.
 #[test]
@@ -161,8 +168,10 @@ fn no_command_passes_control_characters_on() {
         } else {
             look(&fleet, &preview);
         }
+        look(&fleet, &["pipes", "detect", &source(&fleet, pipe)]);
         look_at_text(&fleet, &["run", pipe, "--wait"]);
         look_at_text(&fleet, &["runs", "show", pipe]);
+        look(&fleet, &["pipes", "diagnose", pipe]);
         let state = if DEAD.contains(&pipe) { "dead" } else { "done" };
         let report = fleet.report(pipe);
         assert_eq!(report["state"], state, "{report:#}");
@@ -217,6 +226,8 @@ fn no_json_passes_control_characters_on() {
         look_at("pipes preview", &[pipe, "-n", "20", "--json"], is_previewed);
         look_at("run", &[pipe, "--wait", "--json"], true);
         look_at("runs show", &[pipe, "--json"], true);
+        look_at("pipes diagnose", &[pipe, "--json"], pipe == "table");
+        look_at("pipes detect", &[&source(&fleet, pipe), "--json"], pipe == "table");
     }
     look_at("pipes list", &["--json"], false);
     look_at("runs list", &["--json"], true);

@@ -6,7 +6,7 @@
 
 use super::guard;
 use feedfleet_catalog::RunCommit;
-use feedfleet_model::report::{Bytes, Counts, Lists, RefusalCount, SourceFacts};
+use feedfleet_model::report::{Bytes, Counts, Diagnostics, Lists, RefusalCount, SourceFacts};
 use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport};
 
 /// What is to be said of what was loaded.
@@ -18,6 +18,8 @@ pub(crate) struct LoadFacts {
     pub lists: Lists,
     pub refusals: Vec<RefusalCount>,
     pub warnings: Vec<RefusalCount>,
+    /// What the source's products are like; none where it was not read.
+    pub diagnostics: Option<Diagnostics>,
     /// What an operator should know.
     pub note: Option<Reason>,
 }
@@ -33,6 +35,7 @@ pub(super) fn write(report: &mut RunReport, facts: &LoadFacts) {
     report.lists = facts.lists;
     report.refusals = facts.refusals;
     report.warnings = facts.warnings;
+    report.diagnostics = facts.diagnostics;
     report.reason = facts.note;
     let replayed_from = report.source.replayed_from.take();
     report.source = SourceFacts { replayed_from, ..facts.source };
@@ -49,6 +52,7 @@ pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     (report.counts, report.lists) = (counts, lists);
     report.refusals.clear();
     report.warnings.clear();
+    report.diagnostics = None;
     let source = std::mem::take(&mut report.source);
     report.source = SourceFacts {
         location: source.location,
@@ -93,6 +97,7 @@ mod tests {
             lists: Lists { held: list, absent: Some(keys::absent(&key(), 9).to_string()) },
             refusals: vec![RefusalCount { reason: "x".into(), count: held, samples: Vec::new() }],
             warnings: Vec::new(),
+            diagnostics: None,
             note: None,
         }
     }

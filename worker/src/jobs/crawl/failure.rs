@@ -7,12 +7,15 @@ use feedfleet_http::{FetchError, FetchErrorKind, StatusCode};
 use feedfleet_model::{Outcome, Reason, ReasonClass};
 use feedfleet_objects::{ObjectError, ReportError};
 use feedfleet_queue::QueueError;
+use feedfleet_remote::{RemoteError, RemoteErrorKind};
 use std::time::Duration;
 
 /// The end of a crawl that is not its success.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Interrupted,
+    /// It has worked for a slice, saved what it has, and goes on under another lease.
+    Continued,
     Dead(Reason),
     Retry(Duration, Reason),
 }
@@ -49,7 +52,7 @@ impl Failure {
             return Failure::Retry(wait.unwrap_or_else(|| backoff::after_failures(1)), reason);
         }
         let advice = match status.as_u16() {
-            401 | 403 => "; check the pipe's credentials ([source.headers])",
+            401 | 403 => "; check the pipe's credentials (auth or headers in [source])",
             404 | 410 => "; check the pipe's url",
             _ => "",
         };
@@ -59,6 +62,7 @@ impl Failure {
     pub fn into_outcome(self) -> Outcome {
         match self {
             Failure::Interrupted => Outcome::Interrupted,
+            Failure::Continued => Outcome::Continued,
             Failure::Dead(reason) => Outcome::Dead(reason),
             Failure::Retry(after, reason) => Outcome::RetryAfter(after, reason),
         }
@@ -111,6 +115,32 @@ impl From<FetchError> for Failure {
         } else {
             Failure::dead(class, e.to_string())
         }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(e: RemoteError) -> Self {
+        let class = match &e.kind {
+            RemoteErrorKind::Refused(_) => ReasonClass::AddressRefused,
+            RemoteErrorKind::TooLarge { .. } | RemoteErrorKind::TooSlow { .. } => {
+                ReasonClass::LimitExceeded
+            }
+            RemoteErrorKind::HostKey { .. }
+            | RemoteErrorKind::Login(_)
+            | RemoteErrorKind::NotFound(_)
+            | RemoteErrorKind::Denied(_) => ReasonClass::SourceRefused,
+            RemoteErrorKind::PrivateKey(_) | RemoteErrorKind::Unsupported(_) => {
+                ReasonClass::Configuration
+            }
+            _ => ReasonClass::SourceUnavailable,
+        };
+        let advice = match &e.kind {
+            RemoteErrorKind::Login(_) => "; check the pipe's credentials (auth in [source])",
+            RemoteErrorKind::NotFound(_) => "; check the pipe's url",
+            _ => "",
+        };
+        let text = format!("{e}{advice}");
+        if e.is_retryable() { Failure::retry(class, text) } else { Failure::dead(class, text) }
     }
 }
 

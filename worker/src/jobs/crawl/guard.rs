@@ -20,6 +20,10 @@ const LOOK_BACK: usize = 30;
 /// So many absent products, and this share of the pipe, may be a change of ids.
 const MANY_ABSENT: u64 = 20;
 const MANY_ABSENT_SHARE: f64 = 0.05;
+/// So many records with an id that occurred before, and so much more of all records than usual, mean that what was an
+/// id is none any more.
+const MANY_DUPLICATES: u64 = 20;
+const MORE_DUPLICATES_SHARE: f64 = 0.05;
 /// Why a transfer of a format without end mark proves nothing.
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
@@ -80,14 +84,20 @@ fn too_few(source: &Source<'_>, guard: &Guard) -> Option<String> {
     })
 }
 
-/// Records that the pipe's source usually has: the median of its last complete runs. An approval says that
+/// What a pipe's source is usually like.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Usual {
+    /// Records; none: not known yet.
+    pub records: Option<u64>,
+    /// The share of them whose id had occurred before, from 0 to 1; none: not known yet.
+    pub duplicates: Option<f64>,
+}
+
+/// What the pipe's source is usually like: the median of its last complete runs. An approval says that
 /// a run was right however it looked, so history begins with the last one that was approved.
-pub(super) async fn usual_records(
-    reports: &Reports,
-    run: &RunKey,
-) -> Result<Option<u64>, ReportError> {
+pub(super) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, ReportError> {
     let runs = reports.runs_of(&run.pipe).await?;
-    let mut seen = Vec::new();
+    let (mut seen, mut duplicates) = (Vec::new(), Vec::new());
     for earlier in runs.iter().rev().filter(|earlier| earlier.run < run.run).take(LOOK_BACK) {
         let report = match reports.load(earlier).await {
             Ok(Some(report)) => report,
@@ -96,14 +106,43 @@ pub(super) async fn usual_records(
             Err(e) => return Err(e),
         };
         let approved = report.decision.as_ref().is_some_and(|decision| decision.approved);
-        if approved || read_all(&report) {
+        if (approved || read_all(&report)) && seen.len() < USUAL_RUNS {
             seen.push(report.counts.seen);
         }
-        if approved || seen.len() >= USUAL_RUNS {
+        if approved || (read_all(&report) && held_nothing(&report)) {
+            duplicates.extend(share(report.counts.duplicates, report.counts.seen));
+        }
+        if approved || (seen.len() >= USUAL_RUNS && !duplicates.is_empty()) {
             break;
         }
     }
-    Ok(median(seen))
+    duplicates.sort_by(f64::total_cmp);
+    let duplicates = duplicates.get(duplicates.len().saturating_sub(1) / 2).copied();
+    Ok(Usual { records: median(seen), duplicates })
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// What shows that the ids of a source are none any more. None: they are as good as they used to be.
+fn lost_key(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<String> {
+    let (now, usual) = share(duplicates, seen).zip(usual)?;
+    (duplicates >= MANY_DUPLICATES && now >= usual + MORE_DUPLICATES_SHARE).then(|| {
+        format!(
+            "{} of {} records have an id that occurred before, {:.1} %, usually {:.1} %: what makes the id seems not to \
+             be enough any more; a key that is may be found by feedfleet pipes diagnose",
+            text::count(duplicates),
+            text::count(seen),
+            now * 100.0,
+            usual * 100.0
+        )
+    })
+}
+
+/// What was held for its ids is not usual until an operator says so, however many such nights there are.
+fn held_nothing(report: &RunReport) -> bool {
+    report.counts.held == 0 && report.decision.is_none()
 }
 
 fn read_all(report: &RunReport) -> bool {
@@ -138,6 +177,7 @@ pub(super) fn decide(
     whole: &Wholeness,
 ) -> Result<Decided, Failure> {
     let guard = &work.pipe.guard;
+    let lost_key = lost_key(diff.tally().duplicates, source.seen, work.usual.duplicates);
     if work.pipe.source.changes_only {
         return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note: None });
     }
@@ -155,11 +195,13 @@ pub(super) fn decide(
         whole,
         Absences { absent, live, renamed, unreadable: source.unreadable },
     );
+    let why = why.or_else(|| lost_key.clone().filter(|_| absent > 0));
     let decided = if why.is_some() { Absent::Hold } else { Absent::Remove };
     let lists = absence::write_lists(work, diff, decided)?;
     let note = match why {
         Some(why) => Some(held(&work.key, absent, live, &why)),
-        None => all_wait(diff.waiting(), live, whole),
+        None => all_wait(diff.waiting(), live, whole)
+            .or_else(|| Some(Reason::new(ReasonClass::LimitExceeded, lost_key?))),
     };
     Ok(Decided { absent: decided, lists, note })
 }
@@ -207,6 +249,19 @@ fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Optio
             guard.max_removed * 100.0
         )
     })
+}
+
+/// Why `gone` products, of which a supplement said something and says nothing any more, keep what it said; `before`: of
+/// how many it did. None: they do not.
+pub(super) fn reason_to_keep(
+    guard: &Guard,
+    whole: &Wholeness,
+    gone: u64,
+    before: u64,
+    unreadable: u64,
+) -> Option<String> {
+    let absences = Absences { absent: gone, live: before, renamed: 0, unreadable };
+    reason_to_hold(guard, whole, absences)
 }
 
 /// What an operator should know of held removals.
@@ -319,12 +374,15 @@ mod tests {
             let mut report = RunReport::new(key(run), Trigger::Schedule, now);
             report.state = RunState::Done;
             report.counts.seen = seen;
+            report.counts.duplicates = seen / 10;
             report.source.complete = complete;
             report.decision =
                 approved.then(|| Decision { approved, by: "ada".to_owned(), at: now, note: None });
             assert!(reports.create(&report).await.unwrap());
         };
-        let usual = async |run: i64| usual_records(&reports, &key(run)).await.unwrap();
+        let duplicates = usual(&reports, &key(1)).await.unwrap().duplicates;
+        assert_eq!(duplicates, None);
+        let usual = async |run: i64| usual(&reports, &key(run)).await.unwrap().records;
         add(1, 100, true, false).await;
         add(2, 120, true, false).await;
         assert_eq!(usual(9).await, None);
@@ -338,5 +396,49 @@ mod tests {
         add(6, 52, true, false).await;
         add(7, 51, true, false).await;
         assert_eq!(usual(9).await, Some(51));
+        // 5 of 50, 5 of 52, 5 of 51.
+        let duplicates = super::usual(&reports, &key(9)).await.unwrap().duplicates;
+        assert_eq!(duplicates, Some(5.0 / 51.0));
+    }
+
+    #[tokio::test]
+    async fn ids_that_were_lost_do_not_become_usual_by_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Reports::new(Arc::new(FolderObjects::open(folder.path()).unwrap()));
+        let key = |run| RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        for night in 1..=9 {
+            let mut report = RunReport::new(key(night), Trigger::Schedule, Utc::now());
+            report.source.complete = true;
+            report.counts.seen = 1_000;
+            report.state = RunState::Done;
+            if night > 1 {
+                report.state = RunState::Held;
+                (report.counts.held, report.counts.duplicates) = (500, 600);
+            }
+            assert!(reports.create(&report).await.unwrap());
+        }
+        assert_eq!(usual(&reports, &key(10)).await.unwrap().duplicates, Some(0.0));
+        let decided = |approved| {
+            move |report: &mut RunReport| {
+                let (by, at) = ("ada".to_owned(), Utc::now());
+                report.state = RunState::Done;
+                report.decision = Some(Decision { approved, by, at, note: None });
+            }
+        };
+        reports.update(&key(9), decided(false)).await.unwrap();
+        assert_eq!(usual(&reports, &key(10)).await.unwrap().duplicates, Some(0.0));
+        reports.update(&key(9), decided(true)).await.unwrap();
+        assert_eq!(usual(&reports, &key(10)).await.unwrap().duplicates, Some(0.6));
+    }
+
+    #[test]
+    fn ids_that_are_none_any_more_show() {
+        assert_eq!(lost_key(500, 1_000, None), None);
+        assert_eq!(lost_key(19, 100, Some(0.0)), None);
+        assert_eq!(lost_key(49, 1_000, Some(0.0)), None);
+        assert_eq!(lost_key(449, 1_000, Some(0.4)), None);
+        assert_eq!(lost_key(0, 0, Some(0.0)), None);
+        let why = lost_key(450, 1_000, Some(0.4)).unwrap();
+        assert!(why.contains("450 of 1,000") && why.contains("usually 40.0 %"), "{why}");
     }
 }

@@ -6,9 +6,9 @@ use super::blocking;
 use super::failure::Failure;
 use crate::deps::Deps;
 use feedfleet_catalog::{Catalog, CatalogError, pictures};
-use feedfleet_config::QueueBackend;
+use feedfleet_config::{HostShares, QueueBackend};
 use feedfleet_model::image_jobs::PictureLinks;
-use feedfleet_model::{ImageJob, Job, RunKey};
+use feedfleet_model::{ImageJob, Job, ReasonClass, RunKey};
 use feedfleet_queue::{MAX_BATCH, NewMessage};
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
@@ -24,15 +24,18 @@ const MOST_OF_A_HOST: usize = 50_000;
 /// Puts the run's image jobs on their queue; the number of picture addresses in them.
 pub(crate) async fn enqueue(deps: &Deps, key: &RunKey) -> Result<u64, Failure> {
     let (portions, mut incoming) = tokio::sync::mpsc::channel(PORTIONS_AHEAD);
+    let shares = deps.host_shares().map_err(|errors| {
+        // Somebody is at the files: the run is in the table, and its pictures can wait.
+        Failure::retry(ReasonClass::Configuration, errors)
+    })?;
     let derive = {
         let (catalog, key) = (deps.catalog.clone(), key.clone());
-        let shards = deps.fleet.hosts.concurrency as u32;
         let most_of_a_host = match deps.fleet.queue.backend {
             QueueBackend::Sqlite { .. } => usize::MAX,
             QueueBackend::Sqs { .. } => MOST_OF_A_HOST,
         };
         let hosts = Hosts { most: most_of_a_host, jobs: HashMap::new() };
-        let derivation = Derivation { key, shards, portions, sent: 0, hosts };
+        let derivation = Derivation { key, shares, portions, sent: 0, hosts };
         tokio::spawn(blocking(move || derivation.run(&catalog)))
     };
     let mut links = 0;
@@ -63,7 +66,7 @@ async fn send(deps: &Deps, jobs: &[ImageJob]) -> Result<(), Failure> {
 /// Goes through the pipe's rows, and makes jobs of the addresses that the run changed, a portion at a time.
 struct Derivation {
     key: RunKey,
-    shards: u32,
+    shares: HostShares,
     portions: Sender<Vec<ImageJob>>,
     sent: u32,
     hosts: Hosts,
@@ -85,7 +88,7 @@ impl Derivation {
     }
 
     fn hand_on(&mut self, links: PictureLinks) {
-        let jobs = links.into_jobs(&self.key, 0, self.sent, self.shards);
+        let jobs = links.into_jobs(&self.key, 0, self.sent, &|host| self.shares.of_pictures(host));
         self.sent += jobs.len() as u32;
         let jobs = self.hosts.admit(jobs);
         // A receiver that has gone away has failed, and says so itself.
@@ -134,7 +137,7 @@ mod tests {
                     assert!(links.add(&format!("http://{host}/{picture}.jpg")));
                 }
             }
-            links.into_jobs(&key, 0, 0, 4)
+            links.into_jobs(&key, 0, 0, &|_| 4)
         };
         let mut hosts = Hosts { most: 3, jobs: HashMap::new() };
         let mut admitted = hosts.admit(jobs(&[("large", 2), ("small", 1)]));

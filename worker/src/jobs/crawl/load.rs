@@ -3,19 +3,25 @@
 use super::absence;
 use super::facts::LoadFacts;
 use super::failure::Failure;
-use super::guard::{self, Source};
+use super::guard::{self, Source, Usual};
 use super::pump::{PieceError, Pumped};
 use super::raw::Place;
+use super::site::SiteEnd;
 use super::source::{Facts, Incoming};
+use super::supplement::Overlay;
 use feedfleet_catalog::diff::{Diff, PushError, Tally, nothing_changed, shares_needed};
-use feedfleet_catalog::{Catalog, Change, DataFile, Snapshot, feed_app_id};
+use feedfleet_catalog::product_links::for_each_product_link;
+use feedfleet_catalog::{Catalog, CatalogError, Change, DataFile, Snapshot, feed_app_id};
 use feedfleet_config::{Compression, Pipe};
+use feedfleet_feed::detect::advise_on_key;
 use feedfleet_feed::{
-    Change as RowChange, Completeness, CutOff, FeedError, FeedReader, Hints, Refusal, Settings,
-    Step,
+    Change as RowChange, Completeness, CutOff, FeedError, FeedReader, Hints, Profile, Refusal,
+    Settings, Step,
 };
 use feedfleet_model::keys::ObjectKey;
-use feedfleet_model::report::{Bytes, Counts, Lists, RefusalSample, RefusalTally, SourceFacts};
+use feedfleet_model::report::{
+    Bytes, Counts, KeyAdvice, Lists, RefusalSample, RefusalTally, SourceFacts,
+};
 use feedfleet_model::{ReasonClass, Row, RunKey};
 use feedfleet_objects::Objects;
 use std::io::{self, Read};
@@ -37,6 +43,11 @@ impl Progress {
         Self { seen: AtomicU64::new(0), fetched }
     }
 
+    /// Counts the records seen; of a site, its pages while they are collected.
+    pub fn seen(&self) -> &AtomicU64 {
+        &self.seen
+    }
+
     /// Records seen and bytes fetched.
     pub fn read(&self) -> (u64, u64) {
         (self.seen.load(Ordering::Relaxed), self.fetched.load(Ordering::Relaxed))
@@ -51,10 +62,12 @@ pub(crate) struct Work {
     pub key: RunKey,
     pub pipe: Pipe,
     pub index_bytes: usize,
-    /// Records that the source usually has, where that is known.
-    pub usual_records: Option<u64>,
+    /// What the source is usually like.
+    pub usual: Usual,
     /// The last run's list of products that were absent and stayed.
     pub last_list: Option<ObjectKey>,
+    /// Of a site: how its crawl ended.
+    pub site: Option<SiteEnd>,
     pub progress: Arc<Progress>,
     pub cancel: CancellationToken,
 }
@@ -63,6 +76,8 @@ pub(crate) struct Work {
 pub(crate) struct Loaded {
     pub change: Change,
     pub facts: LoadFacts,
+    /// It is what the source said just now, and not what an earlier attempt at the run has read.
+    pub is_newest: bool,
 }
 
 impl Loaded {
@@ -84,18 +99,27 @@ impl Loaded {
             lists: Lists::default(),
             refusals: Vec::new(),
             warnings: Vec::new(),
+            diagnostics: None,
             note: None,
         };
-        Self { change, facts }
+        Self { change, facts, is_newest: true }
     }
 }
 
 /// Rows between looks at the cancellation.
-const CANCEL_INTERVAL: u64 = 1024;
+pub(super) const CANCEL_INTERVAL: u64 = 1024;
+
+/// Products of a source that are looked at for its diagnostics, even where they are known: all of a small one.
+const LOOKED_AT: u64 = 20_000;
+/// So many records with an id that occurred before, and this share of all, ask for a better key.
+const MANY_DUPLICATES: u64 = 5;
+const MANY_DUPLICATES_SHARE: f64 = 0.01;
 
 /// Reads the whole source and works out the change.
-pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
+pub(crate) fn load(mut work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     let settings = Settings::of(&work.pipe)?;
+    let overlay = Overlay::load(&work)?;
+    work.index_bytes = work.index_bytes.saturating_sub(overlay.memory_bytes());
     let Incoming { reader, pump, facts, stop } = incoming;
     let _transfer = stop.clone().drop_guard();
     let hints = Hints { content_type: facts.content_type.clone() };
@@ -111,7 +135,7 @@ pub(crate) fn load(work: Work, incoming: Incoming) -> Result<Loaded, Failure> {
     let mut pump = Some(pump);
     let mut pumped = None;
     'begin: loop {
-        let mut pass = Pass::begin(&work, &settings, &hints, shares)?;
+        let mut pass = Pass::begin(&work, &settings, &hints, &overlay, shares, rows)?;
         loop {
             let ended = match pass.go(input) {
                 Err(PassError::Feed(e)) if is_content(&e) => {
@@ -167,18 +191,18 @@ impl Read for CutEnd {
 }
 
 /// Whether it is what came that cannot be read, and not that it did not come.
-fn is_content(e: &FeedError) -> bool {
+pub(super) fn is_content(e: &FeedError) -> bool {
     !matches!(e, FeedError::Io { .. } | FeedError::Truncated { .. })
 }
 
-fn join(pump: Option<JoinHandle<Pumped>>) {
+pub(super) fn join(pump: Option<JoinHandle<Pumped>>) {
     if let Some(Err(panic)) = pump.map(JoinHandle::join) {
         std::panic::resume_unwind(panic);
     }
 }
 
 /// What came cannot be read as a feed: a later attempt of the run shall not fail on the same bytes.
-fn rejected(work: &Work, facts: &Facts, e: FeedError) -> Failure {
+pub(super) fn rejected(work: &Work, facts: &Facts, e: FeedError) -> Failure {
     if facts.raw_key.is_some()
         && let Err(error) = Place::new(work.objects.clone(), work.key.clone()).reject()
     {
@@ -188,7 +212,7 @@ fn rejected(work: &Work, facts: &Facts, e: FeedError) -> Failure {
 }
 
 /// How the source ended, unless it failed.
-fn stopped(
+pub(super) fn stopped(
     joined: std::thread::Result<Pumped>,
     cancel: &CancellationToken,
 ) -> Result<Pumped, Failure> {
@@ -201,6 +225,8 @@ fn stopped(
         Ok(()) => Ok(pumped),
         Err(e @ PieceError::Truncated(_)) => Ok(Pumped { end: Err(e), ..pumped }),
         Err(PieceError::Fetch(e)) => Err(e.into()),
+        Err(PieceError::Remote(e)) => Err(e.into()),
+        Err(PieceError::Failed(failure)) => Err(failure),
         Err(PieceError::Io(e)) => Err(Failure::retry(
             ReasonClass::SourceUnavailable,
             format!("could not read the source: {e}"),
@@ -243,12 +269,17 @@ struct Pass<'a> {
     work: &'a Work,
     settings: &'a Settings,
     hints: &'a Hints,
+    overlay: &'a Overlay,
     diff: Diff,
     seen: u64,
     refusals: RefusalTally,
     /// Refused records whose product is not known.
     unreadable: u64,
     warnings: RefusalTally,
+    mended: RefusalTally,
+    profile: Profile,
+    /// One of so many records is looked at for the diagnostics.
+    one_of: u128,
     facts: SourceFacts,
     completeness: Completeness,
     decoded: u64,
@@ -259,7 +290,9 @@ impl<'a> Pass<'a> {
         work: &'a Work,
         settings: &'a Settings,
         hints: &'a Hints,
+        overlay: &'a Overlay,
         shares: u32,
+        rows: u64,
     ) -> Result<Self, Failure> {
         let products = work.catalog.products();
         let snapshot = work.snapshot.as_ref();
@@ -272,11 +305,15 @@ impl<'a> Pass<'a> {
             work,
             settings,
             hints,
+            overlay,
             diff,
             seen: 0,
             refusals: RefusalTally::default(),
             unreadable: 0,
             warnings: RefusalTally::default(),
+            mended: RefusalTally::default(),
+            profile: Profile::of(work.pipe.source.format),
+            one_of: u128::from((rows / LOOKED_AT).max(1)),
             facts: SourceFacts::default(),
             completeness: Completeness::Unproven("it was not read".to_owned()),
             decoded: 0,
@@ -291,8 +328,14 @@ impl<'a> Pass<'a> {
         let mut row = Row::new();
         let mut records = 0;
         loop {
-            let diff = &mut self.diff;
-            let step = match reader.next_unless(&mut row, &mut |hash| diff.recognise(hash)) {
+            let (diff, overlay, one_of) = (&mut self.diff, self.overlay, self.one_of);
+            let mut is_looked_at = first;
+            // By its hash: the same ones every night. The diff finds those as they were all the same.
+            let is_known = &mut |hash: u128| {
+                is_looked_at = first && hash.is_multiple_of(one_of);
+                !is_looked_at && overlay.is_in_table() && diff.recognise(hash)
+            };
+            let step = match reader.next_unless(&mut row, is_known) {
                 Ok(step) => step,
                 Err(_) if self.work.cancel.is_cancelled() => {
                     return Err(PassError::Failed(Failure::interrupted()));
@@ -321,7 +364,15 @@ impl<'a> Pass<'a> {
                 }
                 Step::Row(change) => {
                     let pushed = match change {
-                        RowChange::Upsert => self.diff.push(&row),
+                        RowChange::Upsert => {
+                            if is_looked_at {
+                                self.profile.add(&row);
+                            }
+                            self.overlay.apply(&mut row);
+                            self.diff.push(&row)
+                        }
+                        // In a whole catalogue it is as good as left out, and the guard has its say.
+                        RowChange::Delete if !self.work.pipe.source.changes_only => continue,
                         RowChange::Delete => self.diff.delete(row.id()),
                     };
                     pushed.map_err(PassError::of_push)?;
@@ -332,6 +383,7 @@ impl<'a> Pass<'a> {
             self.seen = records - 1;
             self.note_reading(&mut reader);
         }
+        self.keep_unseen()?;
         let ended = self.diff.end_pass(self.work.snapshot.as_ref());
         let more = ended.map_err(PassError::of_push)?;
         if more {
@@ -340,23 +392,29 @@ impl<'a> Pass<'a> {
         Ok(more)
     }
 
+    /// Products on pages of a site that nobody saw stay as they are.
+    fn keep_unseen(&mut self) -> Result<(), CatalogError> {
+        let unseen = self.work.site.as_ref().and_then(|site| site.unseen.as_ref());
+        let (Some(unseen), Some(snapshot)) = (unseen, &self.work.snapshot) else { return Ok(()) };
+        let diff = &mut self.diff;
+        for_each_product_link(snapshot, &self.work.key.pipe, |id, link| {
+            if unseen.keep(link.unwrap_or_default()) {
+                diff.keep(id);
+            }
+        })
+    }
+
     fn note_reading(&mut self, reader: &mut FeedReader) {
         for warning in reader.take_warnings() {
-            self.warnings.add_many(
+            let is_mended = warning.reason.is_mended();
+            let tally = if is_mended { &mut self.mended } else { &mut self.warnings };
+            tally.add_many(
                 warning.reason.name(),
                 warning.count,
                 warning.samples.iter().map(sample),
             );
         }
-        let stats = reader.stats();
-        self.decoded = stats.decoded_bytes;
-        self.facts.encoding = Some(stats.encoding.to_owned());
-        self.facts.wrong_encoding_label = stats.wrong_encoding_label.map(str::to_owned);
-        self.facts.replaced_characters = stats.replaced_characters;
-        self.facts.control_characters = stats.control_characters;
-        self.facts.unknown_references = stats.unknown_references;
-        self.facts.dropped_values = stats.dropped_values;
-        self.facts.compression = Some(compression_name(&stats.compression));
+        self.decoded = note_stats(&mut self.facts, reader);
         self.completeness = reader.completeness();
     }
 
@@ -364,28 +422,31 @@ impl<'a> Pass<'a> {
     fn finish(mut self, facts: &Facts, pumped: &Pumped) -> Result<Loaded, Failure> {
         if let Err(PieceError::Truncated(why)) = &pumped.end {
             self.completeness = Completeness::Truncated(why.clone());
+        } else if let Some(site) = &self.work.site {
+            // That its rows end where they end says nothing of the site.
+            self.completeness = site.completeness.clone();
+        }
+        for (reason, count, samples) in self.work.site.iter().flat_map(|site| &site.warnings) {
+            self.warnings.add_many(reason, *count, samples.iter().cloned());
         }
         let source = Source {
             end: &self.completeness,
             transfer_ends: facts.marked_end,
             seen: self.seen,
             unreadable: self.unreadable,
-            usual: self.work.usual_records,
+            usual: self.work.usual.records,
         };
         let whole = guard::wholeness(&source, &self.work.pipe.guard);
         let decided = guard::decide(self.work, &mut self.diff, &source, &whole)?;
         (self.facts.complete, self.facts.completeness) = (whole.is_complete(), Some(whole.text));
-        self.facts.mapping = self.work.pipe.mapping_fingerprint();
         let key = &self.work.key;
         let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), decided.absent)?;
         let refused = self.refusals.total();
-        self.facts.location = self.work.pipe.source.location.display();
-        self.facts.content_type = facts.content_type.clone();
-        self.facts.etag = facts.etag.clone();
-        self.facts.last_modified = facts.last_modified.clone();
-        self.facts.raw_key = facts.raw_key.as_ref().map(ToString::to_string);
-        self.facts.resumed_at_bytes = facts.resumed_at_bytes;
+        note_transfer(&mut self.facts, &self.work.pipe, facts);
         let counts = counts(&tally, self.seen, refused);
+        let mut diagnostics = self.profile.finish(self.work.pipe.source.currency.as_deref());
+        diagnostics.mended = self.mended.into_counts();
+        diagnostics.key = better_key(self.work, self.settings, self.hints, facts, counts);
         let written = change.adds.iter().map(|f| f.size_bytes).sum();
         let facts = LoadFacts {
             counts,
@@ -394,10 +455,60 @@ impl<'a> Pass<'a> {
             lists: decided.lists,
             refusals: self.refusals.into_counts(),
             warnings: self.warnings.into_counts(),
+            diagnostics: Some(diagnostics),
             note: decided.note,
         };
-        Ok(Loaded { change, facts })
+        Ok(Loaded { change, facts, is_newest: true })
     }
+}
+
+/// Looks for what would make a better id, where many records have that of another one. The archived source is looked
+/// at: nobody knew before that it would be needed.
+fn better_key(
+    work: &Work,
+    settings: &Settings,
+    hints: &Hints,
+    facts: &Facts,
+    counts: Counts,
+) -> Option<KeyAdvice> {
+    let share = counts.duplicates as f64 / counts.seen.max(1) as f64;
+    if counts.duplicates < MANY_DUPLICATES || share < MANY_DUPLICATES_SHARE {
+        return None;
+    }
+    let looked = reopen(work, facts, None)
+        .and_then(|input| advise_on_key(input, settings, hints.clone()).map_err(Failure::from));
+    match looked {
+        Ok(advice) => Some(advice),
+        Err(failure) => {
+            let why = failure.into_outcome();
+            tracing::warn!(run = %work.key, ?why, "could not look for a better key");
+            None
+        }
+    }
+}
+
+/// Notes what reading has found out about a source; its bytes after decompression.
+pub(super) fn note_stats(source: &mut SourceFacts, reader: &FeedReader) -> u64 {
+    let stats = reader.stats();
+    source.encoding = Some(stats.encoding.to_owned());
+    source.wrong_encoding_label = stats.wrong_encoding_label.map(str::to_owned);
+    source.replaced_characters = stats.replaced_characters;
+    source.control_characters = stats.control_characters;
+    source.unknown_references = stats.unknown_references;
+    source.dropped_values = stats.dropped_values;
+    source.compression = Some(compression_name(&stats.compression));
+    stats.decoded_bytes
+}
+
+/// Notes where a source is, how it is mapped, and what its transfer has told of it.
+pub(super) fn note_transfer(source: &mut SourceFacts, pipe: &Pipe, facts: &Facts) {
+    source.location = pipe.source.location.display();
+    source.mapping = pipe.mapping_fingerprint();
+    source.content_type = facts.content_type.clone();
+    source.etag = facts.etag.clone();
+    source.last_modified = facts.last_modified.clone();
+    source.raw_key = facts.raw_key.as_ref().map(ToString::to_string);
+    source.resumed_at_bytes = facts.resumed_at_bytes;
 }
 
 /// Compressions as they lay around each other.
@@ -430,7 +541,7 @@ fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
     }
 }
 
-fn sample(refusal: &Refusal) -> RefusalSample {
+pub(super) fn sample(refusal: &Refusal) -> RefusalSample {
     RefusalSample {
         position: refusal.position.to_string(),
         field: refusal.field.clone(),

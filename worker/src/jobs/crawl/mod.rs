@@ -1,4 +1,5 @@
-//! The crawl job: fetch, parse, map, diff, commit; then the image jobs that follow.
+//! The crawl job: fetch, parse, map, diff, commit; then the image jobs that follow. Of a site, `site` first makes of its
+//! pages what the fetch of a feed brings.
 //!
 //! What must hold whatever happens in between: the commit carries the run's fence, so the run is in the
 //! table once or not at all; image jobs are derived from the commit, so a worker that finds the run
@@ -10,18 +11,20 @@ pub(crate) mod failure;
 mod guard;
 mod images;
 pub(crate) mod load;
+mod paging;
 mod pump;
 mod raw;
+mod remote;
+pub(crate) mod site;
 pub(crate) mod source;
+mod supplement;
 
 use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
-use feedfleet_catalog::{
-    CommitOutcome, RunCommit, Snapshot, feed_app_id, rollback_app_id, run_figures,
-};
-use feedfleet_config::{Location, Pipe};
+use feedfleet_catalog::{CommitOutcome, Ground, RunCommit, Snapshot, feed_app_id, run_figures};
+use feedfleet_config::{Location, Pipe, Site};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
 use feedfleet_objects::reports::{from_json, to_json};
@@ -29,6 +32,7 @@ use feedfleet_telemetry::{failpoint, memory};
 use load::{Loaded, Progress};
 use raw::Place;
 use serde::{Deserialize, Serialize};
+use site::{Collect, SiteEnd};
 use source::{Access, Opened};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,21 +168,30 @@ impl Crawl<'_> {
         let begun = Instant::now();
         let mapping = pipe.mapping_fingerprint();
         let report = self.report().await?;
-        let (committed, rollback) = match &snapshot {
-            Some(snapshot) => (
-                snapshot.fence(&feed_app_id(&self.key.pipe))?,
-                snapshot.fence(&rollback_app_id(&self.key.pipe))?,
-            ),
-            None => (None, None),
+        let committed = match &snapshot {
+            Some(snapshot) => snapshot.fence(&feed_app_id(&self.key.pipe))?,
+            None => None,
         };
+        let grounds = supplement::grounds(pipe, snapshot.as_ref())?;
+        let (deps, run) = (self.deps, self.key.run);
+        let objects = deps.objects.as_ref();
+        let may_be_unmodified =
+            supplement::may_be_unmodified(objects, pipe, run, snapshot.as_ref()).await?;
+        if let Location::Site(site) = &pipe.source.location
+            && report.source.replayed_from.is_none()
+        {
+            self.collect(pipe, site, committed).await?;
+        }
         let validators = self.validators(pipe, &mapping, &report, committed).await?;
+        let validators = validators.filter(|_| may_be_unmodified);
         let reports = self.deps.reports();
-        let usual_records = guard::usual_records(&reports, &self.key).await?;
+        let usual = guard::usual(&reports, &self.key).await?;
         let last_list = absence::last_list(&reports, pipe, committed).await?;
         let archive = Place::new(self.deps.objects.clone(), self.key.clone());
         let stop = self.cancel.child_token();
         let access = Access {
             http: &self.deps.http,
+            remote: &self.deps.remote,
             archive: Some(&archive),
             fetched: &self.fetched,
             cancel: &stop,
@@ -200,9 +213,12 @@ impl Crawl<'_> {
                     Some(snapshot) => snapshot.files(Some(&self.key.pipe))?,
                     None => Vec::new(),
                 };
+                if pipe.layer.is_some() {
+                    supplement::carry_over(objects, &self.key, committed).await?;
+                }
                 let loaded = Loaded::not_modified(pipe, &self.key, base);
                 let validators = validators.map(|v| Validators { run: self.key.run.0, ..v });
-                return Ok(Some(Prepared { loaded, validators, rollback }));
+                return Ok(Some(Prepared { loaded, validators, grounds }));
             }
             Opened::Body(incoming) => *incoming,
         };
@@ -212,6 +228,12 @@ impl Crawl<'_> {
             etag: incoming.facts.etag.clone(),
             last_modified: incoming.facts.last_modified.clone(),
             run: self.key.run.0,
+        };
+        let site = match (&pipe.source.location, &incoming.facts.archived_by) {
+            (Location::Site(site), Some(run)) => {
+                Some(SiteEnd::of(self.deps.objects.as_ref(), run, site).await?)
+            }
+            _ => None,
         };
         let begun = Instant::now();
         let progress = Arc::new(Progress::new(self.fetched.clone()));
@@ -223,19 +245,55 @@ impl Crawl<'_> {
             key: self.key.clone(),
             pipe: pipe.clone(),
             index_bytes: self.index_bytes(),
-            usual_records,
+            usual,
             last_list,
+            site,
             progress,
             cancel: self.cancel.clone(),
         };
-        let loaded = blocking(move || load::load(work, incoming)).await?;
+        let layer = pipe.layer.clone();
+        let load = move || match &layer {
+            Some(layer) => supplement::load(work, layer, incoming),
+            None => load::load(work, incoming),
+        };
+        let loaded = blocking(load).await?;
         drop(ticker);
         self.lap("read", begun);
         match loaded {
             Err(failure) if failure.is_interrupted() => Ok(None),
             Err(failure) => Err(failure),
-            Ok(loaded) => Ok(Some(Prepared { loaded, validators: Some(next), rollback })),
+            Ok(loaded) => {
+                // "Not modified since" must mean what is in the table.
+                let validators = Some(next).filter(|_| loaded.is_newest);
+                Ok(Some(Prepared { loaded, validators, grounds }))
+            }
         }
+    }
+
+    /// Collects the products of a site into the run's snapshot.
+    async fn collect(
+        &mut self,
+        pipe: &Pipe,
+        site: &Site,
+        committed: Option<i64>,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let progress = Arc::new(Progress::new(self.fetched.clone()));
+        let ticker = self.tell_progress(progress.clone());
+        let collect = Collect {
+            deps: self.deps,
+            key: &self.key,
+            pipe,
+            site,
+            committed,
+            progress: &progress,
+            fetched: &self.fetched,
+            cancel: self.cancel,
+        };
+        collect.run().await?;
+        drop(ticker);
+        self.lap("crawl", begun);
+        Ok(())
     }
 
     /// Half of what a crawl may hold; the rest is for decoding and encoding.
@@ -274,7 +332,8 @@ impl Crawl<'_> {
         &mut self,
         prepared: Prepared,
     ) -> Result<(CommitOutcome, Option<Validators>), Failure> {
-        let Prepared { loaded: Loaded { mut change, facts }, validators, rollback } = prepared;
+        let Prepared { loaded, validators, grounds } = prepared;
+        let Loaded { mut change, facts, .. } = loaded;
         let begun = Instant::now();
         // An unchanged source must be looked at again while an operator has something to decide, and while
         // nights without a product are counted.
@@ -284,7 +343,7 @@ impl Crawl<'_> {
         failpoint::hit("crawl.before-commit");
         let products = self.deps.catalog.products().clone();
         change.metrics = run_figures(facts.counts, &facts.lists);
-        let outcome = blocking(move || products.commit_run(&change, rollback)).await??;
+        let outcome = blocking(move || products.commit_run(&change, &grounds)).await??;
         failpoint::hit("crawl.committed");
         self.lap("commit", begun);
         if let CommitOutcome::Committed { version, vector_bytes } = outcome {
@@ -358,6 +417,9 @@ impl Crawl<'_> {
         let queued =
             if pipe.images.mirror { images::enqueue(self.deps, &self.key).await? } else { 0 };
         failpoint::hit("crawl.images-sent");
+        if pipe.layer.is_some() {
+            supplement::tidy(self.deps.objects.as_ref(), &self.key).await;
+        }
         self.lap("images", begun);
         let now = self.deps.clock.now();
         let lap = self.seconds.get("images").copied().unwrap_or_default();
@@ -437,6 +499,10 @@ fn source_hash(pipe: &Pipe) -> String {
     let address = match &pipe.source.location {
         Location::Http(url) => url.expose().to_owned(),
         Location::File(path) => path.display().to_string(),
+        Location::Server(server) => server.url.expose().to_owned(),
+        object @ Location::Object { .. } => object.display(),
+        // Whether its pages have changed is for each of them to say.
+        Location::Site(site) => site.fingerprint(),
     };
     hash::hex(hash::bytes_hash(address.as_bytes()))
 }
@@ -445,8 +511,8 @@ fn source_hash(pipe: &Pipe) -> String {
 struct Prepared {
     loaded: Loaded,
     validators: Option<Validators>,
-    /// The pipe's last rollback, as the table had it when the run was worked out.
-    rollback: Option<i64>,
+    /// What it rests on besides its files.
+    grounds: Vec<Ground>,
 }
 
 /// Runs blocking work off the runtime's threads. A panic in it is a panic here.

@@ -3,11 +3,13 @@
 //! The parser may stop early, or be slower than the source; the archive is whole all the same, and memory is
 //! bounded by a short channel.
 
+use super::failure::Failure;
 use super::raw::RawWriter;
 use bytes::Bytes;
 use feedfleet_feed::CutOff;
 use feedfleet_http::FetchError;
 use feedfleet_objects::ObjectError;
+use feedfleet_remote::RemoteError;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,8 +38,12 @@ pub(crate) enum PieceError {
     Truncated(String),
     /// The transfer failed.
     Fetch(FetchError),
+    /// The transfer from a server of files, or from a bucket, failed.
+    Remote(RemoteError),
     /// The file failed.
     Io(io::Error),
+    /// One of its pages did not come.
+    Failed(Failure),
     /// It was given up: the run was cancelled.
     Stopped,
 }

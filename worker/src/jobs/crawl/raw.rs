@@ -7,15 +7,15 @@
 
 mod facts;
 mod parts;
+mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::RawFacts;
+pub(crate) use facts::{RawFacts, Segment};
 
 use bytes::BytesMut;
-use facts::Segment;
 use feedfleet_model::RunKey;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::{from_json, to_json};
@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 /// The most that a part holds. Smaller parts would be synced more often than is free; larger ones would weigh in the
 /// budget of a small worker, which has one in hand and those in flight in memory, and lose more where it is killed.
-const PART_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024;
 
 /// Parts that are written at once: while the disk syncs one, the next is on its way. Where a worker is killed and one of
 /// them is missing, those after it count for nothing.

@@ -1,4 +1,5 @@
-//! Opening a pipe's source: over HTTP, from a file, or from a raw snapshot.
+//! Opening a pipe's source: over HTTP, from a file, or from a raw snapshot. For others see `remote`, for those that
+//! come in pages `paging`.
 //!
 //! An attempt at a run takes up what an earlier attempt at it has archived: a whole snapshot is read instead
 //! of the source, and of a part of one the rest is asked for.
@@ -9,11 +10,14 @@ use super::pump::{
     self, FetchedPieces, Input, PieceError, PieceReader, Pieces, Pumped, ReadPieces,
 };
 use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
+use super::{paging, remote};
+use crate::remote::limits;
 use feedfleet_config::{Location, Pipe};
-use feedfleet_http::{Client, ContentRange, FetchErrorKind, Limits, Request, Response, StatusCode};
+use feedfleet_http::{Client, ContentRange, FetchErrorKind, Request, Response, StatusCode};
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{ReasonClass, RunKey};
 use feedfleet_objects::Objects;
+use feedfleet_remote::Remote;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Copy)]
 pub(crate) struct Access<'a> {
     pub http: &'a Client,
+    /// For sources that are not on the web.
+    pub remote: &'a Remote,
     /// Where the raw bytes are kept; none: nowhere.
     pub archive: Option<&'a Place>,
     /// Counts the bytes that come from the source itself.
@@ -67,7 +73,7 @@ pub(crate) struct Facts {
 }
 
 /// Chunks on their way from the connection to the pump.
-const CHUNKS_AHEAD: usize = 16;
+pub(super) const CHUNKS_AHEAD: usize = 16;
 
 /// Opens a pipe's source, or what this run has of it already.
 pub(crate) async fn open(
@@ -88,12 +94,28 @@ pub(crate) async fn open(
     if let Some((found, facts)) = earlier
         && (facts.complete || facts.content_length == Some(found.bytes()))
     {
-        return open_own_snapshot(access, found, facts).await;
+        let mut opened = open_own_snapshot(access, found, facts).await?;
+        if let (Opened::Body(incoming), Location::Site(_)) = (&mut opened, &pipe.source.location) {
+            // Rows are no bytes of the site's: how many an earlier attempt had archived says nothing.
+            incoming.facts.resumed_at_bytes = None;
+        }
+        return Ok(opened);
     }
     let url = match &pipe.source.location {
         Location::File(path) => return open_file(access, path, place, found.as_ref()).await,
+        Location::Server(_) | Location::Object { .. } => {
+            return remote::open(access, pipe, validators, found.as_ref(), earlier).await;
+        }
+        // Its pages have been collected into this run's snapshot before.
+        Location::Site(_) => {
+            let text = format!("what was collected of {place} is gone");
+            return Err(Failure::retry(ReasonClass::Storage, text));
+        }
         Location::Http(url) => url.expose(),
     };
+    if let Some(pages) = paging::of(pipe) {
+        return paging::open(access, pipe, url, pages, found.as_ref(), earlier).await;
+    }
     let rest = match earlier {
         Some((found, facts)) => ask_for_rest(access, pipe, url, found, facts).await?,
         None => None,
@@ -236,7 +258,8 @@ fn is_rest(response: &Response, raw: &RawFacts, max_bytes: u64) -> bool {
         && agrees(&raw.content_encoding, response.content_encoding())
 }
 
-async fn open_rest(
+/// Reads what was archived, and the rest of a source after it.
+pub(super) async fn open_rest(
     access: Access<'_>,
     pieces: Box<dyn Pieces>,
     total: Option<u64>,
@@ -252,7 +275,7 @@ async fn open_rest(
 }
 
 /// Reads a source from its start.
-async fn begin(
+pub(super) async fn begin(
     access: Access<'_>,
     pieces: Box<dyn Pieces>,
     raw: RawFacts,
@@ -303,13 +326,8 @@ fn bytes_before_this_attempt(access: Access<'_>, found: &RawSnapshot) -> Option<
     found.bytes().checked_sub(fetched).filter(|bytes| *bytes > 0)
 }
 
-fn plain_request(pipe: &Pipe, url: &str) -> Request {
-    let limits = Limits {
-        max_bytes: pipe.source.limits.max_bytes,
-        total_time: pipe.source.limits.max_time,
-        ..Limits::default()
-    };
-    let mut request = Request::new(url, limits);
+pub(super) fn plain_request(pipe: &Pipe, url: &str) -> Request {
+    let mut request = Request::new(url, limits(pipe));
     for (name, value) in &pipe.source.headers {
         request.headers.push((name.clone(), value.expose().to_owned()));
     }

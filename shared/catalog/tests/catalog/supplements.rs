@@ -1,0 +1,128 @@
+//! Supplements: rows that say something else than their source does, and what the source says again when asked.
+
+use crate::support::{
+    Night, Product, Stored, catalog, compact_all, key, pipe, prepare, run, stored,
+};
+use feedfleet_catalog::amend::{Amended, amend};
+use feedfleet_catalog::diff::Absent;
+use feedfleet_catalog::restore::restore;
+use feedfleet_catalog::{Catalog, Change, CommitOutcome, feed_app_id, rollback_app_id};
+use feedfleet_model::columns::PRICE;
+use feedfleet_model::{RunId, ValueRef};
+
+const STOCK: &str = "acme.stock";
+
+fn products(price: i64, n: usize) -> Vec<Product> {
+    (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
+}
+
+fn night<'a>(run: i64, records: &'a [Product]) -> Night<'a> {
+    Night { run: key("acme", run), records, absent: Absent::Remove, shares: 1 }
+}
+
+/// A run of the supplement, which says what these products cost, up to its commit.
+fn worked_out(catalog: &Catalog, run: i64, ids: &[&str], price: i64) -> (Change, Amended) {
+    let snapshot = catalog.products().snapshot().unwrap();
+    let work = key(STOCK, run);
+    amend(catalog.products(), snapshot.as_ref(), &work, &[PRICE], |row| {
+        row.restore_source_value(PRICE);
+        if ids.contains(&row.id()) {
+            row.supplement(PRICE, ValueRef::Integer(price));
+        }
+    })
+    .unwrap()
+}
+
+fn supplement(catalog: &Catalog, run: i64, ids: &[&str], price: i64) -> Amended {
+    let (change, amended) = worked_out(catalog, run, ids, price);
+    let outcome = catalog.products().commit_run(&change, &[]).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+    amended
+}
+
+fn prices(catalog: &Catalog) -> Vec<i64> {
+    stored(catalog, "acme").into_values().map(|row| row.price).collect()
+}
+
+#[test]
+fn a_supplement_changes_what_it_speaks_of_and_nothing_else() {
+    let (_folder, catalog) = catalog();
+    assert_eq!(supplement(&catalog, 1, &["p0"], 9), Amended::default(), "there is no table");
+    run(&catalog, &night(1, &products(1, 4)));
+    let before = stored(&catalog, "acme");
+    assert_eq!(supplement(&catalog, 5, &["p1", "p2", "p9"], 9), Amended { live: 4, changed: 2 });
+    for (id, row) in stored(&catalog, "acme") {
+        let expected = match id.as_str() {
+            "p1" | "p2" => Stored { price: 9, run: 5, ..before[&id].clone() },
+            _ => before[&id].clone(),
+        };
+        assert_eq!(row, expected, "{id}");
+    }
+    // The same again, also from other files.
+    compact_all(&catalog, "acme");
+    let (change, amended) = worked_out(&catalog, 6, &["p1", "p2"], 9);
+    assert_eq!((amended.changed, change.adds.len(), change.dead.len()), (0, 0, 0));
+    // It speaks of them no more.
+    assert_eq!(supplement(&catalog, 7, &["p2", "p3"], 9).changed, 2);
+    assert_eq!(prices(&catalog), [1, 1, 9, 9]);
+    assert_eq!(supplement(&catalog, 8, &[], 0).changed, 2);
+    assert_eq!(prices(&catalog), [1; 4]);
+}
+
+/// Promise 5: what a night finds as it was, it leaves as the supplement made it.
+#[test]
+fn a_night_does_not_undo_a_supplement() {
+    let (_folder, catalog) = catalog();
+    run(&catalog, &night(100, &products(1, 4)));
+    supplement(&catalog, 150, &["p1"], 9);
+    let tally = run(&catalog, &night(200, &products(1, 4)));
+    assert_eq!((tally.unchanged, tally.changed), (4, 0));
+    assert_eq!(prices(&catalog), [1, 9, 1, 1]);
+}
+
+/// Promise 4: each source has a fence of its own, and a night that was worked out with what a supplement said does not
+/// go in after that has said something else, though no row changed.
+#[test]
+fn sources_of_a_pipe_pass_by_fences_of_their_own() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    run(&catalog, &night(100, &products(1, 4)));
+    supplement(&catalog, 900, &["p1"], 9);
+    let (late, _) = prepare(&catalog, &night(200, &products(2, 4)));
+    let ground = || {
+        let snapshot = table.snapshot().unwrap().unwrap();
+        snapshot.ground(feed_app_id(&pipe(STOCK))).unwrap()
+    };
+    let seen = ground();
+    assert_eq!(seen.run, Some(900));
+    assert_eq!(supplement(&catalog, 901, &["p1"], 9).changed, 0);
+    assert_eq!(table.commit_run(&late, &[seen]).unwrap(), CommitOutcome::Moved);
+
+    // Numbers of the one are nothing to the other.
+    let (anew, _) = prepare(&catalog, &night(200, &products(2, 4)));
+    let outcome = table.commit_run(&anew, &[ground()]).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+    let (older, _) = worked_out(&catalog, 300, &["p1"], 7);
+    assert_eq!(table.commit_run(&older, &[]).unwrap(), CommitOutcome::Superseded { by: 901 });
+}
+
+#[test]
+fn a_pipe_goes_back_to_a_supplements_run() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    run(&catalog, &night(100, &products(1, 4)));
+    supplement(&catalog, 50, &["p1"], 9);
+    run(&catalog, &night(200, &products(1, 5)));
+    supplement(&catalog, 60, &["p0", "p1", "p2", "p3", "p4"], 0);
+    let done = restore(table, &pipe(STOCK), RunId(50)).unwrap();
+    assert_eq!((done.plan.put_back, done.plan.taken_out), (5, 5));
+    // As it was before the run that was wrong, with the night that came before that.
+    assert_eq!(prices(&catalog), [1, 9, 1, 1, 1]);
+    let snapshot = table.snapshot().unwrap().unwrap();
+    // Ahead of the pipe's newest run too: what that held cannot be approved any more.
+    assert_eq!(snapshot.fence(&rollback_app_id(&pipe(STOCK))).unwrap(), Some(201));
+    assert_eq!(rollback_app_id(&pipe(STOCK)), rollback_app_id(&pipe("acme")));
+    // What the supplement says next makes the rows right.
+    supplement(&catalog, 70, &["p4"], 3);
+    assert_eq!(prices(&catalog), [1, 1, 1, 1, 3]);
+}

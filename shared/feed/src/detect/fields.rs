@@ -1,0 +1,138 @@
+//! What a sample's fields are like: how many records have a value, and what their values look like.
+
+use crate::fields::{Names, Record};
+use crate::gtin;
+use crate::links::is_http;
+use crate::money::parse_money;
+use feedfleet_model::hash::bytes_hash;
+use std::collections::HashSet;
+
+/// Fields that are looked at.
+const MAX_FIELDS: usize = 300;
+/// Values of one field whose differences are counted.
+const MAX_DISTINCT: usize = 50_000;
+/// Different words of one field that are kept.
+const MAX_WORDS: usize = 8;
+/// Ends of pictures' addresses.
+const PICTURES: [&str; 7] = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".jfif"];
+
+/// One field of a sample.
+#[derive(Debug, Default)]
+pub(super) struct Field {
+    pub(super) name: String,
+    /// Records with a value.
+    pub(super) filled: u64,
+    /// Values that have been seen for the first time.
+    pub(super) distinct: u64,
+    pub(super) links: u64,
+    pub(super) pictures: u64,
+    pub(super) amounts: u64,
+    /// Amounts that name a currency.
+    pub(super) currencies: u64,
+    pub(super) whole_numbers: u64,
+    pub(super) gtins: u64,
+    /// Values with white space inside of an address.
+    pub(super) spaced_links: u64,
+    /// Values that hold several addresses, by what is between them.
+    pub(super) lists: [u64; 4],
+    /// Values with a path in them, by what is between its steps.
+    pub(super) paths: [u64; 4],
+    /// Bytes of all values.
+    pub(super) bytes: u64,
+    /// The first different values; none once there are too many.
+    pub(super) words: Option<Vec<String>>,
+    seen: HashSet<u64>,
+}
+
+/// What may stand between addresses.
+pub(super) const LISTS: [&str; 4] = [",", "|", ";", " "];
+/// What may stand between the steps of a path.
+pub(super) const PATHS: [&str; 4] = [">", " / ", "|", "/"];
+
+impl Field {
+    fn add(&mut self, value: &str) {
+        self.filled += 1;
+        self.bytes += value.len() as u64;
+        if self.seen.len() < MAX_DISTINCT && self.seen.insert(bytes_hash(value.as_bytes()) as u64) {
+            self.distinct += 1;
+            if let Some(words) = &mut self.words {
+                if words.len() < MAX_WORDS && value.len() <= 100 {
+                    words.push(value.to_owned());
+                } else {
+                    self.words = None;
+                }
+            }
+        }
+        if is_http(value) {
+            self.add_link(value);
+            return;
+        }
+        if value.bytes().any(|byte| byte.is_ascii_digit()) && value.len() < 40 {
+            if let Ok(money) = parse_money(value, None) {
+                self.amounts += 1;
+                self.currencies += u64::from(money.currency.is_some());
+            }
+            let whole = value.strip_suffix(".0").unwrap_or(value);
+            self.whole_numbers += u64::from(whole.parse::<i64>().is_ok());
+            self.gtins += u64::from(gtin::has_check_digit(whole));
+        }
+        for (count, between) in self.paths.iter_mut().zip(PATHS) {
+            *count += u64::from(value.contains(between));
+        }
+    }
+
+    fn add_link(&mut self, value: &str) {
+        self.links += 1;
+        let path = value.split(['?', '#']).next().unwrap_or(value).to_ascii_lowercase();
+        self.pictures += u64::from(PICTURES.iter().any(|end| path.ends_with(end)));
+        let place = LISTS.iter().position(|between| {
+            value.split(between).skip(1).any(|rest| is_http(rest.trim_start()))
+        });
+        match place {
+            Some(place) => self.lists[place] += 1,
+            None => self.spaced_links += u64::from(value.contains(char::is_whitespace)),
+        }
+    }
+
+    /// The share of the values that are so.
+    pub(super) fn share(&self, of: u64) -> f64 {
+        if self.filled == 0 { 0.0 } else { of as f64 / self.filled as f64 }
+    }
+
+    /// What stands between most of the values' parts, if they have some.
+    pub(super) fn separator(
+        &self,
+        counts: &[u64; 4],
+        between: &[&'static str; 4],
+    ) -> Option<&'static str> {
+        let most = (0..counts.len()).rev().max_by_key(|place| counts[*place])?;
+        (self.share(counts[most]) > 0.1).then_some(between[most])
+    }
+}
+
+/// The fields of all records that were added.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    pub(super) list: Vec<Field>,
+    pub(super) records: u64,
+}
+
+impl Fields {
+    pub(super) fn add(&mut self, record: &Record, names: &Names) {
+        self.records += 1;
+        while self.list.len() < names.len().min(MAX_FIELDS) {
+            let name = names.name(self.list.len() as u32).to_owned();
+            self.list.push(Field { name, words: Some(Vec::new()), ..Field::default() });
+        }
+        for (place, field) in self.list.iter_mut().enumerate() {
+            if let Some(value) = record.first(place as u32) {
+                field.add(value);
+            }
+        }
+    }
+
+    /// The share of the records with a value of a field, from 0 to 1.
+    pub(super) fn coverage(&self, field: &Field) -> f64 {
+        if self.records == 0 { 0.0 } else { field.filled as f64 / self.records as f64 }
+    }
+}

@@ -1,0 +1,183 @@
+//! What is proposed for a source, and what there is to say against it.
+
+use super::sample::Sample;
+use super::survey::{Survey, Trial};
+use super::{Detected, LISTED, MapLine, mapping, toml};
+use crate::error::FeedError;
+use feedfleet_config::{Compression, Location, Pipe, parse_pipe};
+use feedfleet_model::{PipeName, text};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl Detected {
+    /// Proposes which field fills which column.
+    pub(super) fn propose_map(&mut self, survey: &Survey) {
+        for line in mapping::propose(&survey.fields) {
+            self.map.push(MapLine {
+                column: line.column.to_owned(),
+                field: line.field,
+                value: line.value,
+            });
+        }
+        if self.map.is_empty() {
+            // Nothing has a name that says what it is; some id is needed, if only to look at the rest.
+            let names = survey.fields.list.iter().map(|field| field.name.clone());
+            let names = names.filter(|name| !name.trim().is_empty());
+            let field = survey.keys.unique(&[]).into_iter().chain(names).next().unwrap_or_default();
+            let value = toml::quoted(&field);
+            self.map.push(MapLine { column: "id".to_owned(), field, value });
+        }
+        let id = self.map.iter().find(|line| line.column == "id");
+        self.key.usual = id.map(|line| line.field.clone()).into_iter().collect();
+        let is_mapped = |name: &String| self.map.iter().any(|line| line.field == *name);
+        let names = survey.fields.list.iter().map(|field| &field.name);
+        self.unmapped = names.filter(|name| !is_mapped(name)).take(LISTED).cloned().collect();
+        for (column, what) in [("title", "title"), ("link", "address"), ("price", "price")] {
+            if !self.map.iter().any(|line| line.column == column) {
+                self.warnings.push(format!("no field looks like a product's {what}"));
+            }
+        }
+    }
+
+    /// Sees whether the usual fields make an id, and proposes others where they don't.
+    pub(super) fn choose_key(&mut self, survey: &Survey) {
+        if self.preset.is_some() && self.key.usual.len() > 1 {
+            // Of several parts, some may be empty: the trial shows what they are good for.
+            return;
+        }
+        let has_some = !self.key.usual.is_empty();
+        let keys = &survey.keys;
+        self.key.lost = if has_some { keys.lost(&self.key.usual) } else { keys.records() };
+        if self.key.lost == 0 {
+            return;
+        }
+        self.key.better = survey.keys.unique(&self.key.usual);
+        self.warn_of_key(survey);
+        self.set_key = self.key.better.clone();
+        if self.set_key.is_empty() && !has_some {
+            // As above.
+            self.set_key =
+                survey.fields.list.iter().take(1).map(|field| field.name.clone()).collect();
+        }
+    }
+
+    pub(super) fn warn_of_key(&mut self, survey: &Survey) {
+        let lost = text::count(self.key.lost);
+        let records = text::count(survey.keys.records());
+        let usual = self.key.usual.join(" and ");
+        let mut warning = if self.key.usual.is_empty() {
+            "no field looks like a product's id".to_owned()
+        } else {
+            format!(
+                "{usual} is no id: {lost} of {records} records would be lost, as they have none or that of \
+                 another one"
+            )
+        };
+        warning.push_str(&match self.key.better.as_slice() {
+            [] => "; no other field, and no two of them, are different in every record".to_owned(),
+            [one] => format!("; {one} is different in every record"),
+            several => format!("; {} are different in every record", several.join(" and ")),
+        });
+        self.warnings.push(warning);
+    }
+
+    /// The pipe that was found, reading the sample's text instead of the source.
+    pub(super) fn pipe(&self, location: &Location) -> Result<Pipe, FeedError> {
+        let name: PipeName = "detected".parse().map_err(|_| unsound("its name"))?;
+        let environment = BTreeMap::<String, String>::new();
+        let pipe = parse_pipe(&name, &self.to_toml("sample"), Path::new("/"), &environment);
+        let mut pipe = pipe.map_err(|mistakes| unsound(&mistakes.to_string()))?;
+        pipe.source.location = location.clone();
+        pipe.source.compression = Compression::None;
+        pipe.source.encoding = Some("utf-8".to_owned());
+        Ok(pipe)
+    }
+
+    /// Warns of what the text itself is like.
+    pub(super) fn tell_sample(&mut self, sample: &Sample, survey: &Survey) {
+        if let Some(label) = self.wrong_encoding_label {
+            self.warnings.push(format!("it calls itself {label}, and is {}", self.encoding));
+        }
+        if let Some(why) = &sample.cut {
+            self.warnings.push(format!("the source was cut off: {why}"));
+        }
+        let counted = [
+            (sample.control_characters, "control characters in it are taken out"),
+            (sample.broken_characters, "characters in it can't be decoded"),
+        ];
+        for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
+            self.warnings.push(format!("{} {what}", text::count(count)));
+        }
+        if !sample.others.is_empty() {
+            let others = sample.others.join(", ");
+            self.warnings
+                .push(format!("the archive has further files, which are not read: {others}"));
+        }
+        let looks_like_data = |name: &str| name.contains("://") || name.parse::<f64>().is_ok();
+        let first = survey.fields.list.iter().find(|field| looks_like_data(&field.name));
+        if let Some(field) = first.filter(|_| self.delimiter.is_some()) {
+            let name = text::shorten(&field.name, 60);
+            self.warnings.push(format!("the first line may be no header: it has {name}"));
+        }
+        for field in survey.fields.list.iter().filter(|field| field.spaced_links > 0) {
+            let count = text::count(field.spaced_links);
+            self.warnings.push(format!("{count} addresses in {} have spaces in them", field.name));
+        }
+    }
+
+    /// Tells what became of the sample when it was read as the pipe reads it.
+    pub(super) fn tell_trial(&mut self, trial: Trial) {
+        let Trial { diagnostics, lost, refused, warnings, error } = trial;
+        let shares = diagnostics.columns.keys();
+        let shares =
+            shares.map(|name| (name.clone(), diagnostics.coverage(name).unwrap_or_default()));
+        self.coverage = shares.collect();
+        let priced = diagnostics.columns.get("price").copied().unwrap_or_default();
+        let named: u64 = diagnostics.currencies.values().sum();
+        self.lacks_currency = named < priced;
+        if self.lacks_currency {
+            let count = text::count(priced - named);
+            self.warnings
+                .push(format!("{count} prices name no currency: set currency under [source]"));
+        }
+        let most = diagnostics.currencies.values().copied().max().unwrap_or_default();
+        if most < named {
+            let list = diagnostics.currencies.iter();
+            let list: Vec<String> =
+                list.map(|(name, count)| format!("{name} {}", text::count(*count))).collect();
+            self.warnings.push(format!("prices in several currencies: {}", list.join(", ")));
+        }
+        self.currencies = diagnostics.currencies;
+        if lost > 0 && self.key.lost == 0 {
+            let count = text::count(lost);
+            self.warnings
+                .push(format!("{count} records have the id of another one, and would be lost"));
+        }
+        for (reason, (count, sample)) in refused {
+            let count = text::count(count);
+            self.warnings.push(format!("{count} records would be refused, {reason}: {sample}"));
+        }
+        for warning in warnings {
+            let (count, reason) = (text::count(warning.count), warning.reason);
+            let sample = warning.samples.first().map_or_else(String::new, |sample| {
+                let field = sample.field.as_deref().map(|f| format!(" {f}")).unwrap_or_default();
+                let value = sample.value.as_deref().unwrap_or_default();
+                let value = text::shorten(value, 60);
+                format!(", such as {}{field} {value}", sample.position)
+            });
+            self.warnings.push(format!("{count} × {reason}{sample}"));
+        }
+        if let Some(error) = error {
+            self.warnings.push(format!("it can't be read to its end: {error}"));
+        }
+        for problem in diagnostics.problems.iter().filter(|p| p.kind != "other-currency") {
+            let count = text::count(problem.count);
+            self.warnings.push(format!("{} {} in {count} products", problem.column, problem.kind));
+        }
+    }
+}
+
+/// A mistake in what was proposed, which is one of this program's.
+fn unsound(mistakes: &str) -> FeedError {
+    FeedError::configuration(format!("what was proposed is no sound pipe: {mistakes}"))
+}

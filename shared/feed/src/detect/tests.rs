@@ -1,0 +1,252 @@
+//! Whole sources, made up and real, and the pipes that come out.
+
+use super::*;
+use crate::settings::Settings;
+use crate::testing::{gzip, zip_archive};
+use feedfleet_config::{Format, Pipe, Secret, parse_pipe};
+use feedfleet_model::PipeName;
+use std::fs::{self, File};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+/// What a source is found to be, and the pipe whose file that makes. The file is one that can be loaded.
+fn found(data: impl Into<Vec<u8>>) -> (Detected, Pipe) {
+    let location = Location::Http(Secret::new("https://shop.kr/feed"));
+    let found = detect(Box::new(Cursor::new(data.into())), &Hints::default(), &location).unwrap();
+    let pipe = loaded(&found);
+    (found, pipe)
+}
+
+fn loaded(found: &Detected) -> Pipe {
+    let name: PipeName = "shop".parse().unwrap();
+    let text = found.to_toml("https://shop.kr/feed");
+    let environment = BTreeMap::<String, String>::new();
+    let pipe = parse_pipe(&name, &text, Path::new("/"), &environment);
+    let pipe = pipe.unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
+    Settings::of(&pipe).unwrap();
+    pipe
+}
+
+fn lines(found: &Detected) -> Vec<(&str, &str)> {
+    found.map.iter().map(|line| (line.column.as_str(), line.value.as_str())).collect()
+}
+
+#[track_caller]
+fn assert_warns(found: &Detected, texts: &[&str]) {
+    for text in texts {
+        assert!(found.warnings.iter().any(|w| w.contains(text)), "{text}: {:?}", found.warnings);
+    }
+}
+
+const SHOP: &str = "\
+sku;name;price;stock;url;photo;category\n\
+A-1;\"Enamel; mug\";12,50 EUR;40;https://shop.example/a 1;;Kitchen > Mugs\n\
+A-2;Bread knife;34,00 EUR;7;https://shop.example/a-2;;Kitchen > Knives\n";
+
+#[test]
+fn a_shops_own_csv() {
+    let (found, pipe) = found(gzip(SHOP.as_bytes()));
+    assert_eq!((found.compression.as_slice(), found.encoding), (&["gzip"][..], "UTF-8"));
+    assert_eq!((found.format, &found.preset, found.records), ("csv", &None, 2));
+    assert_eq!((pipe.source.delimiter, pipe.source.quoting), (Some(b';'), None));
+    let expected = [
+        ("id", "\"sku\""),
+        ("title", "\"name\""),
+        ("link", "\"url\""),
+        ("image_link", "\"photo\""),
+        ("price", "\"price\""),
+        ("stock_quantity", "\"stock\""),
+        ("category", "\"category\""),
+    ];
+    assert_eq!(lines(&found), expected);
+    assert_eq!((found.coverage["title"], found.coverage.get("image_link")), (1.0, None));
+    assert_eq!(found.key, KeyFacts { usual: vec!["sku".to_owned()], ..KeyFacts::default() });
+    assert_warns(&found, &["1 addresses in url have spaces", "image_link missing in 2 products"]);
+    let toml = found.to_toml("https://a.example/?key=${KEY}");
+    assert!(toml.contains("url = \"https://a.example/?key=${KEY}\"\n"), "{toml}");
+    assert!(toml.contains("title = \"name\"   # 100.0 %\n"), "{toml}");
+}
+
+#[test]
+fn an_id_that_is_not_unique() {
+    let head = "id\ttitle\tdescription\tlink\timage_link\tavailability\tprice\tsize\n";
+    let row = |id: u32, size: &str| {
+        format!(
+            "{id}\tShirt\tGood\thttps://s.example/{id}\thttps://i.example/{id}.jpg\tin_stock\t5 EUR\t{size}\n"
+        )
+    };
+    let rows: String = (1..40).flat_map(|id| ["S", "M", "L"].map(|size| row(id, size))).collect();
+    let (found, pipe) = found(format!("{head}{rows}"));
+    assert_eq!((found.format, found.key.lost), ("google-tsv", 78));
+    assert_eq!(pipe.source.key, ["id", "size"]);
+    let warning = "id is no id: 78 of 117 records would be lost";
+    assert_warns(&found, &[warning, "id and size are different in every record"]);
+    assert!(!found.warnings.iter().any(|w| w.contains("refused")), "{:?}", found.warnings);
+}
+
+#[test]
+fn naver_in_its_own_encoding() {
+    let text = "id\ttitle\tprice_pc\tlink\timage_link\tcategory_name1\tshipping\n\
+        p1\t겨울 코트 여성용 \"무료배송\"\t50007\thttps://s.kr/1\thttps://i.kr/1\t패션의류\t0\n\
+        p2\t가방 이벤트 상품\t12000\thttps://s.kr/2\thttps://i.kr/2\t패션잡화\t2500\n";
+    let (legacy, ..) = encoding_rs::EUC_KR.encode(text);
+    let (found, pipe) = found(legacy.into_owned());
+    assert_eq!((found.format, found.encoding), ("naver-ep", "EUC-KR"));
+    assert!(pipe.map.is_empty() && pipe.source.quoting.is_none());
+    assert_eq!(found.preset.map(|known| (known.required_found, known.required)), Some((7, 7)));
+    assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+}
+
+#[test]
+fn google_xml_that_lacks_something() {
+    let item = |id: u32, currency: &str| {
+        format!(
+            "<item><g:id>{id}</g:id><title>A</title><link>https://s.example/{id}</link>\
+            <description>x</description><g:price>5 {currency}</g:price><g:availability>in stock</g:availability></item>"
+        )
+    };
+    let items: String = (1..9).map(|id| item(id, if id < 3 { "USD" } else { "EUR" })).collect();
+    let text = format!(
+        "<?xml version='1.0'?><rss xmlns:g='http://base.google.com/ns/1.0'><channel><title>S</title>{items}</channel></rss>"
+    );
+    let (found, pipe) =
+        found(zip_archive(&[("a.xml", text.as_bytes()), ("b.xml", b"<x/>")], false));
+    assert_eq!((found.format, found.compression.as_slice()), ("google-xml", &["zip"][..]));
+    assert_eq!((pipe.source.item, found.records), (None, 8));
+    let texts =
+        ["requires image_link", "several currencies: EUR 6, USD 2", "further files", "b.xml"];
+    assert_warns(&found, &texts);
+}
+
+#[test]
+fn xml_and_json_of_a_shop_of_its_own() {
+    let xml = "<catalog><meta><a>1</a><b>2</b></meta><book><number>b1</number><name>Dune</name><price unit='GBP'>9.99</price></book>\
+        <book><number>b2</number><name>Emma</name><price unit='GBP'>8.99</price></book></catalog>";
+    let (one, pipe) = found(xml);
+    assert_eq!((one.format, pipe.source.item.as_deref()), ("xml", Some("book")));
+    let price = one.map.iter().find(|line| line.column == "price").map(|line| line.field.as_str());
+    assert_eq!((pipe.source.key.as_slice(), price), (&["number".to_owned()][..], Some("price")));
+    let json = r#"{"facets":[{"n":"x","c":1}],"data":{"products":[
+        {"sku":"1","name":"Cup","price":"5 EUR","images":["https://i.example/1.jpg"]},
+        {"sku":"2","name":"Pot","price":"6 EUR","images":["https://i.example/2.jpg"]}]}}"#;
+    let (found, pipe) = found(json);
+    assert_eq!((found.format, pipe.source.items.as_deref()), ("json", Some("/data/products")));
+    let expected = [
+        ("id", "\"sku\""),
+        ("title", "\"name\""),
+        ("image_link", "\"images\""),
+        ("price", "\"price\""),
+    ];
+    assert_eq!(lines(&found), expected);
+}
+
+#[test]
+fn what_is_no_feed_is_refused() {
+    let location = Location::File(PathBuf::from("x"));
+    for (text, says) in [
+        ("", "sent nothing"),
+        ("<!doctype html><html><body>Hello</body></html>", "web page"),
+        ("<error>no such feed</error>", "no element"),
+    ] {
+        let error = detect(Box::new(Cursor::new(text)), &Hints::default(), &location).unwrap_err();
+        assert!(matches!(error, FeedError::NotAFeed { .. }), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn only_the_beginning_is_looked_at() {
+    let line = |id: u32| format!("{id},A title of some length that repeats itself,{id}.50 EUR\n");
+    let rows: String = (0..120_000).map(line).collect();
+    let (found, _) = found(format!("id,name,price\n{rows}"));
+    assert!(!found.is_whole && found.records == RECORDS, "{}", found.records);
+    assert!(found.warnings.iter().all(|w| !w.contains("refused")), "{:?}", found.warnings);
+}
+
+/// A file of the optional real input; none, and a line that says so, where it is absent.
+fn real(path: &str) -> Option<Detected> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
+    let Ok(file) = File::open(&path) else {
+        eprintln!("SKIPPED: no {}", path.display());
+        return None;
+    };
+    let found = detect(Box::new(file), &Hints::default(), &Location::File(path)).unwrap();
+    loaded(&found);
+    Some(found)
+}
+
+fn field_of<'d>(found: &'d Detected, column: &str) -> Option<&'d str> {
+    found.map.iter().find(|line| line.column == column).map(|line| line.field.as_str())
+}
+
+#[test]
+fn sunrise() {
+    for night in ["products_f2f1afd.csv", "products_0719500.csv"] {
+        let Some(found) = real(&format!("sunrise/data/{night}")) else { return };
+        assert_eq!((found.format, found.delimiter.as_deref()), ("csv", Some(",")));
+        // All variants of a product have one id: the rest would be lost.
+        let key = if found.set_key.is_empty() { &found.key.usual } else { &found.set_key };
+        assert_eq!(key, &["sku"], "{:?}", found.key);
+        assert_eq!(field_of(&found, "brand"), Some("designer"));
+        assert_eq!(field_of(&found, "color"), Some("color"));
+        assert_eq!(field_of(&found, "size"), Some("size"));
+        assert!(field_of(&found, "title").is_some_and(|name| name.starts_with("name.")));
+    }
+    let Some(stock) = real("sunrise/data/inventory.csv") else { return };
+    assert_eq!(field_of(&stock, "stock_quantity"), Some("quantityOnStock"));
+}
+
+#[test]
+fn shopify() {
+    let Some(found) = real("shopify-csv/packt/Product-data.csv") else { return };
+    assert_eq!(found.format, Format::ShopifyCsv.name());
+    let known = found.preset.as_ref().unwrap();
+    assert_eq!(known.required_found, known.required);
+    assert!(found.set_key.is_empty(), "{:?}", found.key);
+}
+
+#[test]
+fn shopifys_list_of_products() {
+    let list = r#"{"products":[{"id":1,"title":"Shirt","handle":"shirt","vendor":"Acme","tags":["a"],
+        "variants":[{"id":11,"title":"S","price":"10.00","available":true},
+                    {"id":12,"title":"M","price":"11.00","available":false}],
+        "images":[{"id":4,"src":"https://i.example/1.jpg"}]}]}"#;
+    let (found, pipe) = found(list);
+    assert_eq!((found.format, pipe.source.format), ("shopify-json", Format::ShopifyJson));
+    assert!(found.is_paged && !found.is_whole && found.set_key.is_empty(), "{:?}", found.key);
+    assert!(found.to_toml("https://shop.kr/products.json").contains("page after page"));
+    // In a file there is all of it.
+    let file = Location::File("list.json".into());
+    let found = detect(Box::new(Cursor::new(list)), &Hints::default(), &file).unwrap();
+    assert!(!found.is_paged && found.is_whole && found.format == "shopify-json");
+    let address = Location::Http(Secret::new("https://shop.kr/products.json?limit=5"));
+    let none = Box::new(Cursor::new(r#"{"products":[]}"#));
+    let error = detect(none, &Hints::default(), &address).unwrap_err();
+    assert!(error.to_string().contains("no record"), "{error}");
+}
+
+#[test]
+fn bestbuy() {
+    let Some(categories) = real("bestbuy/categories.json") else { return };
+    assert_eq!((categories.format, field_of(&categories, "id")), ("json", Some("id")));
+    assert_eq!(field_of(&categories, "title"), Some("name"));
+    let Some(stores) = real("bestbuy/stores.json.gz") else { return };
+    assert_eq!((stores.compression.as_slice(), stores.format), (&["gzip"][..], "json"));
+    assert_eq!(field_of(&stores, "id"), Some("id"));
+}
+
+#[test]
+fn csv_spectrum() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csv-spectrum/csvs");
+    let Ok(files) = fs::read_dir(&folder) else {
+        eprintln!("SKIPPED: no {}", folder.display());
+        return;
+    };
+    for file in files {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let Some(found) = real(&format!("csv-spectrum/csvs/{name}")) else { return };
+        assert_eq!((found.format, found.delimiter.as_deref()), ("csv", Some(",")), "{name}");
+        assert_eq!(found.quoting, Some("doubled"), "{name}");
+    }
+}

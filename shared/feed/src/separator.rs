@@ -1,0 +1,54 @@
+//! Lists in one value: finds what stands between their items.
+
+use crate::fields::trimmed;
+use memchr::memchr;
+
+/// The items of a list, trimmed; some may be empty.
+pub(crate) fn split_items<'a>(text: &'a str, separator: &'a str) -> impl Iterator<Item = &'a str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let item = match find(whole, separator) {
+            Some(at) => {
+                rest = Some(&whole[at + separator.len()..]);
+                &whole[..at]
+            }
+            None => {
+                rest = None;
+                whole
+            }
+        };
+        Some(trimmed(item))
+    })
+}
+
+/// Where the separator is first; the empty one is nowhere. A single byte, as most are, needs none of the preparations
+/// of a search for a text.
+pub(crate) fn find(text: &str, separator: &str) -> Option<usize> {
+    match separator.as_bytes() {
+        [] => None,
+        [byte] => memchr(*byte, text.as_bytes()),
+        _ => text.find(separator),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn items_are_what_splitting_gives(text in "[a, >가\\t]{0,20}") {
+            for separator in [",", " ", " > ", ", ", "가", ",,"] {
+                let items: Vec<_> = split_items(&text, separator).collect();
+                let expected: Vec<_> = text.split(separator).map(str::trim).collect();
+                proptest::prop_assert_eq!(items, expected, "{:?}", separator);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_separator_all_is_one_item() {
+        assert_eq!(split_items(" a b ", "").collect::<Vec<_>>(), ["a b"]);
+    }
+}

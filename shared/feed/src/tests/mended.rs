@@ -1,0 +1,170 @@
+//! What partners send that is broken, and can be read all the same: it is mended, counted and shown.
+
+use super::{extras, ids, read_again, reasons};
+use crate::testing::{Whole, field, gzip, read, source, zip_archive};
+use crate::{Completeness, Position, RefusalReason};
+use feedfleet_config::{Format, Quoting};
+use feedfleet_model::columns;
+use std::collections::BTreeSet;
+
+/// Reads CSV with the fields `id`, `title`, `link` and `gtin`.
+fn read_csv(text: impl Into<Vec<u8>>) -> Whole {
+    let map = [
+        field(columns::ID, "id"),
+        field(columns::TITLE, "title"),
+        field(columns::LINK, "link"),
+        field(columns::GTIN, "gtin"),
+        field(columns::STOCK_QUANTITY, "stock"),
+    ];
+    read(&source(Format::Csv), &map, text)
+}
+
+/// What was told: reason, count, the first sample's position and value.
+fn told(whole: &mut Whole) -> Vec<(RefusalReason, u64, Position, Option<String>)> {
+    let one = |warning: crate::Warning| {
+        let sample = warning.samples[0].clone();
+        (warning.reason, warning.count, sample.position, sample.value)
+    };
+    whole.reader.take_warnings().into_iter().map(one).collect()
+}
+
+fn line(record: u64, line: u64, byte: u64) -> Position {
+    Position { record, line: Some(line), byte: Some(byte) }
+}
+
+#[test]
+fn cells() {
+    let text = "id,title,link,gtin,stock\n1,\"12\" pan\",https://a.example/a b,4006381333931.0,7.0\n2,\"x\"\n";
+    let mut whole = read_csv(text);
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2"], vec![]));
+    let row = &whole.rows[0].1;
+    assert_eq!(row.text(columns::TITLE), Some("12\" pan"));
+    assert_eq!(row.text(columns::LINK), Some("https://a.example/a%20b"));
+    assert_eq!(row.text(columns::GTIN), Some("4006381333931"));
+    assert_eq!(row.get(columns::STOCK_QUANTITY), feedfleet_model::ValueRef::Integer(7));
+    let some = |text: &str| Some(text.to_owned());
+    let first = line(1, 2, 25);
+    let expected = [
+        (RefusalReason::StrayQuote, 1, first, some("\"12\" pan\"")),
+        (RefusalReason::ShortRecord, 1, line(2, 3, 79), some("2 of 5 cells")),
+        (RefusalReason::LinkWithSpaces, 1, first, some("https://a.example/a b")),
+        (RefusalReason::PointZero, 2, first, some("4006381333931.0")),
+    ];
+    assert_eq!(told(&mut whole), expected);
+    // What was mended is told every night, so its record is mapped every night.
+    assert!(whole.rows.iter().all(|(_, row)| row.source_hash().is_none()));
+}
+
+#[test]
+fn characters() {
+    let mut whole =
+        read_csv(b"id,title\n1,a\0\x01b\n2,caf\xc3\xa9\xea \xc3\xa9\xc3\xa9\n".to_vec());
+    assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("ab"));
+    let at = |byte| Position { record: 0, line: None, byte: Some(byte) };
+    let told = told(&mut whole);
+    let told: Vec<_> = told.into_iter().map(|(reason, count, at, _)| (reason, count, at)).collect();
+    let missing = (RefusalReason::MissingField, 3, Position::default());
+    let expected = [
+        missing,
+        (RefusalReason::ControlCharacter, 2, at(12)),
+        (RefusalReason::BrokenCharacter, 1, at(21)),
+    ];
+    assert_eq!(told, expected);
+    // The text as a whole is told of without another look at its records.
+    assert!(whole.rows[0].1.source_hash().is_some());
+}
+
+/// What is taken out of a record is told every night, so it is mapped every night; others are known by their line.
+#[test]
+fn characters_in_escapes() {
+    let two = "{\"id\":2,\"stock\":6}";
+    let text = format!("{{\"id\":1,\"stock\":5,\"note\":\"a\\u0001b\"}}\n{two}\n");
+    let mut known = BTreeSet::new();
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(read_again(Format::JsonLines, &mut known, &text), (ids(&["1", "2"]), 0));
+    assert_eq!(read_again(Format::JsonLines, &mut known, &text), (ids(&["1"]), 1));
+    for same in [two.to_owned(), format!("\n{two} \r\n")] {
+        assert_eq!(read_again(Format::JsonLines, &mut known, &same), (ids(&[]), 1), "{same:?}");
+    }
+}
+
+#[test]
+fn quotes_with_backslashes() {
+    let mut csv = source(Format::Csv);
+    csv.quoting = Some(Quoting::Backslash);
+    let map = [field(columns::ID, "id"), field(columns::TITLE, "title")];
+    let text = "id,title\n1,\"12\\\" pan, \\\\ x\"\n2,\"y\nz\"\n";
+    let mut whole = read(&csv, &map, text);
+    assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("12\" pan, \\ x"));
+    assert_eq!(whole.rows[1].1.text(columns::TITLE), Some("y\nz"));
+    assert!(whole.reader.take_warnings().is_empty());
+}
+
+/// Reads items of Google's.
+fn read_items(items: &str) -> Whole {
+    read(&source(Format::GoogleXml), &[], format!("<rss><channel>{items}</channel></rss>"))
+}
+
+#[test]
+fn tags() {
+    let item = |inside: &str| format!("<item><id>1</id>{inside}<brand>B</brand></item>");
+    for (inside, title, description) in [
+        // HTML that nobody escaped.
+        ("<title>A</title><description>x<br>y<BR>z</description>", "A", "x y z"),
+        ("<title>A</title><description><p>x<p>y</description>", "A", "x y"),
+        ("<title>A</title><description>x <b>bold</description>", "A", "x  bold"),
+        // An end without a start, and one too many.
+        ("<title>A</b></title></title><description>x</description>", "A", "x"),
+        // What begins no tag.
+        (
+            "<title>A < B & C</title><description>1 <2 and 3> 2</description>",
+            "A < B & C",
+            "1 <2 and 3> 2",
+        ),
+    ] {
+        let mut whole = read_items(&item(inside));
+        assert_eq!((ids(&whole), reasons(&whole)), (vec!["1"], vec![]), "{inside}");
+        let row = &whole.rows[0].1;
+        assert_eq!(row.text(columns::TITLE), Some(title), "{inside}");
+        assert_eq!(row.text(columns::DESCRIPTION), Some(description), "{inside}");
+        assert_eq!((row.text(columns::BRAND), extras(row)), (Some("B"), vec![]), "{inside}");
+        let told = told(&mut whole);
+        assert_eq!(told.len(), 1, "{inside}: {told:?}");
+        assert_eq!((told[0].0, told[0].2.record), (RefusalReason::MendedMarkup, 1), "{inside}");
+    }
+    let many = format!("<title>A</title><description>{}</description>", "x<br>".repeat(1_000));
+    assert_eq!(ids(&read_items(&item(&many))), ["1"]);
+}
+
+#[test]
+fn items_without_an_end() {
+    let whole =
+        read_items("<item><id>1</id><title>A</title><item><id>2</id><title>B</title></item>");
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2"], vec![]));
+    // Which field an open element swallowed can't be told.
+    let whole = read_items("<item><id>1<title>A</title></item><item><id>2</id></item>");
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["2"], vec!["malformed-record"]));
+    let whole = read_items("<item><id>1</id></item><item><id>2</id><title>A");
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1"], vec!["malformed-record"]));
+}
+
+#[test]
+fn archives_and_members() {
+    let readme: &[u8] = b"Hello";
+    let files: &[(&str, &[u8])] = &[
+        ("README.txt", readme),
+        ("out/feed.csv", b"id,title,link,gtin,stock\n1,a,,,\n"),
+        ("out/more.csv", b"id\n2\n"),
+    ];
+    let mut whole = read_csv(zip_archive(files, true));
+    assert_eq!(ids(&whole), ["1"]);
+    assert!(matches!(&whole.completeness, Completeness::Unproven(why) if why.contains("more.csv")));
+    let told = told(&mut whole);
+    let expected =
+        (RefusalReason::FurtherFiles, 1, Position::default(), Some("out/more.csv".into()));
+    assert_eq!(told, [expected]);
+    let members = [gzip(b"id,title,link,gtin,stock\n1,a,,"), gzip(b",\n2,b,,,\n")].concat();
+    let mut whole = read_csv(members);
+    assert_eq!(ids(&whole), ["1", "2"]);
+    assert!(whole.reader.take_warnings().is_empty());
+}

@@ -1,0 +1,58 @@
+//! The URLs that a page names: its base, its canonical address, and its links. One rule each, whether they are
+//! found in the tree or by the scan.
+
+use crate::text::resolve;
+use url::Url;
+
+/// A link of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// Where it leads, resolved: `http` or `https`, its fragment kept.
+    pub url: Url,
+    /// Whether the page asks crawlers not to follow it.
+    pub rel_nofollow: bool,
+}
+
+/// What the page's URLs are relative to: its first `<base href>`, else its own URL.
+pub(crate) fn base_url(page: &Url, base_href: Option<&str>) -> Url {
+    base_href.and_then(|href| resolve(page, href)).unwrap_or_else(|| page.clone())
+}
+
+/// A URL that can be fetched.
+pub(crate) fn web_url(base: &Url, href: &str) -> Option<Url> {
+    resolve(base, href).filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Whether a `rel` attribute has a word.
+pub(crate) fn has_rel(rel: Option<&str>, word: &str) -> bool {
+    rel.is_some_and(|rel| rel.split_ascii_whitespace().any(|own| own.eq_ignore_ascii_case(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_web_is_linked() {
+        let base = Url::parse("https://shop.example/a/").unwrap();
+        for href in ["mailto:a@shop.example", "javascript:void(0)", "tel:1", "data:,x", ""] {
+            assert_eq!(web_url(&base, href), None, "{href:?}");
+        }
+        assert_eq!(web_url(&base, "b#c").unwrap().as_str(), "https://shop.example/a/b#c");
+    }
+
+    #[test]
+    fn a_base_that_is_no_url_is_ignored() {
+        let page = Url::parse("https://shop.example/a/b").unwrap();
+        assert_eq!(base_url(&page, Some("/c/")).as_str(), "https://shop.example/c/");
+        assert_eq!(base_url(&page, Some("http://[")), page);
+        assert_eq!(base_url(&page, None), page);
+    }
+
+    #[test]
+    fn rel_is_a_set_of_words() {
+        assert!(has_rel(Some("NoOpener NOFOLLOW"), "nofollow"));
+        assert!(!has_rel(Some("nofollows"), "nofollow"));
+        assert!(!has_rel(None, "nofollow"));
+    }
+}

@@ -1,0 +1,261 @@
+//! What of a site is to be fetched, what is under way and what is done. Every canonical URL is handed out once,
+//! and again only after it failed.
+//!
+//! Sitemaps come first, then products, then the pages that sitemaps list, then the others, breadth first. A seen
+//! URL takes 16 bytes and the set's overhead, one that waits its own length and some 50 bytes.
+
+mod entry;
+mod snapshot;
+
+pub use self::entry::{FailedPage, Outcome, Tally, UrlEntry, UrlKind};
+pub use self::snapshot::SnapshotError;
+
+use crate::moment::{later, since};
+use crate::pace::MAX_RETRY_AFTER;
+use crate::traps::{Limits, PatternCounts, Skip};
+use chrono::{DateTime, Utc};
+use feedfleet_model::hash::bytes_hash;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+/// How often a URL is tried in all.
+const MAX_TRIES: u8 = 4;
+/// The wait after the first failure; each further one waits [`BACKOFF_FACTOR`] times as long.
+const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+const BACKOFF_FACTOR: u32 = 3;
+/// Redirects in a row that are followed.
+const MAX_HOPS: u8 = 10;
+/// Queues, one a [`UrlKind`].
+const LANES: usize = 4;
+
+/// When a failed URL is due, and its hash.
+type Waiting = (DateTime<Utc>, u128);
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Fetch this, and say what became of it: [`Frontier::done`].
+    Fetch(UrlEntry),
+    /// Nothing until then, unless what is under way brings new URLs: a failed one is tried again.
+    WaitUntil(DateTime<Utc>),
+    /// Nothing until something that is under way is done.
+    WaitForAnswers,
+    /// [`Limits::max_time`] is over, and nothing is under way any more.
+    OutOfTime,
+    /// All that was found has been fetched or given up.
+    Done,
+}
+
+/// What became of a URL that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It will be fetched.
+    New,
+    /// It was found before.
+    Known,
+    /// A limit keeps it out.
+    Refused(Skip),
+}
+
+/// The state of a crawl, as far as URLs go.
+#[derive(Debug, Clone)]
+pub struct Frontier {
+    limits: Limits,
+    started: DateTime<Utc>,
+    seen: HashSet<u128, foldhash::fast::RandomState>,
+    lanes: [VecDeque<UrlEntry>; LANES],
+    waiting: BTreeMap<Waiting, UrlEntry>,
+    under_way: HashMap<u128, UrlEntry, foldhash::fast::RandomState>,
+    patterns: PatternCounts,
+    failed: Vec<FailedPage>,
+    tally: Tally,
+}
+
+impl Frontier {
+    /// An empty frontier of a crawl that begins now.
+    pub fn new(limits: &Limits, now: DateTime<Utc>) -> Self {
+        Self {
+            limits: limits.clone(),
+            started: now,
+            seen: HashSet::default(),
+            lanes: Default::default(),
+            waiting: BTreeMap::new(),
+            under_way: HashMap::default(),
+            patterns: PatternCounts::default(),
+            failed: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Adds a canonical URL that the link rules let pass, unless it is known. `depth` counts the links since a
+    /// start URL or a sitemap.
+    pub fn add(&mut self, url: &str, kind: UrlKind, depth: u16) -> Added {
+        self.insert(url, kind, depth, 0)
+    }
+
+    /// As [`Frontier::add`], of the URL that `from` redirects to. None, and nothing changes: it is one redirect too
+    /// many.
+    pub fn add_target(&mut self, url: &str, kind: UrlKind, from: &UrlEntry) -> Option<Added> {
+        (from.hops < MAX_HOPS).then(|| self.insert(url, kind, from.depth, from.hops + 1))
+    }
+
+    fn insert(&mut self, url: &str, kind: UrlKind, depth: u16, hops: u8) -> Added {
+        let hash = hash_of(url);
+        if self.seen.contains(&hash) {
+            return Added::Known;
+        }
+        let max = self.limits.max_pages_a_pattern;
+        if self.seen.len() >= self.limits.max_pages {
+            return self.refuse(Skip::SiteFull);
+        }
+        if kind.is_trap_prone() && depth > 0 && !self.patterns.count(url, max) {
+            return self.refuse(Skip::PatternFull);
+        }
+        self.seen.insert(hash);
+        self.lanes[lane(kind)].push_back(UrlEntry {
+            url: url.to_owned(),
+            kind,
+            depth,
+            failures: 0,
+            hops,
+        });
+        Added::New
+    }
+
+    /// Whether a canonical URL was found before.
+    pub fn knows(&self, url: &str) -> bool {
+        self.seen.contains(&hash_of(url))
+    }
+
+    fn refuse(&mut self, skip: Skip) -> Added {
+        self.note(skip);
+        Added::Refused(skip)
+    }
+
+    /// Counts a link that was kept out before it came here: [`crate::Rules::judge`].
+    pub fn note(&mut self, skip: Skip) {
+        *self.tally.refused.entry(skip).or_default() += 1;
+    }
+
+    /// What to fetch next. What it hands out is under way until [`Frontier::done`].
+    pub fn next(&mut self, now: DateTime<Utc>) -> Next {
+        if self.is_out_of_time(now) {
+            let is_idle = self.under_way.is_empty();
+            return match (self.remaining(), is_idle) {
+                (0, _) => Next::Done,
+                (_, true) => Next::OutOfTime,
+                (_, false) => Next::WaitForAnswers,
+            };
+        }
+        // A URL whose time has come goes first: others must not make it wait for ever.
+        if let Some(first) = self.waiting.first_entry()
+            && first.key().0 <= now
+        {
+            let entry = first.remove();
+            return self.hand_out(entry);
+        }
+        if let Some(entry) = self.lanes.iter_mut().find_map(VecDeque::pop_front) {
+            return self.hand_out(entry);
+        }
+        match self.waiting.keys().next() {
+            Some((due, _)) => Next::WaitUntil(*due),
+            None if self.under_way.is_empty() => Next::Done,
+            None => Next::WaitForAnswers,
+        }
+    }
+
+    fn hand_out(&mut self, entry: UrlEntry) -> Next {
+        self.under_way.insert(hash_of(&entry.url), entry.clone());
+        Next::Fetch(entry)
+    }
+
+    /// Says what became of a URL that [`Frontier::next`] gave. False, and nothing changes, when it is not under
+    /// way. Links that were found on the page have to be added before, so that the frontier is never empty too
+    /// early.
+    pub fn done(&mut self, url: &str, outcome: &Outcome, now: DateTime<Utc>) -> bool {
+        let hash = hash_of(url);
+        let Some(mut entry) = self.under_way.remove(&hash) else { return false };
+        match outcome {
+            Outcome::Done if entry.kind == UrlKind::Sitemap => self.tally.sitemaps += 1,
+            Outcome::Done => self.tally.pages += 1,
+            Outcome::Gone => self.tally.gone += 1,
+            Outcome::Forbidden => self.give_up(entry, None),
+            Outcome::Failed { status, is_transient, retry_after } => {
+                entry.failures = entry.failures.saturating_add(1);
+                if *is_transient && entry.failures < MAX_TRIES {
+                    let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+                    let backoff = backoff(entry.failures).max(asked);
+                    self.tally.retries += 1;
+                    self.waiting.insert((later(now, backoff), hash), entry);
+                } else {
+                    self.give_up(entry, *status);
+                }
+            }
+        }
+        true
+    }
+
+    fn give_up(&mut self, entry: UrlEntry, status: Option<u16>) {
+        self.failed.push(FailedPage { url: entry.url, kind: entry.kind, status });
+    }
+
+    /// URLs that are still to be fetched, those under way included.
+    pub fn remaining(&self) -> usize {
+        let queued: usize = self.lanes.iter().map(VecDeque::len).sum();
+        queued + self.waiting.len() + self.under_way.len()
+    }
+
+    /// The URLs that are still to be fetched, those under way included, in no order.
+    pub fn unfetched(&self) -> impl Iterator<Item = &UrlEntry> {
+        let queued = self.lanes.iter().flatten();
+        queued.chain(self.waiting.values()).chain(self.under_way.values())
+    }
+
+    /// URLs that are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// URLs that were found, sitemaps included.
+    pub fn found(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// URLs that were given up. Their products stay: nobody knows whether they are gone.
+    pub fn failed(&self) -> &[FailedPage] {
+        &self.failed
+    }
+
+    /// How far the crawl is.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// When the crawl began, in whichever process.
+    pub fn started(&self) -> DateTime<Utc> {
+        self.started
+    }
+
+    fn is_out_of_time(&self, now: DateTime<Utc>) -> bool {
+        self.limits.max_time.is_some_and(|max| since(self.started, now) >= max)
+    }
+}
+
+/// How long a URL waits that failed so often.
+fn backoff(failures: u8) -> Duration {
+    let exponent = u32::from(failures.saturating_sub(1));
+    FIRST_BACKOFF.saturating_mul(BACKOFF_FACTOR.saturating_pow(exponent))
+}
+
+fn hash_of(url: &str) -> u128 {
+    bytes_hash(url.as_bytes())
+}
+
+fn lane(kind: UrlKind) -> usize {
+    match kind {
+        UrlKind::Sitemap => 0,
+        UrlKind::Product => 1,
+        UrlKind::Listed => 2,
+        UrlKind::Page => 3,
+    }
+}

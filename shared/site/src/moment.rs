@@ -1,0 +1,15 @@
+//! Arithmetic on moments that never overflows.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+/// The moment `by` after `moment`; the last one there is when that is too far away.
+pub(crate) fn later(moment: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+    moment.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// How long it is from `earlier` to `now`; nothing when a clock was set back.
+pub(crate) fn since(earlier: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    now.signed_duration_since(earlier).to_std().unwrap_or_default()
+}

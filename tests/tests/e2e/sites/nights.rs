@@ -1,0 +1,169 @@
+//! Nights of a shop: what is new, what is unchanged, and what may be taken for gone.
+
+use super::shop::Shop;
+use feedfleet_tests::{Fleet, Reply, Server};
+use serde_json::Value;
+
+#[track_caller]
+fn assert_counts(report: &Value, expected: &[(&str, u64)]) {
+    for (name, count) in expected {
+        assert_eq!(report["counts"][name], *count, "{name} in {report:#}");
+    }
+}
+
+/// The count of a warning.
+fn warned(report: &Value, reason: &str) -> u64 {
+    let warnings = report["warnings"].as_array().expect("a report lists its warnings");
+    let of_reason = warnings.iter().find(|warning| warning["reason"] == reason);
+    of_reason.and_then(|warning| warning["count"].as_u64()).unwrap_or(0)
+}
+
+/// Sitemaps, links, robots.txt, conditional requests, and a product that is gone.
+#[test]
+fn three_nights_of_a_shop() {
+    let shop = Shop::new(45, |mood| mood.has_tags = true);
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    let first = fleet.run_pipe("shop");
+    assert_eq!(first["state"], "done", "{first:#}");
+    assert_counts(&first, &[("seen", 45), ("new", 45), ("live", 45), ("refused", 0)]);
+    assert_eq!(first["source"]["complete"], true, "{first:#}");
+    let products = fleet.products("shop");
+    let product = products.iter().find(|product| product.id == "S7").expect("it is there");
+    assert_eq!(product.brief(), ("S7", "Product 7", 99_900));
+    assert_eq!(product.text("price_currency"), "EUR");
+    assert!(products.iter().all(|product| product.extra.is_empty()), "{:?}", products[0].extra);
+    assert!(shop.sent().values().all(|sent| *sent == 1), "{:?}", shop.sent());
+    assert_eq!(shop.server.hits("/private/1"), 0, "robots.txt forbids it");
+    assert_eq!((shop.server.hits("/robots.txt"), shop.server.hits("/sitemap.xml")), (1, 1));
+
+    // Unchanged: no product page is sent again, and every product is there.
+    let second = fleet.run_pipe("shop");
+    assert_counts(&second, &[("seen", 45), ("new", 0), ("unchanged", 45), ("removed", 0)]);
+    assert_eq!(shop.mood().unchanged, 45);
+    assert!(shop.sent().values().all(|sent| *sent == 1), "{:?}", shop.sent());
+
+    // One is gone, one is new, all prices are others.
+    {
+        let mut mood = shop.mood();
+        mood.failing.insert(3, 404);
+        (mood.products, mood.cents) = (46, 1_099);
+    }
+    let third = fleet.run_pipe("shop");
+    assert_counts(&third, &[("new", 1), ("changed", 44), ("removed", 1), ("live", 45)]);
+    assert!(!Shop::live(&fleet, "shop").contains("S3"));
+    assert_eq!(shop.mood().unchanged, 45);
+
+    // A replay reads the rows, and asks nobody.
+    let asked: usize = shop.sent().values().sum();
+    let run = first["run"].to_string();
+    let replay = fleet.run(&["run", "shop", "--replay", &run, "--wait", "--json"]).ok().json();
+    assert_counts(&replay, &[("seen", 45), ("new", 1), ("removed", 1), ("live", 45)]);
+    assert_eq!(shop.sent().values().sum::<usize>(), asked);
+}
+
+/// Promise 12: a page that could not be read keeps its product, while one that is gone loses it.
+#[test]
+fn a_page_that_failed_keeps_its_product() {
+    let shop = Shop::new(40, |_| {});
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "max_failed = \"10%\"");
+    fleet.run_pipe("shop");
+    // Refused, gone, sent to another site, and put off.
+    shop.mood().failing.extend([(1, 403), (2, 410), (4, 302), (5, 202)]);
+    let report = fleet.run_pipe("shop");
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_counts(&report, &[("removed", 1), ("held", 0), ("live", 39)]);
+    assert_eq!(warned(&report, "page-failed"), 3, "{report:#}");
+    assert_eq!(warned(&report, "left-site"), 1, "{report:#}");
+    let live = Shop::live(&fleet, "shop");
+    assert!(["S1", "S4", "S5"].iter().all(|id| live.contains(*id)), "{live:?}");
+    assert!(!live.contains("S2"), "{live:?}");
+}
+
+/// Promise 12: a crawl that saw a part of the site removes nothing by itself.
+#[test]
+fn a_crawl_that_is_not_whole_holds_removals() {
+    let shop = Shop::new(40, |_| {});
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    fleet.run_pipe("shop");
+    shop.mood().failing.extend([(0, 410), (1, 403), (2, 403), (3, 403)]);
+    let report = fleet.run_pipe("shop");
+    assert_eq!(report["state"], "held", "{report:#}");
+    assert_counts(&report, &[("removed", 0), ("held", 1), ("live", 40)]);
+    let why = report["source"]["completeness"].as_str().unwrap_or_default();
+    assert!(why.contains("pages failed"), "{report:#}");
+}
+
+/// Promise 15: a trap is bounded, and what its bound kept out proves nothing.
+#[test]
+fn a_calendar_without_end_is_left() {
+    let shop = Shop::new(10, |mood| (mood.has_calendar, mood.hides_sitemap) = (true, true));
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "max_pages_a_pattern = 30");
+    let report = fleet.run_pipe("shop");
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_counts(&report, &[("new", 10)]);
+    assert_eq!(report["source"]["complete"], false, "{report:#}");
+    assert!(warned(&report, "limit-reached") > 0, "{report:#}");
+    let days = shop.mood().pages.keys().filter(|path| path.starts_with("/day/")).count();
+    assert_eq!(days, 30);
+}
+
+/// Where robots.txt cannot be had, nothing is fetched and nothing changes.
+#[test]
+fn a_robots_txt_that_cannot_be_had_forbids_all() {
+    let shop = Shop::new(10, |mood| mood.robots_status = Some(503));
+    let fleet = Fleet::with_fleet_toml(
+        "[leases]\nvisibility = \"10s\"\nmax_receives = 1\n\
+         [http]\nallow_private = [\"127.0.0.0/8\"]\n[scheduler]\ntick = \"1s\"\n",
+    );
+    shop.pipe(&fleet, "shop", "");
+    let report = fleet.run_pipe_dead("shop");
+    let why = report["reason"]["message"].as_str().unwrap_or_default();
+    assert!(why.contains("robots.txt") && why.contains("nothing may be fetched"), "{report:#}");
+    assert!(shop.mood().pages.is_empty());
+}
+
+/// Promise 12: a shop that shows no products does not empty its pipe.
+#[test]
+fn a_site_without_products_is_no_feed() {
+    let server = Server::start(|path, _| match path {
+        "/" => Reply::ok("<title>Soon</title>").header("Content-Type", "text/html"),
+        _ => Reply::status(404),
+    });
+    let fleet = Fleet::new();
+    let url = server.base_url();
+    fleet.pipe("shop", &format!("[source]\nkind = \"site\"\nurl = \"{url}/\"\n"));
+    let report = fleet.run_pipe_dead("shop");
+    assert_eq!(report["reason"]["class"], "not-a-feed", "{report:#}");
+    let why = report["reason"]["message"].as_str().unwrap_or_default();
+    assert!(why.contains("no product") && why.contains("pipes preview shop --url"), "{why}");
+}
+
+/// A preview says where on the page each field stands, and writes nothing.
+#[test]
+fn a_preview_tells_where_fields_come_from() {
+    let shop = Shop::new(10, |_| {});
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "[source.selectors]\nbrand = \"h1\"");
+    let before = fleet.files();
+    let page = format!("{}/p/4", shop.server.base_url());
+    let shown = fleet.run(&["pipes", "preview", "shop", "--url", &page, "--json"]).ok().json();
+    let product = &shown["pages"][0]["products"][0];
+    assert_eq!(product["price"]["value"], "9.99", "{shown:#}");
+    assert_eq!(product["price"]["origin"], "json-ld", "{shown:#}");
+    assert_eq!(product["brand"]["origin"], "selector", "{shown:#}");
+    assert_eq!(shown["pages"][0]["rows"][0]["id"], "S4", "{shown:#}");
+    // Without a page it looks for one that shows a product.
+    fleet.run(&["pipes", "preview", "shop"]).ok().says(&["Product", "json-ld", "links to follow"]);
+    let private = format!("{}/private/1", shop.server.base_url());
+    let refused = fleet.run(&["pipes", "preview", "shop", "--url", &private]).failed();
+    refused.says(&["robots.txt forbids it"]);
+    fleet
+        .run(&["pipes", "preview", "shop", "--url", "https://elsewhere.example/"])
+        .failed()
+        .says(&["not a page of the site"]);
+    assert_eq!(fleet.files(), before);
+}

@@ -1,0 +1,230 @@
+//! What came of the requests of a crawl, taken in: rows, links, sitemaps, robots.txt, redirects.
+
+use super::crawler::Crawler;
+use super::fetch::lasting;
+use super::hosts::RobotsAnswer;
+use super::page::PageReader;
+use super::sitemaps::{Listed, SitemapEnd};
+use super::tasks::{Ended, Found, PageEnd, What};
+use feedfleet_config::host_key;
+use feedfleet_http::Url;
+use feedfleet_model::hash::bytes_hash;
+use feedfleet_site::{Added, Outcome, UrlEntry, UrlKind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Pictures of sitemaps that are remembered until their pages are read.
+const MAX_PICTURES: usize = 50_000;
+/// Where a sitemap is that nobody names.
+const USUAL_SITEMAP: &str = "/sitemap.xml";
+
+impl Crawler<'_> {
+    /// Takes in what came of a request.
+    pub(super) fn end(&mut self, ended: Ended) {
+        let now = self.now();
+        self.fetched.fetch_add(ended.bytes, Ordering::Relaxed);
+        self.hosts.ended(&ended.host, &ended.answer, now);
+        let (entry, outcome) = match ended.what {
+            What::Robots(answer) => {
+                self.learn(answer);
+                return;
+            }
+            What::Sitemap(entry, end) => {
+                // What the task has found is all here.
+                while let Ok(entries) = self.listed.try_recv() {
+                    self.add_listed(entries);
+                }
+                let outcome = self.end_sitemap(&entry, end);
+                (entry, outcome)
+            }
+            What::Page(entry, end) => {
+                let outcome = self.end_page(&entry, end);
+                (entry, outcome)
+            }
+        };
+        self.state.frontier.done(&entry.url, &outcome, now);
+        self.seen.store(self.state.frontier.tally().pages, Ordering::Relaxed);
+    }
+
+    fn learn(&mut self, answer: RobotsAnswer) {
+        let origin = answer.origin.clone();
+        let status = answer.status;
+        let learnt = self.hosts.learn(answer);
+        if learnt.is_unreachable {
+            tracing::warn!(%origin, ?status, "robots.txt cannot be had: the site is left alone");
+            self.state.notes.counts.unreachable += 1;
+            self.state.notes.counts.unreachable_origin = Some(origin);
+            return;
+        }
+        let is_start =
+            |root: &Url| self.site.starts.iter().any(|start| host_key(start) == host_key(root));
+        let Some(root) = Url::parse(&origin).ok().filter(is_start) else { return };
+        if !self.site.sitemaps.is_empty() {
+            return;
+        }
+        let usual = [USUAL_SITEMAP.to_owned()];
+        let sitemaps = if learnt.sitemaps.is_empty() { &usual[..] } else { &learnt.sitemaps[..] };
+        for sitemap in sitemaps {
+            match self.reader().canonical.resolve(&root, sitemap) {
+                Some(url) if self.hosts.is_allowed(&url) => {
+                    self.state.frontier.add(url.as_str(), UrlKind::Sitemap, 0);
+                }
+                Some(url) => self.note_broken_sitemap(format!("{url} is on another host")),
+                None => {}
+            }
+        }
+    }
+
+    fn reader(&self) -> Arc<PageReader> {
+        self.tools.reader.clone()
+    }
+
+    /// Whether this is where sitemaps usually are, and the origin's robots.txt names none.
+    fn is_usual_sitemap(&self, url: &str) -> bool {
+        Url::parse(url)
+            .is_ok_and(|url| url.path() == USUAL_SITEMAP && !self.hosts.names_sitemaps(&url))
+    }
+
+    fn note_broken_sitemap(&mut self, why: String) {
+        tracing::info!(why, "a sitemap is not whole");
+        let counts = &mut self.state.notes.counts;
+        counts.broken_sitemaps += 1;
+        counts.broken_sitemap.get_or_insert(why);
+    }
+
+    fn end_sitemap(&mut self, entry: &UrlEntry, end: PageEnd<SitemapEnd>) -> Outcome {
+        // Nobody said that there is one: that there is none says nothing.
+        let is_guess = self.site.sitemaps.is_empty() && self.is_usual_sitemap(&entry.url);
+        match end {
+            PageEnd::Read(SitemapEnd::Whole) | PageEnd::NotModified => Outcome::Done,
+            PageEnd::Read(SitemapEnd::NoSitemap(_)) if is_guess => Outcome::Done,
+            PageEnd::Read(SitemapEnd::NoSitemap(why) | SitemapEnd::Broken(why)) => {
+                self.note_broken_sitemap(format!("{}: {why}", entry.url));
+                Outcome::Done
+            }
+            // Many sites send who asks for what is not there to their front page.
+            PageEnd::Redirect(target) if is_guess && !target.contains("sitemap") => Outcome::Gone,
+            PageEnd::Redirect(target) => self.redirected(entry, &target),
+            PageEnd::Ended(Outcome::Failed { is_transient: false, .. }, _) if is_guess => {
+                Outcome::Gone
+            }
+            PageEnd::Ended(outcome, why) => {
+                note_failure(entry, &outcome, why);
+                outcome
+            }
+        }
+    }
+
+    fn end_page(&mut self, entry: &UrlEntry, end: PageEnd<Found>) -> Outcome {
+        let outcome = match end {
+            PageEnd::Read(found) => {
+                self.take_page(entry, found);
+                Outcome::Done
+            }
+            PageEnd::NotModified => {
+                self.state.unchanged.insert(bytes_hash(entry.url.as_bytes()));
+                Outcome::Done
+            }
+            PageEnd::Redirect(target) => self.redirected(entry, &target),
+            PageEnd::Ended(outcome, why) => {
+                note_failure(entry, &outcome, why);
+                outcome
+            }
+        };
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            self.state.notes.pictures.remove(&entry.url);
+        }
+        outcome
+    }
+
+    fn take_page(&mut self, entry: &UrlEntry, found: Found) {
+        self.rows.extend_from_slice(&found.lines);
+        let counts = &mut self.state.notes.counts;
+        counts.products += found.products;
+        counts.without_product += u64::from(found.products == 0);
+        counts.noindex += u64::from(found.noindex);
+        counts.broken_json_ld += found.broken_json_ld;
+        for skip in found.cut {
+            self.state.frontier.note(skip);
+        }
+        let depth = entry.depth.saturating_add(1);
+        for (url, kind) in found.links {
+            let is_new = !self.state.frontier.knows(&url);
+            if is_new && Url::parse(&url).is_ok_and(|url| self.hosts.is_permitted(&url)) {
+                self.state.frontier.add(&url, kind, depth);
+            }
+        }
+    }
+
+    /// A redirect is a link: its target is a page of its own, and is fetched once, whoever leads there. One that leads
+    /// nowhere says nothing of what was on the page.
+    fn redirected(&mut self, entry: &UrlEntry, target: &str) -> Outcome {
+        let reader = self.reader();
+        let base = Url::parse(&entry.url).ok();
+        let url = base.and_then(|base| reader.canonical.resolve(&base, target));
+        let Some(url) = url else { return lasting(None) };
+        let is_sitemap = entry.kind == UrlKind::Sitemap;
+        if !self.hosts.is_allowed(&url) {
+            let away = format!("{} leads to {url}", entry.url);
+            if is_sitemap {
+                self.note_broken_sitemap(away);
+                return Outcome::Done;
+            }
+            self.state.notes.counts.led_away.get_or_insert(away);
+            // Walls against crawlers are elsewhere, too: a product is not gone because of one.
+            let is_product = entry.kind == UrlKind::Product;
+            return if is_product { lasting(None) } else { Outcome::Done };
+        }
+        let [from, to] = [entry.url.as_str(), url.as_str()].map(|url| bytes_hash(url.as_bytes()));
+        if self.state.leads(to, from) {
+            // It leads to itself, be it but for what is dropped of addresses, or over others.
+            return lasting(None);
+        }
+        let kind = match entry.kind {
+            UrlKind::Sitemap => Some(UrlKind::Sitemap),
+            // A start or a product stays one, wherever it has moved to.
+            kind => match reader.judge(&url, entry.depth) {
+                Ok(UrlKind::Product) => Some(UrlKind::Product),
+                Ok(_) => Some(kind),
+                Err(skip) => {
+                    self.state.frontier.note(skip);
+                    None
+                }
+            },
+        };
+        if let Some(kind) = kind {
+            let Some(added) = self.state.frontier.add_target(url.as_str(), kind, entry) else {
+                return lasting(None);
+            };
+            if is_sitemap && added == Added::Known && !target.contains("sitemap") {
+                self.note_broken_sitemap(format!("{} leads to {url}", entry.url));
+            }
+        }
+        self.state.moved.insert(from, to);
+        Outcome::Done
+    }
+
+    pub(super) fn add_listed(&mut self, entries: Vec<Listed>) {
+        for Listed { url, kind, picture } in entries {
+            let is_permitted = || Url::parse(&url).is_ok_and(|url| self.hosts.is_permitted(&url));
+            if kind != UrlKind::Sitemap && !is_permitted() {
+                continue;
+            }
+            let added = self.state.frontier.add(&url, kind, 0);
+            let has_room = self.state.notes.pictures.len() < MAX_PICTURES;
+            if let Some(picture) = picture
+                && added == Added::New
+                && has_room
+            {
+                self.state.notes.pictures.insert(url, picture);
+            }
+        }
+    }
+}
+
+fn note_failure(entry: &UrlEntry, outcome: &Outcome, why: Option<String>) {
+    if matches!(outcome, Outcome::Failed { .. }) {
+        let why = why.unwrap_or_default();
+        tracing::debug!(url = %entry.url, tries = entry.failures + 1, why, "a page failed");
+    }
+}

@@ -1,0 +1,336 @@
+//! The crawl of a site: its first half, which makes of a site's pages what a feed is: a snapshot with a row a product. The
+//! second half is the load that feeds have, be it of this run or, as a replay, of another one.
+//!
+//! ```text
+//! robots.txt, sitemaps, the pages of last time > frontier > fetch > page > rows ─▶ parts of the snapshot
+//!                                                  ▲                 └──▶ links     │
+//!                                                  └─────────────────────┘    state ┴─▶ saved every 20 s
+//! ```
+//!
+//! Rows and state are saved in this order, and the state says which rows it counts: who takes the crawl up has each page
+//! once. See `docs/sites.md`.
+
+mod crawler;
+mod end;
+mod fetch;
+mod hosts;
+mod intake;
+mod last;
+mod page;
+mod preview;
+mod sitemaps;
+mod state;
+mod tasks;
+
+pub(crate) use end::SiteEnd;
+pub use preview::{PagePreview, preview_page};
+
+use super::failure::Failure;
+use super::load::Progress;
+use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
+use crate::deps::Deps;
+use crate::room::Room;
+use crawler::{Crawler, Stop};
+use feedfleet_config::{HostShares, Pipe, Site};
+use feedfleet_model::hash::bytes_hash;
+use feedfleet_model::{ReasonClass, RunKey};
+use feedfleet_site::{Frontier, Limits, UnseenPages, UrlKind};
+use hosts::{HostNotes, Hosts, agent_of};
+use last::{Last, Tags};
+use page::{PageReader, extraction};
+use state::{Keeper, Notes, State};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tasks::Tools;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A crawl's memory for each URL that it may find: one that waits, and its place among those that were seen.
+const BYTES_PER_URL: u64 = 800;
+/// Portions of sitemaps on their way to the frontier.
+const PORTIONS_AHEAD: usize = 8;
+/// Pages that are read at once need this much of a crawl's memory each, for their trees.
+const BYTES_PER_READER: u64 = 160 << 20;
+
+/// What a crawl works with.
+pub(super) struct Collect<'a> {
+    pub deps: &'a Deps,
+    pub key: &'a RunKey,
+    pub pipe: &'a Pipe,
+    pub site: &'a Site,
+    /// The pipe's newest run in the table.
+    pub committed: Option<i64>,
+    pub progress: &'a Progress,
+    /// Bytes that came.
+    pub fetched: &'a AtomicU64,
+    pub cancel: &'a CancellationToken,
+}
+
+impl Collect<'_> {
+    /// Makes the run's snapshot, or what is missing of it. [`Failure::Continued`]: it is not whole yet, and the job's
+    /// slice is over.
+    pub(super) async fn run(&self) -> Result<(), Failure> {
+        let place = Place::new(self.deps.objects.clone(), self.key.clone());
+        let found = place.look().await?;
+        let location = self.pipe.source.location.display();
+        let facts = RawFacts { location, marked_end: true, ..RawFacts::default() };
+        let is_whole = found
+            .facts
+            .as_ref()
+            .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
+        if is_whole {
+            return Ok(());
+        }
+        let mut crawler = self.begin(&found, facts).await?;
+        if !crawler.state.notes.is_completed {
+            match crawler.run().await? {
+                Stop::Slice => return Err(Failure::Continued),
+                Stop::Ended => {}
+            }
+            if let Some(failure) = self.nothing_read(&crawler.state) {
+                crawler.keeper.discard().await?;
+                return Err(failure);
+            }
+            self.carry_over(&mut crawler).await?;
+        }
+        let Crawler { state, writer, .. } = crawler;
+        tracing::info!(
+            run = %self.key, pages = state.frontier.tally().pages,
+            products = state.notes.counts.products, unchanged = state.unchanged.len(),
+            failed = state.frontier.failed().len(), "site crawled"
+        );
+        Ok(writer.complete().await?)
+    }
+
+    /// Takes up what an earlier attempt saved, or begins.
+    async fn begin(&self, found: &RawSnapshot, facts: RawFacts) -> Result<Crawler<'_>, Failure> {
+        let deps = self.deps;
+        let shares = self.shares()?;
+        let memory_bytes = deps.fleet.workers.memory_shares().crawl_bytes;
+        let limits = self.limits(memory_bytes);
+        let refused = |why: String| Failure::dead(ReasonClass::Configuration, why);
+        let reader = Arc::new(PageReader::new(self.site, memory_bytes).map_err(refused)?);
+        let (keeper, saved) = Keeper::open(deps.objects.clone(), self.key).await?;
+        // Rows that cannot be read as a feed are not gone on with.
+        let is_rejected = found.facts.as_ref().is_some_and(|facts| facts.rejected);
+        let saved = saved.filter(|_| !is_rejected);
+        let saved = saved.and_then(|bytes| match State::from_bytes(&bytes, &limits) {
+            Ok(state) if !found.has(&state.notes.segments) => {
+                tracing::warn!(run = %self.key, "saved rows are gone: the crawl begins anew");
+                None
+            }
+            Ok(state) => Some(state).filter(|state| self.can_go_on(&state.notes)),
+            Err(why) => {
+                tracing::warn!(run = %self.key, why, "the crawl begins anew");
+                None
+            }
+        });
+        let (state, tags, writer) = match saved {
+            Some(state) => {
+                let segments = state.notes.segments.clone();
+                let writer = RawWriter::resume_at(found, facts, segments).await?;
+                let tags = self.tags_of(&state.notes, &reader).await?;
+                (state, tags, writer)
+            }
+            None => {
+                let writer = RawWriter::begin(found, facts).await?;
+                let (state, tags) = self.new_state(&limits, &reader).await?;
+                (state, tags, writer)
+            }
+        };
+        let (listed, incoming) = mpsc::channel(PORTIONS_AHEAD);
+        let readers = usize::try_from(memory_bytes / BYTES_PER_READER).unwrap_or(usize::MAX);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let notes: HostNotes = state.notes.hosts.clone();
+        let agent = agent_of(&deps.fleet.http.user_agent);
+        let mut crawler = Crawler {
+            site: self.site,
+            hosts: Hosts::new(self.site, shares, agent, notes),
+            state,
+            tools: Tools {
+                http: deps.http.clone(),
+                clock: deps.clock.clone(),
+                room: Room::new(memory_bytes / 4),
+                readers: Arc::new(Semaphore::new(readers.clamp(1, cores))),
+                reader,
+                listed,
+            },
+            listed: incoming,
+            tags,
+            writer,
+            keeper,
+            rows: Vec::new(),
+            tasks: JoinSet::new(),
+            seen: self.progress.seen(),
+            fetched: self.fetched,
+            cancel: self.cancel,
+        };
+        // Whoever had this crawl before, and may still be at work, cannot save it any more.
+        crawler.save().await?;
+        Ok(crawler)
+    }
+
+    /// How much this crawl may ask of each host: by all pipes of the fleet, of which this must be one.
+    fn shares(&self) -> Result<HostShares, Failure> {
+        let refused = |why: String| Failure::dead(ReasonClass::Configuration, why);
+        let environment = self.deps.environment.as_ref();
+        let (config, mistakes) =
+            feedfleet_config::load_lenient(&self.deps.config_folder, environment)
+                .map_err(|errors| refused(errors.to_string()))?;
+        if !config.pipes.iter().any(|pipe| pipe.name == self.pipe.name) {
+            return Err(refused(mistakes.to_string()));
+        }
+        Ok(HostShares::of(self.deps.fleet.hosts.concurrency, &config.pipes))
+    }
+
+    /// The site's limits, within a crawl's memory: half of it is for the frontier.
+    fn limits(&self, memory_bytes: u64) -> Limits {
+        let affordable = usize::try_from(memory_bytes / BYTES_PER_URL).unwrap_or(usize::MAX);
+        let limits = self.site.limits.clone();
+        if limits.max_pages > affordable {
+            tracing::warn!(
+                run = %self.key, max_pages = affordable,
+                "fewer pages than the pipe's max_pages fit into a crawl's memory"
+            );
+        }
+        Limits { max_pages: limits.max_pages.min(affordable), ..limits }
+    }
+
+    fn can_go_on(&self, notes: &Notes) -> bool {
+        notes.site == self.site.fingerprint() && notes.extraction == extraction(self.site)
+    }
+
+    async fn last(&self) -> Result<Option<Last>, Failure> {
+        let reports = self.deps.reports();
+        let extraction = extraction(self.site);
+        let objects = &self.deps.objects;
+        Last::find(objects, &reports, self.key, self.committed, &extraction).await
+    }
+
+    /// What was known of pages when a crawl that is taken up began.
+    async fn tags_of(&self, notes: &Notes, reader: &Arc<PageReader>) -> Result<Tags, Failure> {
+        match self.last_of(notes).await? {
+            Some(last) => Ok(last.tags(reader, None).await?.0),
+            None => Ok(Tags::new()),
+        }
+    }
+
+    async fn last_of(&self, notes: &Notes) -> Result<Option<Last>, Failure> {
+        let Some(run) = notes.last else { return Ok(None) };
+        let run = RunKey { pipe: self.key.pipe.clone(), run };
+        Last::of(&self.deps.objects, &run, &notes.extraction).await
+    }
+
+    async fn new_state(
+        &self,
+        limits: &Limits,
+        reader: &Arc<PageReader>,
+    ) -> Result<(State, Tags), Failure> {
+        let last = self.last().await?;
+        let mut frontier = Frontier::new(limits, self.deps.clock.now());
+        for sitemap in &self.site.sitemaps {
+            if let Some(url) = reader.canonical.apply(sitemap.clone()) {
+                frontier.add(url.as_str(), UrlKind::Sitemap, 0);
+            }
+        }
+        for start in &self.site.starts {
+            if let Some(url) = reader.canonical.apply(start.clone()) {
+                let kind = reader.judge(&url, 0).unwrap_or(UrlKind::Page);
+                frontier.add(url.as_str(), kind, 0);
+            }
+        }
+        let (tags, frontier) = match &last {
+            Some(last) => {
+                let (tags, added) = last.tags(reader, Some(frontier)).await?;
+                let lost = || Failure::retry(ReasonClass::Storage, "the frontier was lost");
+                (tags, added.ok_or_else(lost)?)
+            }
+            None => (Tags::new(), frontier),
+        };
+        let last = last.map(|last| last.run);
+        let notes = Notes::new(self.site.fingerprint(), extraction(self.site), last);
+        let (unchanged, moved) = (HashSet::new(), HashMap::new());
+        Ok((State { notes, unchanged, moved, frontier }, tags))
+    }
+
+    /// Why there is nothing to load: the site could not be read at all, or shows no products.
+    fn nothing_read(&self, state: &State) -> Option<Failure> {
+        let counts = &state.notes.counts;
+        if counts.products > 0 || !state.unchanged.is_empty() {
+            return None;
+        }
+        let place = self.pipe.source.location.display();
+        let evidence = end::evidence(state);
+        let away = match &counts.led_away {
+            Some(away) => format!("; {away}: expected its host in hosts of [source]"),
+            None => String::new(),
+        };
+        if let Some(origin) = &counts.unreachable_origin {
+            let text = format!("the robots.txt of {origin} cannot be had: nothing may be fetched");
+            return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
+        }
+        if evidence.failed >= evidence.pages {
+            let statuses: Vec<Option<u16>> =
+                state.frontier.failed().iter().map(|page| page.status).collect();
+            let is_passing = statuses.iter().any(|s| matches!(s, None | Some(429 | 500..)));
+            let first = match statuses.first() {
+                Some(Some(status)) => format!("; the first answered {status}"),
+                _ => String::new(),
+            };
+            let read = match evidence.pages {
+                0 => "no page".to_owned(),
+                pages => format!("only {pages} pages"),
+            };
+            let text =
+                format!("{read} of {place} could be read, {} failed{first}{away}", evidence.failed);
+            return Some(if is_passing {
+                let text = format!("{text}: they did not answer, or robots.txt forbids them");
+                Failure::retry(ReasonClass::SourceUnavailable, text)
+            } else {
+                let text = format!("{text}; check its robots.txt and whether it refuses crawlers");
+                Failure::dead(ReasonClass::SourceRefused, text)
+            });
+        }
+        let text = format!(
+            "no product was found on {} pages of {place}{away}; look at one with: feedfleet pipes preview {} \
+             --url PAGE",
+            evidence.pages, self.key.pipe
+        );
+        Some(Failure::dead(ReasonClass::NotAFeed, text))
+    }
+
+    /// Adds the rows of pages that are as they were, and of those that could not be read or that there was no time for,
+    /// from the run before.
+    async fn carry_over(&self, crawler: &mut Crawler<'_>) -> Result<(), Failure> {
+        let state = &crawler.state;
+        let canonical = &crawler.tools.reader.canonical;
+        let unseen = UnseenPages::of(&state.frontier, &state.moved, canonical);
+        let mut pages = state.unchanged.clone();
+        pages.extend(unseen.hashes());
+        pages.extend(state.frontier.unfetched().map(|entry| bytes_hash(entry.url.as_bytes())));
+        let last = if pages.is_empty() { None } else { self.last_of(&state.notes).await? };
+        if last.is_none() && !state.unchanged.is_empty() {
+            // Without them, products of unchanged pages would seem to be gone.
+            crawler.keeper.discard().await?;
+            let text =
+                "the rows of the run before have expired during the crawl, which begins anew";
+            return Err(Failure::retry(ReasonClass::Storage, text));
+        }
+        let has_failed = !unseen.hashes().is_empty();
+        crawler.state.notes.counts.forgotten =
+            has_failed && last.is_none() && self.committed.is_some();
+        if let Some(last) = last {
+            let mut rows = last.rows(pages);
+            while let Some(portion) = rows.recv().await {
+                if self.cancel.is_cancelled() {
+                    return Err(Failure::interrupted());
+                }
+                crawler.add_rows(&portion?).await?;
+            }
+        }
+        crawler.state.notes.is_completed = true;
+        crawler.save().await
+    }
+}
