@@ -25,18 +25,23 @@ PARAMETERS = {
     "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/k",
     "MetricsNamespace": "Feedfleet/night",
     "OperatorPrincipal": "",
+    "SourceObjects": "arn:aws:s3:::partner/feeds/*,arn:aws:s3:::other/products.csv",
 } | {parameter: f"arn:aws:sqs:{REGION}:{ACCOUNT}:night-{queue}.fifo" for queue, parameter in QUEUES.items()}
 
 
 def main():
     """Prints what differs; 1 if anything does."""
     table = tomllib.loads((INFRA / "calls.toml").read_text())["call"]
-    faults = [*against_source(table), *against_instance(table), *against_template(table), *of_trust(), *of_the_log()]
+    faults = [*against_source(table), *against_keys(table), *against_instance(table), *against_template(table)]
+    faults += [*of_trust(), *of_the_log()]
     # A comparison that cannot fail shows nothing.
     for lost in ("sqs.receive_message", "autoscaling.set_desired_capacity"):
         rest = [call for call in table if call["call"] != lost]
         if not against_source(rest) or not against_template(rest):
             faults.append(f"without {lost} in calls.toml nothing was noticed")
+    without = [call for call in table if call["call"] != "s3.put_object"]
+    if not against_keys(without):
+        faults.append("that nobody may write objects was not noticed")
     print("\n".join(faults) or f"{len(table)} calls of {len(ROLES)} roles: allowed, and nothing else is")
     return 1 if faults else 0
 
@@ -55,6 +60,25 @@ def against_source(table):
         if crate not in ("shared/aws", "tests", ".") and "aws-sdk" in manifest.read_text():
             faults.append(f"{crate} uses the SDK, and only shared/aws is looked through")
     return faults
+
+
+def against_keys(table):
+    """Whatever has a key may be written by somebody, and deleted again."""
+    model = ROOT / "shared/model/src"
+    code = "".join(path.read_text() for path in [model / "keys.rs", *sorted(model.glob("keys/*.rs"))])
+    prefixes = set(re.findall(r'(?:: &str = |format!\(|of\()"([a-z]+)(?:/|"|-)', code))
+    # The name of upkeep's owner stays, for the next one to write over.
+    wanted = {("s3.put_object", prefix) for prefix in prefixes}
+    wanted |= {("s3.delete_object", prefix) for prefix in prefixes - {"upkeep"}}
+    made = {
+        (call["call"], name.split("/")[1])
+        for call in table
+        for role in ROLES
+        for name in call.get(role, [])
+        if name.startswith("objects/")
+    }
+    faults = [f"calls.toml: no role makes {call} on {prefix}/, which keys.rs has" for call, prefix in sorted(wanted - made)]
+    return faults if len(prefixes) > 10 else [*faults, f"keys.rs was not understood: {sorted(prefixes)}"]
 
 
 def against_instance(table):
@@ -169,6 +193,7 @@ def resources(name, role):
     return {
         "data": ["arn:aws:s3:::data"],
         "releases": ["arn:aws:s3:::releases/*"],
+        "sources": PARAMETERS["SourceObjects"].split(","),
         "group": [
             f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/night-workers"
         ],

@@ -71,6 +71,8 @@ class Resolver:
             return re.sub(r"\$\{([^}]+)\}", lambda name: str(self.values[name[1]]), argument)
         if function == "Fn::GetAtt":
             return argument
+        if function == "Fn::Split":
+            return str(self.resolve(argument[1])).split(argument[0])
         if function == "Fn::If":
             chosen = argument[1] if self._holds({"Condition": argument[0]}) else argument[2]
             return self.resolve(chosen)

@@ -198,11 +198,14 @@ pub enum PipesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Look at a source that no pipe reads yet, and propose a pipe for it; writes nothing
+    /// Look at a source, and propose a pipe for it; writes nothing
     Detect {
         /// Its address, as a pipe's url has it, or a file
-        #[arg(value_name = "URL|FILE")]
-        source: String,
+        #[arg(value_name = "URL|FILE", required_unless_present = "pipe")]
+        source: Option<String>,
+        /// Instead, the source of this pipe or supplement, by its login, headers and host key; whatever else its file says
+        #[arg(long, value_name = "PIPE", conflicts_with = "source")]
+        pipe: Option<PipeName>,
         /// What was found out, as JSON
         #[arg(long)]
         json: bool,

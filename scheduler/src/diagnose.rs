@@ -35,7 +35,7 @@ pub struct Diagnosis {
     pub problems: Vec<Found>,
     /// Records that were refused, by reason.
     pub refused: Vec<RefusalCount>,
-    /// Fields that were emptied, by reason.
+    /// Fields that were emptied, and what else was noted, by reason.
     pub emptied: Vec<RefusalCount>,
     /// What was mended, by reason.
     pub mended: Vec<RefusalCount>,

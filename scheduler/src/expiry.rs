@@ -1,5 +1,5 @@
-//! Expiry by age: raw snapshots, reports, decided dead letters, receipts that cannot be read, and what killed
-//! writers left. Nothing that an unfinished run needs, and no pipe's newest report, is ever old enough.
+//! Expiry by age: raw snapshots, reports, decided dead letters, receipts that cannot be read, what supplements said that
+//! are gone, and what killed writers left. Nothing that an unfinished run needs, and no pipe's newest report, is ever old enough.
 
 use crate::age;
 use crate::damaged;
@@ -29,6 +29,7 @@ pub(crate) async fn expire(deps: &Deps, now: DateTime<Utc>) {
         ("receipts", past.receipts().await),
         ("unfinished writes", past.unfinished_writes().await),
         ("words of dead workers", past.worker_statuses().await),
+        ("words of supplements that are gone", past.supplements().await),
     ];
     for (what, result) in expired {
         match result {
@@ -77,6 +78,35 @@ impl Past<'_> {
                 self.deps.objects.delete(&entry.key).await?;
                 expired += 1;
             }
+        }
+        Ok(expired)
+    }
+
+    /// What supplements said that no pipe's file names any more, and that did not run for as long as reports are kept:
+    /// it would count again if they came back. Not while a file has mistakes, for it may be the one that names them.
+    async fn supplements(&self) -> Result<u64, ReportError> {
+        let keep = self.deps.fleet.keep.reports;
+        let mut supplements: BTreeMap<PipeName, Vec<Listed>> = BTreeMap::new();
+        for entry in self.list(keys::SUPPLEMENTS).await? {
+            if let Some(run) = keys::run_of_supplement_object(&entry.key) {
+                supplements.entry(run.pipe).or_default().push(entry);
+            }
+        }
+        supplements.retain(|_, objects| objects.iter().all(|object| self.is_older(object, keep)));
+        if supplements.is_empty() {
+            return Ok(0);
+        }
+        let (folder, environment) = (&self.deps.config_folder, self.deps.environment.as_ref());
+        let Ok(config) = feedfleet_config::load(folder, environment) else { return Ok(0) };
+        let mut expired = 0;
+        for (name, objects) in supplements {
+            if config.sources().any(|source| source.name == name) {
+                continue;
+            }
+            for object in objects {
+                self.deps.objects.delete(&object.key).await?;
+            }
+            expired += 1;
         }
         Ok(expired)
     }

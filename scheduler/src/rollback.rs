@@ -9,8 +9,10 @@ use crate::issue::end_if_paused;
 use crate::pause::{Pause, RolledBack, note_rollback, pause};
 use feedfleet_catalog::restore::{RestoreError, RestorePlan, Restored, plan_restore, restore};
 use feedfleet_catalog::{CatalogError, feed_app_id};
+use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::RunState;
-use feedfleet_model::{PipeName, RunId, RunKey, keys};
+use feedfleet_model::{PipeName, RunId, RunKey, SupplementState};
+use feedfleet_objects::reports::from_json;
 use feedfleet_objects::{ObjectError, ReportError};
 use std::collections::BTreeMap;
 use tokio::task::{JoinError, spawn_blocking};
@@ -142,7 +144,7 @@ async fn roll_back_paused(
     decider: &Decider,
 ) -> Result<Rollback, RollbackError> {
     let newest = refuse_if_unfinished(deps, &run.pipe, true).await?;
-    forget_last_reading(deps, &run.pipe).await?;
+    forget_last_reading(deps, run).await?;
     let (table, key) = (deps.catalog.products().clone(), run.clone());
     let restored = spawn_blocking(move || restore(&table, &key.pipe, key.run)).await?;
     let Restored { plan, version } = restored.map_err(impossible)?;
@@ -233,14 +235,43 @@ async fn refuse_if_unfinished(
 /// Forgets what the newest run of each source saw of it: "not modified" would say nothing about the rows that are
 /// put back, and nights without a product are counted anew. Before the rollback, since forgetting too much
 /// costs one reading of the source, and too little would leave the table wrong.
-async fn forget_last_reading(deps: &Deps, pipe: &PipeName) -> Result<(), RollbackError> {
-    let pipe = pipe.pipe();
+///
+/// Of a supplement that was wrong, what it said last is forgotten too: what the rows show that are put back counts
+/// instead, until its next run. See [`forgets`].
+async fn forget_last_reading(deps: &Deps, back_to: &RunKey) -> Result<(), RollbackError> {
+    let pipe = back_to.pipe.pipe();
     deps.objects.delete(&keys::validators(&pipe)).await?;
     deps.delete_all(&keys::validators_of_supplements(&pipe)).await?;
     if let Some(run) = deps.fence(feed_app_id(&pipe)).await??.map(RunId) {
         deps.delete_all(&keys::absent_from(&RunKey { pipe, run })).await?;
     }
+    if let Some(state) = said_after(deps, back_to).await? {
+        deps.objects.delete(&state).await?;
+    }
     Ok(())
+}
+
+/// Whether it would cost a supplement what it said last to put its pipe back to this run. Runs go on with what the rows
+/// show that are put back, and these do not show all: not what the supplement said where the pipe's own source said the
+/// same, nor, where it only fills, what it said where that source had a word.
+pub async fn forgets(deps: &Deps, back_to: &RunKey) -> Result<bool, RollbackError> {
+    Ok(said_after(deps, back_to).await?.is_some())
+}
+
+/// The state of the supplement's newest run, if what that says was not read by the run that is gone back to, or before it.
+/// Runs that found the source as it was go on with the values of an earlier one.
+async fn said_after(deps: &Deps, back_to: &RunKey) -> Result<Option<ObjectKey>, RollbackError> {
+    if !back_to.pipe.is_supplement() {
+        return Ok(None);
+    }
+    let newest = deps.fence(feed_app_id(&back_to.pipe)).await??.map(RunId);
+    let Some(run) = newest.filter(|run| *run != back_to.run) else { return Ok(None) };
+    let key = keys::supplement_state(&RunKey { pipe: back_to.pipe.clone(), run });
+    let Some(object) = deps.objects.get(&key).await? else { return Ok(None) };
+    let state = from_json::<SupplementState>(&key, &object.bytes).ok();
+    let read_by = state.and_then(|state| keys::run_of_supplement_object(&state.key()?));
+    let is_known_then = read_by.is_some_and(|of| of.pipe == back_to.pipe && of.run <= back_to.run);
+    Ok((!is_known_then).then_some(key))
 }
 
 #[cfg(test)]

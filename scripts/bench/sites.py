@@ -24,6 +24,10 @@ DRAIN_CONNECTIONS = 8
 # Answers take so long where workers are killed, so that the crawl outlives some of them.
 SLOW_ANSWER_MS = 30
 LOOK_SECS = 0.3
+# A killed worker loses what it did in so many seconds at most, and never nearly all of what it did since the kill before,
+# as a crawl that begins anew each time would.
+MOST_LOST_SECS = 30
+MOST_LOST_SHARE = 0.8
 # What --check asks: so many times fewer CPU seconds than Scrapy.
 LEAST_RATIO = 10
 
@@ -211,12 +215,18 @@ def differences(pages, results):
 
 def compare_killed(given, folder, site):
     """Crawls once undisturbed and once with workers that are killed; gives what is wrong."""
-    crawl_by_feedfleet(given, folder / "alone", site)
+    seconds = crawl_by_feedfleet(given, folder / "alone", site)["seconds"]
     alone = site.take_stats()
     kills = crawl_with_kills(given, folder / "killed", site)
     killed = site.take_stats()
     print(f"\nLeft alone: {alone['page_requests']:,} requests for {alone['pages']:,} pages.")
-    print(f"With {kills} workers killed: {killed['page_requests']:,} requests for {killed['pages']:,} pages.")
+    repeats = killed["page_requests"] - killed["pages"]
+    # By the whole command's time, which is longer than the crawl's: the bound is rather too low.
+    rate = alone["page_requests"] / seconds
+    lost_seconds = min(MOST_LOST_SECS, MOST_LOST_SHARE * given.kill_every)
+    most_repeats = round(kills * (lost_seconds * rate + AT_ONCE))
+    print(f"With {kills} workers killed: {killed['page_requests']:,} requests for {killed['pages']:,} pages;")
+    print(f"{repeats:,} pages asked for again, of {most_repeats:,} that the kills may cost at {rate:,.0f} pages a second.")
     rows = {name: rows_of(given, folder / name) for name in ("alone", "killed")}
     lost, more = rows["alone"] - rows["killed"], rows["killed"] - rows["alone"]
     wrong = []
@@ -225,6 +235,8 @@ def compare_killed(given, folder, site):
     if lost or more:
         some = sorted(lost | more)[:5]
         wrong.append(f"{len(lost)} rows are not there after the kills, {len(more)} others are, such as {some}")
+    if repeats > most_repeats:
+        wrong.append(f"{repeats} pages were asked for again, more than {kills} kills may cost: {most_repeats}")
     if kills == 0:
         wrong.append("the crawl was over before a worker was killed: more --pages, or a shorter --kill-every")
     if not wrong:

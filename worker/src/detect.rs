@@ -5,17 +5,19 @@ use crate::jobs::crawl::source::{self, Access, Opened};
 use crate::preview::reason;
 use feedfleet_config::Pipe;
 use feedfleet_feed::Hints;
-use feedfleet_feed::detect::{Detected, detect as detect_source};
+use feedfleet_feed::detect::look;
 use feedfleet_http::Client;
 use feedfleet_model::{Reason, ReasonClass};
 use feedfleet_remote::Remote;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// What a source was found to be.
+pub use feedfleet_feed::detect::Seen;
+
+/// What was found at a pipe's source.
 pub struct Found {
     /// What it is.
-    pub detected: Detected,
+    pub seen: Seen,
     /// What the transport calls it.
     pub content_type: Option<String>,
     /// Whether an unchanged source will be recognised: it has an ETag or a time of change.
@@ -43,9 +45,9 @@ pub async fn detect(http: &Client, remote: &Remote, pipe: &Pipe) -> Result<Found
     let work = move || {
         let facts = incoming.facts;
         let hints = Hints { content_type: facts.content_type.clone() };
-        let detected = detect_source(Box::new(incoming.reader), &hints, &location)?;
+        let seen = look(Box::new(incoming.reader), &hints, &location)?;
         Ok::<_, Failure>(Found {
-            detected,
+            seen,
             has_validators: facts.etag.is_some() || facts.last_modified.is_some(),
             shows_its_end: facts.marked_end,
             content_type: facts.content_type,

@@ -9,7 +9,7 @@ use feedfleet_model::report::Decision;
 use feedfleet_model::{RunKey, text};
 use feedfleet_scheduler::decide::{self, Approval, Rejection};
 use feedfleet_scheduler::desk::Decider;
-use feedfleet_scheduler::rollback::roll_back;
+use feedfleet_scheduler::rollback::{forgets, roll_back};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -49,10 +49,20 @@ pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     Ok(ended(&decider))
 }
 
-/// Puts a pipe back as it was after a run, and pauses it.
+/// Puts a pipe back as it was after a run, and pauses it. What cannot be put back is told before anything is done.
 pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     let (context, run, decider) = asked(folder, args).await?;
-    let done = roll_back(&context.scheduler()?, &run, &decider).await?;
+    let deps = context.scheduler()?;
+    if forgets(&deps, &run).await? {
+        let name = &run.pipe;
+        view::print(format!(
+            "what {name} said after run {} is forgotten by this, and runs go on with what rows show that are put back: \
+             not with what {name} said where the pipe's own source said the same, nor, with mode = \"fill\", where \
+             that had a word; if it sends changes only, have it send everything once",
+            run.run
+        ));
+    }
+    let done = roll_back(&deps, &run, &decider).await?;
     let (plan, pipe, number) = (done.plan, run.pipe.pipe(), text::count);
     let back_to = if run.pipe.is_supplement() { run.to_string() } else { run.run.to_string() };
     let rows = format!(
@@ -72,6 +82,12 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
         "it is paused, or its next run would bring back what was wrong; once its source is right: \
          feedfleet pipes resume {pipe}"
     ));
+    if run.pipe.is_supplement() {
+        let name = &run.pipe;
+        view::print(format!(
+            "what {name} said after that counts no more; to have it read anew then: feedfleet run {name}"
+        ));
+    }
     if let Some(issued) = done.issued_meanwhile {
         eprintln!(
             "run {issued} was issued meanwhile, as somebody let the pipe run, and will load the source: once it \

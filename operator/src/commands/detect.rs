@@ -1,18 +1,62 @@
 //! `feedfleet pipes detect`.
 
+use super::pipes::no_such_pipe;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Context as _, Result, bail};
-use feedfleet_config::parse_pipe;
+use feedfleet_config::{Location, Pipe, parse_pipe, written_place};
 use feedfleet_model::{PipeName, text};
-use feedfleet_worker::detect::{Found, detect as look};
+use feedfleet_worker::detect::{Found, Seen, detect as look};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Looks at a source and proposes a pipe for it.
-pub async fn detect(folder: &Path, source: &str, json: bool) -> Result<ExitCode> {
+/// Looks at a source, or at that of a pipe, and proposes a pipe for it.
+pub async fn detect(
+    folder: &Path,
+    source: Option<&str>,
+    pipe: Option<&PipeName>,
+    json: bool,
+) -> Result<ExitCode> {
     let context = Context::load(folder)?;
+    let Place { pipe, lines } = match (source, pipe) {
+        (Some(source), _) => place_of(&context, source)?,
+        (None, Some(name)) => place_of_pipe(&context, name)?,
+        (None, None) => bail!("neither an address nor a pipe is named"),
+    };
+    let place = pipe.source.location.display();
+    let found = match look(&context.http()?, &context.remote(), &pipe).await {
+        Ok(found) => found,
+        Err(reason) => bail!("{place}: {}", text::printable(&reason.to_string())),
+    };
+    let toml = match &found.seen {
+        Seen::Source(detected) => detected.to_toml_at(&lines),
+        Seen::Page(page) => page.to_toml_at(&lines),
+    };
+    if json {
+        view::print_json(&as_json(&found, &place, &toml))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Its control characters are escapes already, and JSON's escapes are TOML's.
+    view::print(text::printable_json(toml.trim_end()));
+    if matches!(found.seen, Seen::Source(_)) {
+        eprintln!("{}", transport(&found));
+    }
+    eprintln!(
+        "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a source is.
+struct Place {
+    /// A pipe that opens it.
+    pipe: Pipe,
+    /// What a pipe's file says of it.
+    lines: String,
+}
+
+fn place_of(context: &Context, source: &str) -> Result<Place> {
     let (to_open, to_save) = if source.contains("://") {
         (source.to_owned(), source.to_owned())
     } else {
@@ -27,8 +71,10 @@ pub async fn detect(folder: &Path, source: &str, json: bool) -> Result<ExitCode>
     );
     let name: PipeName = "detect".parse()?;
     let environment = context.environment.as_ref();
-    let pipe = match parse_pipe(&name, &text, &context.config.folder, environment) {
-        Ok(pipe) => pipe,
+    match parse_pipe(&name, &text, &context.config.folder, environment) {
+        Ok(pipe) => {
+            Ok(Place { pipe, lines: format!("url = {}\n", serde_json::to_string(&to_save)?) })
+        }
         Err(mistakes) => {
             let told = mistakes.iter().map(|mistake| {
                 let expected = mistake.expected.as_deref();
@@ -37,24 +83,26 @@ pub async fn detect(folder: &Path, source: &str, json: bool) -> Result<ExitCode>
             });
             bail!("{}", told.collect::<Vec<_>>().join("\n"));
         }
-    };
-    let place = pipe.source.location.display();
-    let found = match look(&context.http()?, &context.remote(), &pipe).await {
-        Ok(found) => found,
-        Err(reason) => bail!("{place}: {}", text::printable(&reason.to_string())),
-    };
-    let toml = found.detected.to_toml(&to_save);
-    if json {
-        view::print_json(&as_json(&found, &place, &toml))?;
-        return Ok(ExitCode::SUCCESS);
     }
-    // Its control characters are escapes already, and JSON's escapes are TOML's.
-    view::print(text::printable_json(toml.trim_end()));
-    eprintln!("{}", transport(&found));
-    eprintln!(
-        "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME"
-    );
-    Ok(ExitCode::SUCCESS)
+}
+
+/// The place of a pipe's source, as its file has it.
+fn place_of_pipe(context: &Context, name: &PipeName) -> Result<Place> {
+    let Some(pipe) = context.config.sources().find(|pipe| pipe.name == *name) else {
+        for mistake in context.mistakes.iter() {
+            eprintln!("{mistake}");
+        }
+        bail!("{}", no_such_pipe(context, name));
+    };
+    if matches!(pipe.source.location, Location::Site(_)) {
+        bail!("{name}: the pages of a site are looked at by feedfleet pipes preview {name}");
+    }
+    let file = context.config.folder.join(&pipe.file);
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("could not read {}", file.display()))?;
+    let lines = written_place(&text, name)
+        .with_context(|| format!("{} has changed meanwhile", file.display()))?;
+    Ok(Place { pipe: pipe.clone(), lines })
 }
 
 /// A file's path as a pipe in this folder should name it.
@@ -75,12 +123,17 @@ fn transport(found: &Found) -> String {
 }
 
 fn as_json(found: &Found, place: &str, toml: &str) -> serde_json::Value {
+    let (kind, detected) = match &found.seen {
+        Seen::Source(detected) => ("feed", json!(detected)),
+        Seen::Page(page) => ("site", json!({ "product": page.product })),
+    };
     json!({
+        "kind": kind,
         "source": place,
         "content_type": found.content_type,
         "has_validators": found.has_validators,
         "shows_its_end": found.shows_its_end,
-        "detected": found.detected,
+        "detected": detected,
         "toml": toml,
     })
 }

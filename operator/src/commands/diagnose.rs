@@ -2,6 +2,7 @@
 //! the partner.
 
 use super::pipes::{is_configured, no_such_pipe};
+use super::runs::emptied_and_noted;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Context as _, Result, bail};
@@ -109,12 +110,10 @@ fn as_text(found: &Diagnosis) -> String {
             line(format!("      product {}{value}", sample.id));
         }
     }
-    for (what, counts) in
-        [("refused", &found.refused), ("emptied", &found.emptied), ("mended", &found.mended)]
-    {
+    for (what, counts) in &by_fate(found) {
         if !counts.is_empty() {
             line(String::new());
-            line(what.to_owned());
+            line((*what).to_owned());
         }
         for count in counts {
             line(format!("  {} × {}", number(count.count), count.reason));
@@ -127,6 +126,17 @@ fn as_text(found: &Diagnosis) -> String {
         }
     }
     out
+}
+
+/// Records, fields and what else was told, by what became of them.
+fn by_fate(found: &Diagnosis) -> [(&'static str, Vec<RefusalCount>); 4] {
+    let (emptied, noted) = emptied_and_noted(&found.emptied);
+    [
+        ("refused", found.refused.clone()),
+        ("emptied", emptied),
+        ("noted", noted),
+        ("mended", found.mended.clone()),
+    ]
 }
 
 fn told(found: &Found) -> String {
@@ -191,19 +201,17 @@ fn as_csv(found: &Diagnosis) -> String {
             line(["problem", &problem.column, &problem.kind, &count, &share, &before, &sample]);
         }
     }
-    for (what, counts) in
-        [("refused", &found.refused), ("emptied", &found.emptied), ("mended", &found.mended)]
-    {
+    for (what, counts) in &by_fate(found) {
         for RefusalCount { reason, count, samples } in counts {
             let count = count.to_string();
             if samples.is_empty() {
-                line([what, "", reason, &count, "", "", ""]);
+                line([*what, "", reason, &count, "", "", ""]);
             }
             for sample in samples {
                 let field = sample.field.as_deref().unwrap_or_default();
                 let value = sample.value.as_deref().unwrap_or_default();
                 let text = format!("{}: {value}: {}", sample.position, sample.message);
-                line([what, field, reason, &count, "", "", &text]);
+                line([*what, field, reason, &count, "", "", &text]);
             }
         }
     }
@@ -234,6 +242,10 @@ mod tests {
     };
     use feedfleet_scheduler::diagnose::Coverage;
     use std::collections::BTreeMap;
+
+    fn warning(reason: &str) -> RefusalCount {
+        RefusalCount { reason: reason.to_owned(), count: 1, samples: Vec::new() }
+    }
 
     fn diagnosis() -> Diagnosis {
         let refused = RefusalCount {
@@ -273,7 +285,7 @@ mod tests {
             currencies: BTreeMap::from([("EUR".to_owned(), 9)]),
             problems: vec![Found { problem, share: 0.2222, share_before: Some(0.0) }],
             refused: vec![refused],
-            emptied: Vec::new(),
+            emptied: ["bad-link", "further-files"].map(warning).to_vec(),
             mended: Vec::new(),
             key: Some(KeyAdvice {
                 records: 9,
@@ -293,6 +305,8 @@ mod tests {
             "3 of 9 records have the id of another one",
             "key = [\"id\", \"size\"]",
             "record 4, line 5: price = '=1+1': no number",
+            "\nemptied\n  1 × bad-link\n",
+            "\nnoted\n  1 × further-files\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -306,6 +320,8 @@ mod tests {
             "coverage,title,,,0.5000,0.9000,\n",
             "problem,gtin,bad-check-digit,2,0.2222,0.0000,\"'=A-1: 4006,\\u001b[2J\"\n",
             "refused,price,bad-price,1,,,\"record 4, line 5: =1+1: no number\"\n",
+            "emptied,,bad-link,1,,,\n",
+            "noted,,further-files,1,,,\n",
         ] {
             assert!(csv.contains(part), "{part}\n{csv}");
         }

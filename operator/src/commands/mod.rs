@@ -39,8 +39,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Pipes(PipesCommand::Preview { pipe, records, url, json }) => {
             preview::preview(folder, &pipe, records, url.as_deref(), json).await
         }
-        Command::Pipes(PipesCommand::Detect { source, json }) => {
-            detect::detect(folder, &source, json).await
+        Command::Pipes(PipesCommand::Detect { source, pipe, json }) => {
+            detect::detect(folder, source.as_deref(), pipe.as_ref(), json).await
         }
         Command::Pipes(PipesCommand::Diagnose { pipe, run, output, json }) => {
             diagnose::diagnose(folder, &pipe, run, output.as_deref(), json).await

@@ -72,7 +72,7 @@ fn as_json(page: &PagePreview) -> Value {
         })
         .collect();
     let rows: Vec<Value> = page.rows.iter().map(|(row, change)| row_json(row, *change)).collect();
-    let refused: Vec<&str> = page.refused.iter().map(|refusal| refusal.message.as_str()).collect();
+    let refused: Vec<&str> = page.refused.iter().map(|refusal| &*refusal.message).collect();
     json!({
         "url": page.url,
         "not_read": page.not_read,

@@ -5,6 +5,7 @@ use super::pipes::{is_configured, no_such_pipe};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
+use feedfleet_feed::RefusalReason;
 use feedfleet_model::report::{RefusalCount, RunState};
 use feedfleet_model::{PipeName, ReasonClass, RunId, RunKey, RunReport, keys, text};
 use std::path::Path;
@@ -243,10 +244,18 @@ pub fn print_report(report: &RunReport) {
         }
     }
     refusals("refused", &report.refusals);
-    let is_supplement = report.key.pipe.is_supplement();
-    refusals(if is_supplement { "noted" } else { "emptied" }, &report.warnings);
+    let (emptied, noted) = emptied_and_noted(&report.warnings);
+    refusals("emptied", &emptied);
+    refusals("noted", &noted);
     let mended = report.diagnostics.as_ref().map(|diagnostics| &diagnostics.mended);
     refusals("mended", mended.map_or(&[], Vec::as_slice));
+}
+
+/// Warnings of fields that were left empty, and those of the source as a whole.
+pub fn emptied_and_noted(warnings: &[RefusalCount]) -> (Vec<RefusalCount>, Vec<RefusalCount>) {
+    warnings.iter().cloned().partition(|warning| {
+        RefusalReason::by_name(&warning.reason).is_some_and(RefusalReason::empties_field)
+    })
 }
 
 fn refusals(what: &str, counts: &[RefusalCount]) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::{World, acme, run};
 use chrono::TimeDelta;
-use feedfleet_model::{Reason, ReasonClass};
+use feedfleet_model::{Reason, ReasonClass, RunId};
 use feedfleet_objects::DeadLetter;
 use feedfleet_objects::dead_letters::Decision;
 
@@ -171,22 +171,6 @@ async fn decided_dead_letters_go_and_waiting_ones_never() {
     assert_eq!(left, ["lately", "waiting"]);
 }
 
-/// What a supplement said last counts for as long as it takes; its own next run takes it away.
-#[tokio::test]
-async fn what_supplements_said_is_never_too_old() {
-    let world = World::new();
-    let stock = RunKey { pipe: "acme.stock".parse().unwrap(), run: run(1).run };
-    let kept = [keys::supplement_state(&stock), keys::supplement_values(&stock, 1)];
-    world.put(&kept).await;
-    for key in &kept {
-        world.age(key, 1000);
-    }
-    expire(&world.deps, world.now()).await;
-    for key in &kept {
-        assert!(world.is_there(key).await, "{key}");
-    }
-}
-
 #[tokio::test]
 async fn receipts_that_cannot_be_read_go_when_they_are_old() {
     let world = World::new();
@@ -209,4 +193,37 @@ async fn the_words_of_workers_that_were_killed_go() {
     expire(&world.deps, world.now()).await;
     assert!(!world.is_there(&killed).await);
     assert!(world.is_there(&alive).await);
+}
+
+/// What a supplement said counts for as long as it is configured, however seldom it runs.
+#[tokio::test]
+async fn what_a_supplement_said_goes_when_it_has_been_gone_for_long() {
+    let world = World::new();
+    let of = |name: &str, number: i64| {
+        let pipe = acme().with_supplement(name).unwrap();
+        keys::supplement_state(&RunKey { pipe, run: RunId(number) })
+    };
+    let file = world.deps.config_folder.join("pipes/acme.toml");
+    let pipe = std::fs::read_to_string(&file).unwrap();
+    let stock = "[supplements.stock]\ncolumns = 'price'\n\
+                 source = { url = 'http://shop.example/stock', format = 'google-xml' }\n";
+    std::fs::write(&file, format!("{pipe}{stock}")).unwrap();
+    let (here, gone, lately) = (of("stock", 1), of("gone", 1), of("lately", 1));
+    let again = of("lately", 2);
+    let all = [here.clone(), gone.clone(), lately.clone(), again.clone()];
+    world.put(&all).await;
+    for (key, days) in [(&here, 1000), (&gone, 91), (&lately, 91), (&again, 89)] {
+        world.age(key, days);
+    }
+    // As long as a file has a mistake, nobody knows what it names.
+    let broken = world.deps.config_folder.join("pipes/other.toml");
+    std::fs::write(&broken, "[source").unwrap();
+    expire(&world.deps, world.now()).await;
+    assert!(world.is_there(&gone).await);
+    std::fs::remove_file(&broken).unwrap();
+    expire(&world.deps, world.now()).await;
+    assert!(!world.is_there(&gone).await);
+    for key in [&here, &lately, &again] {
+        assert!(world.is_there(key).await, "{key}");
+    }
 }

@@ -3,8 +3,11 @@
 use super::*;
 use crate::pause::paused;
 use crate::testing::{World, acme, run};
+use feedfleet_catalog::{Change, CommitOutcome, Fence};
 use feedfleet_model::RunReport;
 use feedfleet_model::report::Trigger;
+use feedfleet_objects::reports::to_json;
+use std::collections::BTreeSet;
 
 /// Two nights are in the table: the first has one product, the second one more.
 fn two_nights() -> World {
@@ -156,4 +159,48 @@ async fn a_run_of_a_supplement_must_end_first() {
     for key in &validators {
         assert!(!world.is_there(key).await, "{key} says that nothing has changed");
     }
+}
+
+/// Commits a run of a supplement that changes no row.
+fn commit_unchanged(world: &World, run: &RunKey) {
+    let table = world.deps.catalog.products();
+    let snapshot = table.ensure().unwrap();
+    let change = Change {
+        pipe: acme(),
+        base: snapshot.files(Some(&acme())).unwrap(),
+        adds: Vec::new(),
+        dead: BTreeMap::new(),
+        drops: BTreeSet::new(),
+        fence: Fence { app_id: feed_app_id(&run.pipe), run: run.run.0 },
+        metrics: Vec::new(),
+        data_change: true,
+    };
+    let outcome = table.commit(&change).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+}
+
+/// Runs that find the source as it was go on with the values of an earlier one, which was not wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_supplement_had_said_by_then_counts_still() {
+    let world = two_nights();
+    let pipe = acme().with_supplement("stock").unwrap();
+    let stock = |number| RunKey { pipe: pipe.clone(), run: RunId(number) };
+    for number in [3, 5, 7] {
+        commit_unchanged(&world, &stock(number));
+    }
+    let state = keys::supplement_state(&stock(7));
+    let values = keys::supplement_values(&stock(5), 1).to_string();
+    let said = SupplementState { values: Some(values), products: 1 };
+    world.deps.objects.put(&state, to_json(&said)).await.unwrap();
+
+    for (back_to, expected) in
+        [(stock(7), false), (stock(5), false), (stock(3), true), (run(1), false)]
+    {
+        assert_eq!(forgets(&world.deps, &back_to).await.unwrap(), expected, "{back_to}");
+    }
+    roll_back(&world.deps, &stock(5), &by("ada", "a bad night")).await.unwrap();
+    assert!(world.is_there(&state).await);
+    roll_back(&world.deps, &stock(3), &by("ada", "bad stock, too")).await.unwrap();
+    assert!(!world.is_there(&state).await);
+    assert!(!forgets(&world.deps, &stock(3)).await.unwrap());
 }

@@ -51,7 +51,8 @@ pub(crate) fn expand(
     Ok(Expanded { text, variable })
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a variable may have this name.
+pub(crate) fn is_name(name: &str) -> bool {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     starts_well && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -29,6 +29,7 @@ mod supplement;
 mod table;
 mod units;
 mod value;
+mod written;
 
 pub use cluster::{Aws, FleetBackend, Metrics};
 pub use environment::{Environment, ProcessEnvironment};
@@ -50,6 +51,7 @@ pub use secret::Secret;
 pub use server::{Server, ServerLogin};
 pub use shares::HostShares;
 pub use site::{PAGE_FIELDS, PAGE_NOTES, PageSelector, Site, host_key};
-pub use suggest::nearest;
+pub use suggest::{distance, nearest};
 pub use supplement::{Layer, LayerMode};
 pub use units::duration;
+pub use written::written_place;

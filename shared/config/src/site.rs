@@ -87,6 +87,18 @@ impl Site {
         all.filter_map(host_key).collect()
     }
 
+    /// Whether a request to this URL may say who asks: on the site's own hosts, and without encryption only where the pipe
+    /// names such an address of the host itself.
+    pub fn may_know_who_asks(&self, url: &Url) -> bool {
+        let key = host_key(url);
+        let is_named_plain = || {
+            let mut named = self.starts.iter().chain(&self.sitemaps);
+            named.any(|own| own.scheme() == "http" && host_key(own) == key)
+        };
+        key.as_ref().is_some_and(|key| self.host_keys().contains(key))
+            && (url.scheme() == "https" || is_named_plain())
+    }
+
     /// The roots of all that belongs to the site, for its link rules.
     pub fn roots(&self) -> Vec<Url> {
         self.starts.iter().chain(&self.hosts).cloned().collect()

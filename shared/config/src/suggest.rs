@@ -32,7 +32,7 @@ pub(crate) fn one_of(word: Option<&str>, names: &[&str]) -> String {
 
 /// The number of letters to insert, remove, replace or swap with their neighbour (optimal string
 /// alignment).
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
     let mut cost = vec![vec![0; b.len() + 1]; a.len() + 1];

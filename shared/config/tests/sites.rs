@@ -68,6 +68,28 @@ fn every_setting_of_a_site_is_read() {
 }
 
 #[test]
+fn a_site_is_told_who_asks_and_nobody_else_is() {
+    let pipe = pipe(
+        "[source]\nkind = 'site'\nurl = 'https://a.example/'\nhosts = 'b.example'\n\
+         sitemaps = 'http://plain.example/s.xml'\nheaders = { X-Key = '${T}' }\n\
+         auth = { basic = { user = 'me', password = '${T}' } }\n",
+    );
+    let headers: Vec<(&str, &str)> =
+        pipe.source.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("X-Key", "abc"), ("Authorization", "Basic bWU6YWJj")]);
+    let site = site(&pipe);
+    let may_know = |url: &str| site.may_know_who_asks(&url.parse().expect("a URL"));
+    for url in ["https://a.example/x", "https://www.a.example/", "https://b.example/"] {
+        assert!(may_know(url), "{url}");
+    }
+    assert!(may_know("http://plain.example/p/1") && may_know("https://plain.example/"));
+    let others = ["http://a.example/x", "http://b.example/", "https://c.example/"];
+    for url in others.into_iter().chain(["https://a.example:8443/"]) {
+        assert!(!may_know(url), "{url}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_their_line() {
     const HEAD: &str = "[source]\nkind = 'site'\n";
     for (rest, expected) in [
@@ -91,6 +113,14 @@ fn mistakes_are_told_with_their_line() {
         (
             "url = 'https://a.example/'\n[source.selectors]\nprise = '.p'",
             ":5:1: unknown field 'prise' in [source.selectors]; did you mean 'price'?",
+        ),
+        (
+            "url = 'https://a.example/'\nauth = { password = 'abc' }",
+            ":4:8: password and key in [source.auth] are for sftp and ftp",
+        ),
+        (
+            "url = 'https://a.example/'\nhost_key = 'SHA256:x'",
+            ":4:1: host_key in [source] has no use with such a source",
         ),
         (
             "url = 'https://a.example/'\n[source.site]\nslice = '7h'",

@@ -21,7 +21,7 @@ pub(crate) struct StreamEnd {
     pub(crate) proof: Option<&'static str>,
     /// What shows that it was cut off.
     pub(crate) cut: Option<String>,
-    /// Further files of the archive; they are not read.
+    /// Further files of the archive that are not sent, since they are named otherwise.
     pub(crate) others: Vec<String>,
 }
 
@@ -96,6 +96,8 @@ pub(crate) struct Bytes {
     decoded: u64,
     end: StreamEnd,
     ended: bool,
+    /// The archive's next file, whose bytes come once it is asked for.
+    waiting: Option<String>,
 }
 
 impl Bytes {
@@ -124,12 +126,20 @@ impl Bytes {
             }
         };
         let end = StreamEnd { layers, ..StreamEnd::default() };
-        Ok(Self { input, counters, max_inflated_bytes, decoded: 0, end, ended: false })
+        Ok(Self {
+            input,
+            counters,
+            max_inflated_bytes,
+            decoded: 0,
+            end,
+            ended: false,
+            waiting: None,
+        })
     }
 
-    /// Replaces what `chunk` holds by the next bytes. False: there are no more.
+    /// Replaces what `chunk` holds by the next bytes. False: there are no more, or none of this file of an archive.
     pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool, FeedError> {
-        if self.ended {
+        if self.ended || self.waiting.is_some() {
             chunk.clear();
             return Ok(false);
         }
@@ -142,6 +152,10 @@ impl Bytes {
             }
             Input::Inflating(receiver) => match receiver.recv() {
                 Ok(Message::Chunk(bytes)) => *chunk = bytes,
+                Ok(Message::File(name)) => {
+                    chunk.clear();
+                    self.waiting = Some(name);
+                }
                 Ok(Message::End(end)) => {
                     chunk.clear();
                     self.end = end;
@@ -162,7 +176,12 @@ impl Bytes {
             let limit = self.max_inflated_bytes;
             return Err(FeedError::limit(format!("the source has more than {limit} bytes")));
         }
-        Ok(!self.ended)
+        Ok(!self.ended && self.waiting.is_none())
+    }
+
+    /// Goes on to the archive's next file, and gives its name. None: there is none, or this one has not ended.
+    pub(crate) fn next_file(&mut self) -> Option<String> {
+        self.waiting.take()
     }
 
     /// How the stream ended; before its end, the compression seen so far.

@@ -32,6 +32,8 @@ const NOT_DECODED: [&str; 4] = [
 pub(crate) enum Message {
     /// The next bytes.
     Chunk(Vec<u8>),
+    /// What comes next is a further file of the archive, of this name.
+    File(String),
     /// There are no more.
     End(StreamEnd),
     /// There won't be more.
@@ -103,7 +105,10 @@ fn inflate(
     layer: usize,
     sink: &mut Sink,
 ) -> Result<(), Failure> {
-    sink.end.layers.push(kind);
+    // Files of an archive may each have a layer of their own.
+    if sink.end.layers.len() < layer {
+        sink.end.layers.push(kind);
+    }
     match kind {
         Compression::Gzip => {
             let mut members = GzipMembers::new(BufReader::with_capacity(CHUNK_BYTES, input));
@@ -182,6 +187,11 @@ pub(crate) fn drain(input: &mut dyn Read, sink: &mut Sink) -> Result<(), Failure
 }
 
 impl Sink {
+    /// Says that a further file of the archive begins.
+    pub(crate) fn begin_file(&self, name: &str) -> Result<(), Failure> {
+        self.sender.send(Message::File(name.to_owned())).map_err(|_| Failure::Unwanted)
+    }
+
     fn send(&mut self, chunk: Vec<u8>) -> Result<(), Failure> {
         self.count(chunk.len())?;
         self.sender.send(Message::Chunk(chunk)).map_err(|_| Failure::Unwanted)
@@ -383,9 +393,26 @@ mod tests {
 
     #[test]
     fn further_files_of_an_archive_are_named() {
-        let (all, bytes) = read(zip_archive(&[("a.csv", b"id\n1"), ("b.csv", b"id\n2")], true));
+        let files: &[(&str, &[u8])] = &[
+            ("out/feed-1.csv", b"id\n1"),
+            ("out/feed-1.txt", b"id\n2"),
+            ("out/Feed (02).CSV", b"id\n3"),
+            ("out/feed-3.csv.xml", b"<id/>"),
+            ("out/feed_old.csv", b"id\n4"),
+            ("out/fr/feed-4.csv", b"id\n5"),
+        ];
+        let (all, mut bytes) = read(zip_archive(files, true));
         assert_eq!(all, b"id\n1");
-        assert_eq!(bytes.end().others, ["b.csv"]);
+        assert_eq!(bytes.next_file().as_deref(), Some("out/Feed (02).CSV"));
+        let mut chunk = Vec::new();
+        assert!(bytes.next_chunk(&mut chunk).unwrap());
+        assert_eq!(chunk, b"id\n3");
+        assert!(!bytes.next_chunk(&mut chunk).unwrap());
+        assert_eq!(bytes.next_file(), None);
+        let others =
+            ["out/feed-1.txt", "out/feed-3.csv.xml", "out/feed_old.csv", "out/fr/feed-4.csv"];
+        assert_eq!(bytes.end().others, others);
+        assert_eq!(bytes.end().proof, None);
         let error = fails(zip_archive(&[("dir/", b"")], false), 1 << 20);
         assert!(matches!(error, FeedError::NotAFeed { .. }));
     }

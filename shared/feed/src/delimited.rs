@@ -11,6 +11,7 @@ use crate::records::{EndMark, Known, Read};
 use crate::settings::DelimitedShape;
 use crate::split::{Cell, Dialect, RecordEnd, delimiter_of, record_end, split};
 use crate::window::Window;
+use feedfleet_config::Quoting;
 use memchr::memchr;
 
 /// Reads records by the header's places.
@@ -20,6 +21,8 @@ pub(crate) struct DelimitedReader {
     max_record_bytes: usize,
     /// The field of each column; none where the feed has too many.
     header: Vec<Option<u32>>,
+    /// The header's names.
+    columns: Vec<String>,
     /// Columns up to the last that has a name.
     named: usize,
     cells: Vec<Cell>,
@@ -50,6 +53,9 @@ impl DelimitedReader {
         let mut dialect = shape.dialect;
         let chosen = delimiter_of(window.rest(), shape.delimiters, dialect.quoting);
         dialect.delimiter = chosen.unwrap_or(dialect.delimiter);
+        if shape.has_quotes_between_commas && dialect.delimiter == b',' {
+            dialect.quoting = Quoting::Doubled;
+        }
         let Some(frame) = shape.frame else {
             return Self::open(window, dialect, max_record_bytes, names);
         };
@@ -71,6 +77,7 @@ impl DelimitedReader {
             dialect,
             max_record_bytes,
             header: Vec::new(),
+            columns: Vec::new(),
             named: 0,
             cells: Vec::new(),
             line: 1,
@@ -89,27 +96,51 @@ impl DelimitedReader {
         names: &mut Names,
     ) -> Result<Self, FeedError> {
         let mut reader = Self::new(window, dialect, max_record_bytes);
+        let Some(columns) = reader.read_header()? else {
+            return Err(FeedError::not_a_feed("the source has no header line"));
+        };
+        let mut places = columns.iter().enumerate();
+        let last = places.rposition(|(place, name)| *name != display_name("", place));
+        reader.named = last.map_or(0, |place| place + 1);
+        reader.header = columns.iter().map(|name| names.intern(name)).collect();
+        reader.columns = columns;
+        Ok(reader)
+    }
+
+    /// Goes past the header, and gives its names. None: there is no line that is not blank.
+    fn read_header(&mut self) -> Result<Option<Vec<String>>, FeedError> {
         loop {
-            match reader.find()? {
+            match self.find()? {
                 Found::Record { bytes, lines } => {
-                    reader.split(bytes);
-                    let columns = reader.column_names(bytes);
-                    reader.advance(bytes, lines);
-                    if let Some(columns) = columns {
-                        let mut places = columns.iter().enumerate();
-                        let last =
-                            places.rposition(|(place, name)| *name != display_name("", place));
-                        reader.named = last.map_or(0, |place| place + 1);
-                        reader.header = columns.iter().map(|name| names.intern(name)).collect();
-                        return Ok(reader);
+                    self.split(bytes);
+                    let text = &self.window.rest()[..bytes];
+                    let columns = column_names(text, &self.cells, self.dialect);
+                    self.advance(bytes, lines);
+                    if columns.is_some() {
+                        return Ok(columns);
                     }
                 }
                 Found::Refused(refusal) => {
                     return Err(FeedError::not_a_feed(format!("the header: {}", refusal.message)));
                 }
-                Found::End => return Err(FeedError::not_a_feed("the source has no header line")),
+                Found::End => return Ok(None),
             }
         }
+    }
+
+    /// Goes on with the archive's next file that has the same header, behind that. False: there is none. What has a
+    /// frame is a feed by itself.
+    pub(crate) fn next_file(&mut self) -> Result<bool, FeedError> {
+        let (dialect, columns, has_frame) = (self.dialect, &self.columns, self.frame.is_some());
+        let is_part = |text: &str| {
+            !has_frame && header_of(text, dialect).is_none_or(|header| header == *columns)
+        };
+        if !self.window.next_file(is_part)? {
+            return Ok(false);
+        }
+        self.line = 1;
+        self.read_header()?;
+        Ok(true)
     }
 
     /// Goes past the first line of text whose columns have no names.
@@ -150,27 +181,6 @@ impl DelimitedReader {
             Some(_) => EndMark::Open("the last line counts fewer records than there are"),
             None => EndMark::Open("the last line does not count the records"),
         })
-    }
-
-    /// The names in the record of the window; none when it is blank.
-    fn column_names(&self, bytes: usize) -> Option<Vec<String>> {
-        let text = &self.window.rest()[..bytes];
-        let name = |(place, cell): (usize, &Cell)| {
-            let raw = &text[cell.start..cell.end];
-            let mut name = String::new();
-            if cell.is_escaped {
-                unescape(raw, self.dialect.quoting, &mut name);
-            } else {
-                name.push_str(raw);
-            }
-            display_name(&name, place)
-        };
-        let is_blank = |cell: &Cell| text[cell.start..cell.end].trim().is_empty();
-        if self.cells.iter().all(is_blank) {
-            return None;
-        }
-        let names = self.cells.iter().enumerate().map(name).collect::<Vec<_>>();
-        Some(names)
     }
 
     /// Fills `record` with the next record that is not blank, unless it is known.
@@ -217,6 +227,7 @@ impl DelimitedReader {
     /// Where the next record is.
     fn position(&self) -> Position {
         Position {
+            file: self.window.file(),
             record: self.record + 1,
             line: Some(self.line),
             byte: Some(self.window.position()),
@@ -292,11 +303,13 @@ impl DelimitedReader {
     fn fill(&self, record: &mut Record, bytes: usize) {
         let text = &self.window.rest()[..bytes];
         let base = record.append(text);
-        let mut push = |cell: &Cell, field: u32| {
+        let unescape = |cell: &Cell, out: &mut String| {
+            unescape(&text[cell.start..cell.end], self.dialect.quoting, out);
+        };
+        let push = |record: &mut Record, cell: &Cell, field: u32| {
             if cell.is_escaped {
-                let raw = &text[cell.start..cell.end];
-                record.push_with(field, |out| unescape(raw, self.dialect.quoting, out));
-            } else if cell.start < cell.end {
+                record.push_with(field, |out| unescape(cell, out));
+            } else {
                 record.push_span(field, base + cell.start, base + cell.end);
             }
         };
@@ -304,11 +317,11 @@ impl DelimitedReader {
         let by_place = self.cells.len() - usize::from(last.is_some());
         for (cell, field) in self.cells[..by_place].iter().zip(&self.header) {
             if let &Some(field) = field {
-                push(cell, field);
+                push(record, cell, field);
             }
         }
         if let Some((cell, &Some(field))) = last {
-            push(cell, field);
+            push(record, cell, field);
         }
     }
 
@@ -360,12 +373,50 @@ impl DelimitedReader {
     }
 }
 
+/// The names in a record that was split; none when it is blank.
+fn column_names(text: &str, cells: &[Cell], dialect: Dialect) -> Option<Vec<String>> {
+    let name = |(place, cell): (usize, &Cell)| {
+        let raw = &text[cell.start..cell.end];
+        let mut name = String::new();
+        if cell.is_escaped {
+            unescape(raw, dialect.quoting, &mut name);
+        } else {
+            name.push_str(raw);
+        }
+        display_name(&name, place)
+    };
+    let is_blank = |cell: &Cell| text[cell.start..cell.end].trim().is_empty();
+    if cells.iter().all(is_blank) {
+        return None;
+    }
+    Some(cells.iter().enumerate().map(name).collect())
+}
+
+/// The names in the first line of a text that is not blank; none where all are.
+fn header_of(text: &str, dialect: Dialect) -> Option<Vec<String>> {
+    let (mut rest, mut cells) = (text, Vec::new());
+    while !rest.is_empty() {
+        let bytes = match record_end(rest.as_bytes(), true, dialect) {
+            RecordEnd::Found { bytes, .. } => bytes,
+            RecordEnd::More | RecordEnd::Unclosed => rest.len(),
+        };
+        let (record, after) = rest.split_at(bytes);
+        split(record.as_bytes(), dialect, &mut cells);
+        let names = column_names(record, &cells, dialect);
+        if names.is_some() {
+            return names;
+        }
+        rest = after;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bytes::Bytes;
     use crate::encoding::{EncodingHints, TextReader};
-    use feedfleet_config::{Compression, Quoting};
+    use feedfleet_config::Compression;
     use std::collections::BTreeMap;
     use std::io::Cursor;
     use std::path::Path;
@@ -410,7 +461,7 @@ mod tests {
         assert_eq!(firsts, ["1", "1", "3", "4"]);
         assert_eq!(rows[3]["column_3"], "6");
         assert_eq!(refused.len(), 1);
-        assert_eq!(refused[0].message, "4 fields where the header has 3");
+        assert_eq!(*refused[0].message, *"4 fields where the header has 3");
         assert_eq!((refused[0].position.line, refused[0].position.record), (Some(7), 3));
         assert!(matches!(end, EndMark::Open(_)));
     }

@@ -10,16 +10,18 @@ mod places;
 mod ranking;
 mod sample;
 mod shape;
+mod site;
 mod survey;
 mod synonyms;
 mod toml;
 
 pub use advice::advise_on_key;
+pub use site::Page;
 
 use crate::error::FeedError;
-use crate::presets::Layout;
+use crate::presets::{ChangeField, Layout, Preset};
 use crate::reader::Hints;
-use feedfleet_config::{Compression, Location, Quoting, TextKind};
+use feedfleet_config::{Compression, Location, Quoting, Source, TextKind};
 use sample::Sample;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +32,15 @@ use survey::{Guess, Survey, Trial, source_of};
 const RECORDS: u64 = 20_000;
 /// Names that a message lists.
 const LISTED: usize = 30;
+
+/// What is at an address.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// A source of products.
+    Source(Box<Detected>),
+    /// A web page.
+    Page(Page),
+}
 
 /// What a source was found to be.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -60,6 +71,8 @@ pub struct Detected {
     pub item: Option<String>,
     /// Where the array of products is, of JSON.
     pub items: Option<String>,
+    /// Whether it names only what changed.
+    pub changes_only: bool,
     /// The source's fields.
     pub fields: Vec<FieldFacts>,
     /// The proposed lines of `[map]`; none for presets.
@@ -135,7 +148,13 @@ pub struct KeyFacts {
 impl Detected {
     /// The file of a pipe that reads the source, commented. `url` stands in it as it is given.
     pub fn to_toml(&self, url: &str) -> String {
-        toml::write(self, url)
+        let url = url.replace('\\', "\\\\").replace('"', "\\\"");
+        self.to_toml_at(&format!("url = \"{url}\"\n"))
+    }
+
+    /// As [`Detected::to_toml`], of a source of which these lines, each with its end, say where it is and who asks.
+    pub fn to_toml_at(&self, place: &str) -> String {
+        toml::write(self, place)
     }
 
     fn coverage_of(&self, line: &MapLine) -> Option<f64> {
@@ -156,6 +175,22 @@ pub fn detect(
     hints: &Hints,
     location: &Location,
 ) -> Result<Detected, FeedError> {
+    match look(input, hints, location)? {
+        Seen::Source(found) => Ok(*found),
+        Seen::Page(_) => Err(web_page()),
+    }
+}
+
+/// As [`detect`], but a web page at an address is no error: its site may be one to crawl.
+///
+/// # Errors
+///
+/// As [`detect`].
+pub fn look(
+    input: Box<dyn Read + Send>,
+    hints: &Hints,
+    location: &Location,
+) -> Result<Seen, FeedError> {
     let sample = Sample::take(input, hints, domain(location))?;
     if sample.text().trim().is_empty() {
         return Err(match &sample.cut {
@@ -169,9 +204,10 @@ pub fn detect(
         kind => kind,
     });
     let Some(kind) = kind else {
-        let message =
-            "the source sent a web page; a site is crawled with kind = \"site\" under [source]";
-        return Err(FeedError::not_a_feed(message));
+        return match location {
+            Location::Http(_) => Ok(Seen::Page(Page::of(sample.text()))),
+            _ => Err(web_page()),
+        };
     };
     let guess = Guess::of(kind, &sample);
     if kind == TextKind::Xml && guess.item.is_none() {
@@ -180,8 +216,13 @@ pub fn detect(
     let ranked = ranking::rank(&sample, &guess, location);
     let chosen = ranked.first();
     let preset = chosen.map(|ranked| ranked.preset);
-    let source = source_of(preset, &guess, location);
-    let survey = Survey::take(&sample, &source, RECORDS)?;
+    let mut source = source_of(preset, &guess, location);
+    let mut survey = Survey::take(&sample, &source, RECORDS)?;
+    if let Some(changes) =
+        preset.and_then(|preset| survey_changes(&sample, &source, preset, &survey))
+    {
+        (source.changes_only, survey) = (true, changes);
+    }
     if survey.fields.records == 0 {
         return Err(FeedError::not_a_feed("there is no record in it"));
     }
@@ -203,6 +244,7 @@ pub fn detect(
         item: guess.item.clone().filter(|_| preset.is_none()),
         items: guess.arrays.first().cloned(),
         fields: survey.fields.list.iter().map(|field| field_facts(&survey, field)).collect(),
+        changes_only: source.changes_only,
         set_delimiter: source.delimiter.map(delimiter_name),
         set_quoting: source.quoting.map(quoting_name),
         set_item: source.item.clone(),
@@ -212,13 +254,8 @@ pub fn detect(
     match preset {
         Some(preset) => {
             found.key.usual = preset_key(preset, &survey);
-            let fields = survey.fields.list.iter().map(|field| field.name.as_str());
-            for missing in preset.missing(fields) {
-                found.warnings.push(format!(
-                    "the format requires {}, which the source does not have",
-                    missing.join(" or ")
-                ));
-            }
+            found.tell_required(preset, &survey);
+            found.tell_changes(preset, &survey);
         }
         None => found.propose_map(&survey),
     }
@@ -238,15 +275,46 @@ pub fn detect(
     }
     found.tell_sample(&sample, &survey);
     found.tell_trial(trial);
-    Ok(found)
+    Ok(Seen::Source(Box::new(found)))
+}
+
+fn web_page() -> FeedError {
+    let message =
+        "the source sent a web page; a site is crawled with kind = \"site\" under [source]";
+    FeedError::not_a_feed(message)
 }
 
 fn field_facts(survey: &Survey, field: &fields::Field) -> FieldFacts {
     FieldFacts { name: field.name.clone(), coverage: survey.fields.coverage(field) }
 }
 
+/// What a source is like that names only what changed, by a cell at the end of each line, if it is one.
+fn survey_changes(
+    sample: &Sample,
+    source: &Source,
+    preset: &Preset,
+    whole: &Survey,
+) -> Option<Survey> {
+    let Layout::Delimited { frame: Some(_), .. } = preset.layout else { return None };
+    let source = Source { changes_only: true, ..source.clone() };
+    let survey = Survey::take(sample, &source, RECORDS).ok()?;
+    let says_so = |change: &ChangeField| {
+        let is_word = |word: &String| {
+            change.upserts.contains(&word.as_str()) || change.deletes.contains(&word.as_str())
+        };
+        survey.fields.list.iter().any(|field| {
+            change.names.contains(&field.name.as_str())
+                && field.filled == survey.fields.records
+                && field.words.as_ref().is_some_and(|words| words.iter().all(is_word))
+        })
+    };
+    let is_same = survey.fields.records == whole.fields.records;
+    let is_so = is_same && preset.changes.iter().any(says_so);
+    is_so.then_some(survey)
+}
+
 /// The fields of the source that make a preset's id.
-fn preset_key(preset: &crate::presets::Preset, survey: &Survey) -> Vec<String> {
+fn preset_key(preset: &Preset, survey: &Survey) -> Vec<String> {
     if !preset.key.is_empty() {
         let parts = preset.key.iter().flat_map(|part| part.names.iter());
         return survey.keys.present(&parts.map(|name| (*name).to_owned()).collect::<Vec<_>>());

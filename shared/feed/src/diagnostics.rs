@@ -111,6 +111,19 @@ impl RefusalReason {
         )
     }
 
+    /// Whether a field was left empty for it: other warnings are of the feed as a whole.
+    pub const fn empties_field(self) -> bool {
+        matches!(
+            self,
+            Self::UnparsablePrice
+                | Self::BadCurrency
+                | Self::BadNumber
+                | Self::BadBoolean
+                | Self::BadDate
+                | Self::BadLink
+        )
+    }
+
     /// What was done about it, for those that are mended.
     pub(crate) const fn remedy(self) -> &'static str {
         match self {
@@ -169,16 +182,21 @@ impl fmt::Display for RefusalReason {
 /// Where in the feed an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
-    /// The item's number, from 1; refused ones count. 0 is the feed's head.
+    /// The file of an archive of several, from 0; further ones count that are named as the first is.
+    pub file: u32,
+    /// The item's number in the feed, from 1; refused ones count. 0 is the feed's head.
     pub record: u64,
-    /// The line it begins on, from 1, where the format has lines.
+    /// The line of the file it begins on, from 1, where the format has lines.
     pub line: Option<u64>,
-    /// The byte it begins at, from 0, in the decompressed text as UTF-8.
+    /// The byte it begins at, from 0, in the file's decompressed text as UTF-8.
     pub byte: Option<u64>,
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file > 0 {
+            write!(f, "file {}, ", u64::from(self.file) + 1)?;
+        }
         if let (0, Some(byte)) = (self.record, self.byte) {
             return write!(f, "byte {byte}");
         }
@@ -203,11 +221,11 @@ pub struct Refusal {
     /// The value that is to blame, cut to 200 characters.
     pub value: Option<String>,
     /// What is wrong, in plain words.
-    pub message: String,
+    pub message: Box<str>,
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: RefusalReason, at: Position, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: RefusalReason, at: Position, message: impl Into<Box<str>>) -> Self {
         Self { reason, position: at, field: None, value: None, message: message.into() }
     }
 
@@ -307,9 +325,11 @@ mod tests {
 
     #[test]
     fn places_without_a_record_are_bytes() {
-        let at = Position { record: 0, line: None, byte: Some(7) };
+        let at = Position { byte: Some(7), ..Position::default() };
         assert_eq!(at.to_string(), "byte 7");
         assert_eq!(Position::default().to_string(), "record 0");
+        let at = Position { file: 1, record: 12, line: Some(3), byte: Some(7) };
+        assert_eq!(at.to_string(), "file 2, record 12, line 3");
     }
 
     #[test]

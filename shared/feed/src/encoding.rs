@@ -31,29 +31,35 @@ pub(crate) struct TextReader {
     decoder: Option<Decoder>,
     /// Whether the encoding was seen in the bytes. Until then there was only ASCII.
     is_settled: bool,
+    /// The encoding of an archive's earlier file.
+    prior: Option<&'static Encoding>,
+    /// The name of a label that an earlier file contradicted.
+    wrong_before: Option<&'static str>,
+    /// The file of an archive, from 0.
+    file: u32,
     chunk: Vec<u8>,
     /// Whether `chunk` was read when the source was opened, and not decoded yet.
     is_primed: bool,
     /// The start of a character that the next chunk ends.
     carry: Vec<u8>,
     decoded: String,
-    /// Bytes of text given so far.
+    /// Bytes of text given so far of this file.
     given: u64,
     replaced: Losses,
     removed: Losses,
 }
 
-/// How many characters were lost, and where in the text the first was.
+/// How many characters were lost, and where the first was: in which file of an archive, and at which byte of its text.
 #[derive(Debug, Clone, Copy, Default)]
 struct Losses {
     count: u64,
-    first: Option<u64>,
+    first: Option<(u32, u64)>,
 }
 
 impl Losses {
-    fn add(&mut self, count: u64, place: u64) {
+    fn add(&mut self, count: u64, file: u32, place: u64) {
         self.count += count;
-        self.first.get_or_insert(place);
+        self.first.get_or_insert((file, place));
     }
 }
 
@@ -62,15 +68,16 @@ impl TextReader {
     pub(crate) fn open(mut bytes: Bytes, hints: EncodingHints) -> Result<Self, FeedError> {
         let mut chunk = Vec::new();
         let is_primed = bytes.next_chunk(&mut chunk)?;
-        let declared = if hints.is_xml { charset::xml_declaration(&chunk) } else { None };
-        let label = hints.setting.or(declared).or(hints.content_type);
         let mut reader = Self {
             bytes,
             hints,
-            label,
+            label: None,
             encoding: UTF_8,
             decoder: None,
             is_settled: false,
+            prior: None,
+            wrong_before: None,
+            file: 0,
             chunk,
             is_primed,
             carry: Vec::new(),
@@ -79,20 +86,44 @@ impl TextReader {
             replaced: Losses::default(),
             removed: Losses::default(),
         };
-        if let Some((encoding, mark_bytes)) = Encoding::for_bom(&reader.chunk) {
-            reader.chunk.drain(..mark_bytes);
-            reader.settle(encoding);
-        } else if let Some(encoding) = charset::utf16_by_nuls(&reader.chunk) {
-            reader.settle(encoding);
-        } else if let Some(label) = label
+        reader.begin();
+        Ok(reader)
+    }
+
+    /// Finds out the encoding of the file whose first chunk is here, as far as it shows there.
+    fn begin(&mut self) {
+        let is_xml = self.hints.is_xml;
+        let declared = if is_xml { charset::xml_declaration(&self.chunk) } else { None };
+        self.label = self.hints.setting.or(declared).or(self.hints.content_type);
+        if let Some((encoding, mark_bytes)) = Encoding::for_bom(&self.chunk) {
+            self.chunk.drain(..mark_bytes);
+            self.settle(encoding);
+        } else if let Some(encoding) = charset::utf16_by_nuls(&self.chunk) {
+            self.settle(encoding);
+        } else if let Some(label) = self.label
             && !label.is_ascii_compatible()
             && label != UTF_16LE
             && label != UTF_16BE
         {
             // ISO-2022-JP is made of ASCII bytes: it would never show.
-            reader.settle(label);
+            self.settle(label);
         }
-        Ok(reader)
+    }
+
+    /// Goes on to the archive's next file, and gives its name. None: there is none, or this one has not ended.
+    pub(crate) fn next_file(&mut self) -> Result<Option<String>, FeedError> {
+        let Some(name) = self.bytes.next_file() else { return Ok(None) };
+        self.is_primed = self.bytes.next_chunk(&mut self.chunk)?;
+        self.wrong_before = self.wrong_label();
+        if self.is_settled && self.encoding.is_ascii_compatible() {
+            self.prior = Some(self.encoding);
+        }
+        self.file += 1;
+        self.given = 0;
+        self.is_settled = false;
+        self.decoder = None;
+        self.begin();
+        Ok(Some(name))
     }
 
     fn settle(&mut self, encoding: &'static Encoding) {
@@ -114,7 +145,8 @@ impl TextReader {
         let chunk = std::mem::take(&mut self.chunk);
         if !self.is_settled && !chunk.is_ascii() {
             let domain = self.hints.top_level_domain;
-            self.settle(charset::decide(&chunk, self.label, domain));
+            // Parts of a feed are likely written by one program.
+            self.settle(charset::decide(&chunk, self.label.or(self.prior), domain));
         }
         if self.decoder.is_some() {
             self.decode(&chunk, false, out);
@@ -179,7 +211,7 @@ impl TextReader {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(..) => {
-                    self.replaced.add(1, self.given + self.decoded.len() as u64);
+                    self.replaced.add(1, self.file, self.given + self.decoded.len() as u64);
                     self.decoded.push(REPLACEMENT);
                 }
             }
@@ -195,14 +227,14 @@ impl TextReader {
         let removed = push_clean(text, out);
         if removed > 0 {
             let offset = text.bytes().position(is_control).unwrap_or_default();
-            self.removed.add(removed, self.given + offset as u64);
+            self.removed.add(removed, self.file, self.given + offset as u64);
         }
         self.given += (out.len() - before) as u64;
     }
 
     /// Appends what stands for a character that can't be decoded.
     fn replace(&mut self, out: &mut String) {
-        self.replaced.add(1, self.given);
+        self.replaced.add(1, self.file, self.given);
         out.push(REPLACEMENT);
         self.given += REPLACEMENT.len_utf8() as u64;
     }
@@ -219,16 +251,22 @@ impl TextReader {
 
     /// The name of a label that the bytes contradict.
     pub(crate) fn wrong_label(&self) -> Option<&'static str> {
-        self.label.filter(|label| self.is_settled && *label != self.encoding).map(Encoding::name)
+        let wrong = self.label.filter(|label| self.is_settled && *label != self.encoding);
+        self.wrong_before.or(wrong.map(Encoding::name))
     }
 
-    /// Characters that could not be decoded, and the byte of the text at which the first was.
-    pub(crate) fn replaced(&self) -> (u64, Option<u64>) {
+    /// The file of an archive that the text is of, from 0.
+    pub(crate) fn file(&self) -> u32 {
+        self.file
+    }
+
+    /// Characters that could not be decoded, and the file and the byte of its text at which the first was.
+    pub(crate) fn replaced(&self) -> (u64, Option<(u32, u64)>) {
         (self.replaced.count, self.replaced.first)
     }
 
-    /// Control characters that were taken out, and the byte of the text at which the first was.
-    pub(crate) fn removed(&self) -> (u64, Option<u64>) {
+    /// Control characters that were taken out, and the file and the byte of its text at which the first was.
+    pub(crate) fn removed(&self) -> (u64, Option<(u32, u64)>) {
         (self.removed.count, self.removed.first)
     }
 }
@@ -306,10 +344,10 @@ mod tests {
     #[test]
     fn what_is_lost_is_counted() {
         let (out, reader) = read("가나다라마바사\0".as_bytes(), EncodingHints::default());
-        assert_eq!((out.as_str(), reader.removed()), ("가나다라마바사", (1, Some(21))));
+        assert_eq!((out.as_str(), reader.removed()), ("가나다라마바사", (1, Some((0, 21)))));
         let broken = [&b"\xea\xb0,"[..], "가".repeat(20).as_bytes(), b"\xea"].concat();
         let (out, reader) = read(&broken, EncodingHints::default());
         assert!(out.starts_with("\u{fffd},가") && out.ends_with("가\u{fffd}"));
-        assert_eq!(reader.replaced(), (2, Some(0)));
+        assert_eq!(reader.replaced(), (2, Some((0, 0))));
     }
 }

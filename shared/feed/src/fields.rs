@@ -33,6 +33,17 @@ impl Ends {
     const NONE: Self = Self { first: NONE, last: NONE };
 }
 
+/// What a field has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lone<'r> {
+    /// Nothing.
+    None,
+    /// One value.
+    One(&'r str),
+    /// More than one.
+    Several,
+}
+
 /// Something of a record that was mended.
 #[derive(Debug, Clone)]
 pub(crate) struct Mend {
@@ -131,6 +142,7 @@ impl Record {
     }
 
     /// Adds a value that lies in the text already.
+    #[inline(always)]
     pub(crate) fn push_span(&mut self, field: u32, start: usize, end: usize) {
         self.push_trimmed(field, start, end, false);
     }
@@ -140,6 +152,7 @@ impl Record {
         self.push_trimmed(field, start, end, true);
     }
 
+    #[inline(always)]
     fn push_trimmed(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
         if start >= end {
             return;
@@ -149,6 +162,11 @@ impl Record {
         if is_solid(bytes[start]) && is_solid(bytes[end - 1]) {
             return self.link(field, start, end, preferred);
         }
+        self.trim_and_link(field, start, end, preferred);
+    }
+
+    #[inline(never)]
+    fn trim_and_link(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
         let whole = &self.text[start..end];
         let rest = whole.trim_start();
         let start = start + whole.len() - rest.len();
@@ -179,23 +197,35 @@ impl Record {
         }
     }
 
+    #[inline(always)]
     fn link(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
         let place = self.values.len() as u32;
+        let next = match self.ends.get_mut(field as usize) {
+            Some(ends) if ends.first == NONE => {
+                *ends = Ends { first: place, last: place };
+                NONE
+            }
+            _ => self.next_of_further(field, place, preferred),
+        };
+        self.values.push(Value { field, start: start as u32, end: end as u32, next, preferred });
+    }
+
+    /// What comes after a value at `place` of a field that is new, or has values.
+    #[inline(never)]
+    fn next_of_further(&mut self, field: u32, place: u32, preferred: bool) -> u32 {
         if self.ends.len() <= field as usize {
             self.ends.resize(field as usize + 1, Ends::NONE);
         }
         let ends = &mut self.ends[field as usize];
-        let mut next = NONE;
         if ends.first == NONE {
             *ends = Ends { first: place, last: place };
         } else if preferred && !self.values[ends.first as usize].preferred {
-            next = ends.first;
-            ends.first = place;
+            return std::mem::replace(&mut ends.first, place);
         } else {
             self.values[ends.last as usize].next = place;
             ends.last = place;
         }
-        self.values.push(Value { field, start: start as u32, end: end as u32, next, preferred });
+        NONE
     }
 
     fn slice(&self, value: &Value) -> &str {
@@ -214,6 +244,18 @@ impl Record {
     /// Whether a field has a value.
     pub(crate) fn has(&self, field: u32) -> bool {
         self.first_place(field).is_some()
+    }
+
+    /// A field's value, where it has one and no more.
+    pub(crate) fn lone(&self, field: u32) -> Lone<'_> {
+        match self.ends.get(field as usize) {
+            Some(ends) if ends.first == NONE => Lone::None,
+            Some(ends) if ends.first == ends.last => {
+                Lone::One(self.slice(&self.values[ends.first as usize]))
+            }
+            Some(_) => Lone::Several,
+            None => Lone::None,
+        }
     }
 
     /// Whether a field has one value and no more.
@@ -279,10 +321,12 @@ mod tests {
         record.push(3, "c");
         assert_eq!(record.values(3).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!((record.first(0), record.first(99), record.len()), (None, None, 2));
+        let lone = [3, 0, 99].map(|field| record.lone(field));
+        assert_eq!(lone, [Lone::Several, Lone::None, Lone::None]);
         record.clear();
         assert_eq!(record.first(3), None);
         record.push(3, "x");
-        assert_eq!(record.first(3), Some("x"));
+        assert_eq!((record.first(3), record.lone(3)), (Some("x"), Lone::One("x")));
     }
 
     #[test]

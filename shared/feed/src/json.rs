@@ -252,7 +252,8 @@ impl JsonReader {
             Some(_) => {}
         }
         self.record += 1;
-        let at = Position { record: self.record, line: None, byte: Some(self.window.position()) };
+        let byte = Some(self.window.position());
+        let at = Position { record: self.record, byte, ..Position::default() };
         let bytes = match whole_value(&mut self.window, self.max_record_bytes)? {
             Whole::Bytes(bytes) => bytes,
             Whole::Cut => {

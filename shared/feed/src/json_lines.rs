@@ -49,7 +49,12 @@ impl JsonLinesReader {
                 }));
             };
             self.line += 1;
-            let at = Position { record: self.record + 1, line: Some(self.line), byte: Some(byte) };
+            let at = Position {
+                file: self.window.file(),
+                record: self.record + 1,
+                line: Some(self.line),
+                byte: Some(byte),
+            };
             if bytes > self.max_record_bytes {
                 self.record += 1;
                 self.skip_line()?;
@@ -82,6 +87,15 @@ impl JsonLinesReader {
             self.window.consume(bytes);
             return Ok(read);
         }
+    }
+
+    /// Goes on with the archive's next file, where it has lines of objects too. False: there is none.
+    pub(crate) fn next_file(&mut self) -> Result<bool, FeedError> {
+        self.line = 0;
+        self.window.next_file(|text| {
+            let text = text.trim_start();
+            text.is_empty() || text.starts_with('{')
+        })
     }
 
     /// The length of the next line, or more than the limit, and whether its end is there. None at the end

@@ -5,7 +5,7 @@ use crate::convert::{known_word, parse_boolean};
 use crate::currency;
 use crate::dates::{LastForm, parse_date};
 use crate::diagnostics::{Position, Refusal, RefusalReason, Warnings};
-use crate::fields::{Names, Record};
+use crate::fields::{Lone, Names, Record};
 use crate::links::{has_space, is_http, push_link, split_links};
 use crate::money::parse_money;
 use crate::number::{parse_integer, parse_number, without_point_zero};
@@ -41,12 +41,28 @@ pub(crate) struct Mapping<'a> {
 
 impl Mapping<'_> {
     /// Fills the row, which is cleared before.
+    // Within its callers, the compiler would run out of registers for the loop.
+    #[inline(never)]
     pub(crate) fn run(&mut self, scratch: &mut Scratch) -> Result<Change, Refusal> {
         self.row.clear();
         let mut change = Change::Upsert;
         let mut has_id = false;
         let plan = self.plan;
-        for bound in plan.bound() {
+        for &step in plan.steps() {
+            if let Some(field) = step.single {
+                match self.record.lone(field) {
+                    Lone::None => continue,
+                    Lone::One(value) if has_id => {
+                        match step.text {
+                            Some(column) => self.row.set_text(column, value),
+                            None => self.convert(plan.rule(step), value, scratch)?,
+                        }
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            let bound = plan.bound(step);
             let Bound { rule, slots, simple } = bound;
             if simple.is_some_and(|field| !self.record.has(field)) {
                 continue;
@@ -145,14 +161,24 @@ impl Mapping<'_> {
     /// Applies a rule that gives one value.
     fn single(&mut self, bound: Bound<'_>, scratch: &mut Scratch) -> Result<(), Refusal> {
         let Bound { rule, slots, simple } = bound;
-        let Scratch { joined, converted, last_form } = scratch;
+        let mut joined = std::mem::take(&mut scratch.joined);
         let found = match simple {
             Some(field) => self.record.first(field),
-            None => value(self.record, rule, slots, joined),
+            None => value(self.record, rule, slots, &mut joined),
         };
-        let Some(value) = found else {
-            return Ok(());
-        };
+        let converted = found.map_or(Ok(()), |value| self.convert(rule, value, scratch));
+        let has_value = found.is_some();
+        scratch.joined = joined;
+        converted?;
+        if has_value && simple.is_none_or(|field| !self.record.is_single(field)) {
+            self.keep_others(rule, slots);
+        }
+        Ok(())
+    }
+
+    /// Fills the rule's column with what the value says.
+    fn convert(&mut self, rule: &Rule, value: &str, scratch: &mut Scratch) -> Result<(), Refusal> {
+        let Scratch { converted, last_form, .. } = scratch;
         match &rule.action {
             Action::Text(column) => self.row.set_text(*column, value),
             Action::Code(column) => match without_point_zero(value) {
@@ -217,9 +243,6 @@ impl Mapping<'_> {
             }
             Action::Category { separator } => self.category(value, separator),
             Action::Ignore | Action::Change(_) | Action::Id | Action::List { .. } => {}
-        }
-        if simple.is_none_or(|field| !self.record.is_single(field)) {
-            self.keep_others(rule, slots);
         }
         Ok(())
     }

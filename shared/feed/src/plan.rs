@@ -4,6 +4,7 @@
 use crate::fields::{Names, Record};
 use crate::header::{plain, without_prefixes};
 use crate::rule::{Action, Combine, Part, Rule};
+use feedfleet_model::ColumnId;
 use std::collections::HashMap;
 
 /// How the mapping's names are compared with the feed's.
@@ -59,6 +60,18 @@ pub(crate) struct Bound<'p> {
     pub(crate) simple: Option<u32>,
 }
 
+/// A rule that has something to do, in a few bytes: most rules are done with them, and the rules themselves stay out
+/// of the processor's cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    rule: u32,
+    simple: Option<u32>,
+    /// The field of a rule that gives one value and is [simple](Bound::simple).
+    pub(crate) single: Option<u32>,
+    /// The column of such a rule that takes text as it is.
+    pub(crate) text: Option<ColumnId>,
+}
+
 /// Where a name is wanted.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -72,8 +85,8 @@ pub(crate) struct Plan {
     rules: Vec<Rule>,
     /// By rule, by source.
     slots: Vec<Vec<Slot>>,
-    /// The rules that have something to do, and the field of those that are [simple](Bound::simple).
-    active: Vec<(usize, Option<u32>)>,
+    /// The rules that have something to do.
+    active: Vec<Step>,
     /// By field: how many rules take it.
     taken: Vec<u32>,
     /// Whether rules take all of the fields.
@@ -179,23 +192,38 @@ impl Plan {
             let does_something = !matches!(self.rules[*rule].action, Action::Ignore);
             does_something && (is_constant || has_field)
         };
-        let simple = |rule: usize| (rule, simple_field(&self.rules[rule], &self.slots[rule]));
-        self.active = (0..self.rules.len()).filter(is_active).map(simple).collect();
+        let step = |rule: usize| {
+            let simple = simple_field(&self.rules[rule], &self.slots[rule]);
+            let (single, text) = match self.rules[rule].action {
+                Action::List { .. } => (None, None),
+                Action::Text(column) => (simple, simple.map(|_| column)),
+                _ => (simple, None),
+            };
+            Step { rule: rule as u32, simple, single, text }
+        };
+        self.active = (0..self.rules.len()).filter(is_active).map(step).collect();
         self.is_all_taken = self.taken.iter().all(|rules| *rules > 0);
     }
 
-    /// The rules that have something to do.
-    pub(crate) fn bound(&self) -> impl Iterator<Item = Bound<'_>> {
-        self.active.iter().map(|&(place, simple)| Bound {
-            rule: &self.rules[place],
-            slots: &self.slots[place],
-            simple,
-        })
+    /// The rules that have something to do, for [`Plan::bound`].
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.active
+    }
+
+    /// The rule of a step.
+    pub(crate) fn rule(&self, step: Step) -> &Rule {
+        &self.rules[step.rule as usize]
+    }
+
+    /// The rule of a step, with its sources.
+    pub(crate) fn bound(&self, step: Step) -> Bound<'_> {
+        let place = step.rule as usize;
+        Bound { rule: &self.rules[place], slots: &self.slots[place], simple: step.simple }
     }
 
     /// The rules that have something to do, with their sources.
     pub(crate) fn active(&self) -> impl Iterator<Item = (&Rule, &[Slot])> {
-        self.bound().map(|bound| (bound.rule, bound.slots))
+        self.active.iter().map(|step| self.bound(*step)).map(|bound| (bound.rule, bound.slots))
     }
 
     /// Whether rules take all of the fields that the feed has shown.
@@ -312,7 +340,7 @@ mod tests {
         plan.grow(&names(&["a", "b"]));
         assert!(plan.is_all_taken());
         plan.grow(&names(&["a", "b", "c"]));
-        let simple: Vec<_> = plan.bound().map(|bound| bound.simple).collect();
+        let simple: Vec<_> = plan.steps().iter().map(|step| step.simple).collect();
         assert_eq!(simple, [None, Some(1), None, None]);
     }
 

@@ -1,6 +1,7 @@
 //! The registry of formats that are known by name: what kind of text each is, which of its fields fills
-//! which column, what it requires of them and how long they may be. Tables only; adding a format means
-//! adding one. They say enough to write a format as well as to read it.
+//! which column, what it requires of them, which values it allows and how long they may be. Tables only;
+//! adding a format means adding one. To write a format, more is wanted than stands here: namespaces, and how
+//! amounts and times are written.
 
 mod affiliates;
 mod checks;
@@ -18,7 +19,7 @@ mod woocommerce;
 use feedfleet_config::Format;
 
 pub use checks::{Checks, Fault, Finding};
-pub use field::{Fill, PresetField, Take};
+pub use field::{Fill, OtherField, PresetField, Take};
 pub use layout::{Compound, Frame, Layout, Lists, Paging, RowGroup, Tags};
 
 /// A format.
@@ -30,6 +31,10 @@ pub struct Preset {
     pub layout: Layout,
     /// Its fields. Each column occurs once at most.
     pub fields: &'static [PresetField],
+    /// Its fields that no column is for: they go to `extra`.
+    pub others: &'static [OtherField],
+    /// What tells it from another format that has the same names. None: its own names do.
+    pub signs: Option<&'static Signs>,
     /// What must be there: of each group of fields, one. A field stands under the first of its names.
     pub required: &'static [&'static [&'static str]],
     /// The fields that make a product's id together; none: the one that fills `id`.
@@ -65,11 +70,22 @@ pub struct ChangeField {
     pub deletes: &'static [&'static str],
 }
 
+/// What tells a format from another one that has the same names: any of these.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs {
+    /// Names of fields that only it has.
+    pub fields: &'static [&'static str],
+    /// Values that only it has, each with the field that has them. Case does not count.
+    pub values: &'static [(&'static str, &'static [&'static str])],
+}
+
 /// What a format's table is completed with.
 const BASE: Preset = Preset {
     format: Format::Csv,
     layout: Layout::JsonLines,
     fields: &[],
+    others: &[],
+    signs: None,
     required: &[],
     key: &[],
     changes: &[],
@@ -113,6 +129,15 @@ impl Preset {
     /// The field that comes under this name, compared without regard to case and word separators.
     pub fn field(&self, name: &str) -> Option<&'static PresetField> {
         self.fields.iter().find(|field| field.has_name(name))
+    }
+
+    /// Whether the format has a field of this name, whatever becomes of it.
+    pub fn knows(&self, name: &str) -> bool {
+        let is_one = |names: &[&str]| names.iter().any(|own| field::is_same_name(own, name));
+        self.field(name).is_some()
+            || self.key.iter().any(|part| is_one(part.names))
+            || self.changes.iter().any(|change| is_one(change.names))
+            || self.others.iter().any(|other| other.has_name(name))
     }
 
     /// The field that fills the column of this name.
@@ -212,6 +237,21 @@ mod tests {
                     || preset.changes.iter().any(|change| change.names.contains(required))
                     || preset.key.iter().any(|part| part.names.contains(required));
                 assert!(is_known, "{}: {required}", preset.format.name());
+            }
+        }
+    }
+
+    #[test]
+    fn formats_know_fields_that_fill_no_column() {
+        let woocommerce = preset(Format::WooCommerceCsv).unwrap();
+        for name in ["Attribute 1 value(s)", "meta: _x", "type", "Published", "Regular price"] {
+            assert!(woocommerce.knows(name), "{name}");
+        }
+        assert!(!woocommerce.knows("Metal") && !woocommerce.knows("Types"));
+        for preset in all() {
+            for other in preset.others {
+                let is_one = preset.field(other.name).is_some();
+                assert!(!is_one, "{}: {} fills a column", preset.format.name(), other.name);
             }
         }
     }

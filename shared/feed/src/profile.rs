@@ -174,9 +174,23 @@ fn out_of_range(row: &Row) -> [Option<(ColumnId, &'static str)>; 3] {
     [
         (price == Some(0)).then_some((columns::PRICE, "zero")),
         is_dearer().then_some((columns::SALE_PRICE, "above-price")),
-        gtin.filter(|gtin| !gtin::has_check_digit(gtin))
+        gtin.filter(|gtin| !gtin::has_check_digit(gtin) && !is_short_isbn(gtin))
             .map(|_| (columns::GTIN, "bad-check-digit")),
     ]
+}
+
+/// Whether a code is an ISBN of ten digits: no GTIN, but what publishers had before 2007, and right all the same.
+fn is_short_isbn(code: &str) -> bool {
+    let digit = |(place, byte): (usize, u8)| match byte {
+        b'0'..=b'9' => Some(u32::from(byte - b'0')),
+        b'X' | b'x' if place == 9 => Some(10),
+        _ => None,
+    };
+    let digits: Option<Vec<u32>> = code.bytes().enumerate().map(digit).collect();
+    digits.is_some_and(|digits| {
+        let weighted = digits.iter().zip((1..=10).rev()).map(|(digit, weight)| digit * weight);
+        digits.len() == 10 && weighted.sum::<u32>() % 11 == 0
+    })
 }
 
 /// A column's value for people.
@@ -240,6 +254,23 @@ mod tests {
         assert_eq!(told(&found), expected);
         assert_eq!(found.problems[4].samples[0].value.as_deref(), Some("3"));
         assert_eq!(found.problems[0].samples[0].id, "1");
+    }
+
+    #[test]
+    fn an_isbn_of_ten_digits_has_a_check_digit_of_its_own() {
+        for (code, is_one) in [
+            ("0306406152", true),
+            ("080442957X", true),
+            ("0306406153", false),
+            ("08044X9570", false),
+            ("030640615", false),
+            ("4006381333931", false),
+        ] {
+            assert_eq!(is_short_isbn(code), is_one, "{code}");
+        }
+        let mut book = row("1", "EUR", 1);
+        book.set_text(columns::GTIN, "0306406152");
+        assert_eq!(out_of_range(&book), [None; 3]);
     }
 
     #[test]

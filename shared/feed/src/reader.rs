@@ -13,6 +13,7 @@ use crate::group::Group;
 use crate::json::JsonReader;
 use crate::json_lines::JsonLinesReader;
 use crate::map::{Mapping, Scratch};
+use crate::merge::respell;
 use crate::plan::Plan;
 use crate::records::{EndMark, Known, Read as Found, Records};
 use crate::settings::{Settings, Shape};
@@ -148,10 +149,15 @@ impl FeedReader {
             Shape::JsonLines => Records::JsonLines(JsonLinesReader::new(window, max)),
             Shape::Xml(shape) => Records::Xml(Box::new(XmlReader::new(window, shape.clone(), max))),
         };
+        let mut rules = settings.rules.clone();
+        let respelt = match settings.preset {
+            Some(preset) => respell(&mut rules, preset, &names.iter().collect::<Vec<_>>()),
+            None => Vec::new(),
+        };
         let mut reader = Self {
             records,
             names,
-            plan: Plan::new(settings.rules.clone(), settings.matching),
+            plan: Plan::new(rules, settings.matching),
             group: settings.group.clone().map(Group::new),
             gather: Gather::of(&settings.shape, max),
             json_cells: JsonCells::of(&settings.shape),
@@ -167,7 +173,7 @@ impl FeedReader {
         let header = reader.names.iter().collect::<Vec<_>>().join("\0");
         reader.seed = bytes_hash(format!("{}\0{header}", settings.fingerprint).as_bytes()) as u64;
         if matches!(settings.shape, Shape::Delimited(_)) {
-            reader.check_header(settings)?;
+            reader.check_header(settings, &respelt)?;
         }
         Ok(reader)
     }
@@ -183,8 +189,13 @@ impl FeedReader {
         }
     }
 
-    /// Refuses a header without the id, and tells of other fields that the format requires.
-    fn check_header(&mut self, settings: &Settings) -> Result<(), FeedError> {
+    /// Refuses a header without the id, and tells of other fields that the format requires. `respelt`: those that
+    /// misspelt ones are taken for.
+    fn check_header(
+        &mut self,
+        settings: &Settings,
+        respelt: &[(&'static str, String)],
+    ) -> Result<(), FeedError> {
         self.plan.grow(&self.names);
         let missing = self.plan.missing_for_id();
         if !missing.is_empty() {
@@ -216,13 +227,21 @@ impl FeedReader {
         };
         let there: Vec<&str> = self.names.iter().collect();
         for missing in preset.missing(there.iter().copied()) {
+            let taken = respelt.iter().find(|(field, _)| missing.contains(field));
+            let taken = taken.map(|(_, name)| name.as_str());
             self.warnings.note(RefusalReason::MissingField, || {
-                let message = match missing {
-                    [_] => "the format requires this field".to_owned(),
-                    several => format!("the format requires one of {}", several.join(", ")),
+                let message = match (missing, taken) {
+                    (_, Some(_)) => {
+                        "the format requires this field; this one was taken for it".to_owned()
+                    }
+                    ([_], None) => "the format requires this field".to_owned(),
+                    (several, None) => {
+                        format!("the format requires one of {}", several.join(", "))
+                    }
                 };
                 let at = Position::default();
-                Refusal::new(RefusalReason::MissingField, at, message).in_field(missing[0], "")
+                let refusal = Refusal::new(RefusalReason::MissingField, at, message);
+                refusal.in_field(missing[0], taken.unwrap_or_default())
             });
         }
         Ok(())
@@ -338,13 +357,14 @@ impl FeedReader {
         let text = self.records.window().source();
         let (removed, replaced) = (text.removed(), text.replaced());
         let taken_out = (removed.0 + self.names.removed(), removed.1);
-        let others = text.bytes().end().others.clone();
+        let others = self.records.window().others();
         for (reason, (count, first)) in [
             (RefusalReason::ControlCharacter, taken_out),
             (RefusalReason::BrokenCharacter, replaced),
         ] {
             if count > 0 {
-                let at = Position { record: 0, line: None, byte: first };
+                let (file, byte) = first.unzip();
+                let at = Position { file: file.unwrap_or(0), byte, ..Position::default() };
                 let sample = || Refusal::new(reason, at, reason.remedy());
                 self.warnings.note_many(reason, count, sample);
             }
@@ -373,19 +393,24 @@ impl FeedReader {
     fn end(&mut self, mark: EndMark) -> Result<(), FeedError> {
         self.records.window_mut().drain()?;
         self.note_text();
+        let others = self.records.window().others();
         let end = self.records.window().source().bytes().end();
         let cut = end.cut.clone();
+        // Behind the document's end an archive may have had more of them.
+        let is_archive = end.layers.contains(&Compression::Zip);
         let completeness = match (mark, cut) {
-            (EndMark::Closed(what), _) if end.others.is_empty() => Completeness::Proven(what),
+            (EndMark::Closed(what), cut) if others.is_empty() && !(is_archive && cut.is_some()) => {
+                Completeness::Proven(what)
+            }
             (EndMark::Cut(reason), None) => Completeness::Truncated(reason),
             (_, Some(reason)) => Completeness::Truncated(reason),
-            (EndMark::Open(reason), None) if end.others.is_empty() => match end.proof {
+            (EndMark::Open(reason), None) if others.is_empty() => match end.proof {
                 Some(proof) => Completeness::Proven(proof.to_owned()),
                 None => Completeness::Unproven(reason.to_owned()),
             },
             (EndMark::Open(_) | EndMark::Closed(_), None) => Completeness::Unproven(format!(
                 "the archive has further files: {}",
-                end.others.join(", ")
+                others.join(", ")
             )),
         };
         if let Completeness::Truncated(reason) = &completeness

@@ -69,14 +69,35 @@ impl Records {
         &mut self,
         record: &mut Record,
         names: &mut Names,
-        known: Option<&mut Known<'_>>,
+        mut known: Option<&mut Known<'_>>,
     ) -> Result<Read, FeedError> {
+        loop {
+            let read = match self {
+                Self::Delimited(reader) => reader.read(record, known.as_deref_mut())?,
+                Self::Json(reader) => reader.read(record, names)?,
+                Self::JsonLines(reader) => reader.read(record, names, known.as_deref_mut())?,
+                Self::Tagged(reader) => reader.read(record, names)?,
+                Self::Xml(reader) => reader.read(record, names, known.as_deref_mut())?,
+            };
+            let Read::End(mark) = read else { return Ok(read) };
+            if !self.next_file()? {
+                let cut = self.window().earlier_cut().map(|reason| EndMark::Cut(reason.to_owned()));
+                return Ok(Read::End(cut.unwrap_or(mark)));
+            }
+            if let EndMark::Cut(reason) = mark {
+                self.window_mut().note_cut(&reason);
+            }
+        }
+    }
+
+    /// Goes on with the archive's next file that is a part of the feed. False: there is none. What is one document, or
+    /// has records of several lines between marks, has no parts.
+    fn next_file(&mut self) -> Result<bool, FeedError> {
         match self {
-            Self::Delimited(reader) => reader.read(record, known),
-            Self::Json(reader) => reader.read(record, names),
-            Self::JsonLines(reader) => reader.read(record, names, known),
-            Self::Tagged(reader) => reader.read(record, names),
-            Self::Xml(reader) => reader.read(record, names, known),
+            Self::Delimited(reader) => reader.next_file(),
+            Self::JsonLines(reader) => reader.next_file(),
+            Self::Xml(reader) => reader.next_file(),
+            Self::Json(_) | Self::Tagged(_) => self.window_mut().next_file(|_| false),
         }
     }
 

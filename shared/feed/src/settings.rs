@@ -46,6 +46,8 @@ pub(crate) struct DelimitedShape {
     pub(crate) dialect: Dialect,
     /// The delimiters among which the first line chooses; none: the dialect's.
     pub(crate) delimiters: &'static [u8],
+    /// Whether quotes quote where commas turn out to be the delimiter, whatever the dialect has.
+    pub(crate) has_quotes_between_commas: bool,
     pub(crate) frame: Option<&'static Frame>,
     /// Whether a record's last cell is the frame's last column, whatever its place.
     pub(crate) ends_with_last: bool,
@@ -141,6 +143,7 @@ fn shape(source: &Source, preset: Option<&'static Preset>) -> Shape {
             Shape::Delimited(DelimitedShape {
                 dialect: dialect(source, delimiters[0], usual(quoting)),
                 delimiters: if source.delimiter.is_none() { delimiters } else { &[] },
+                has_quotes_between_commas: frame.is_none() && source.quoting.is_none(),
                 frame,
                 ends_with_last: frame.is_some() && source.changes_only,
                 group: group.filter(|_| source.group.is_none()),
@@ -184,6 +187,7 @@ fn shape_by_hand(source: &Source) -> Shape {
             Shape::Delimited(DelimitedShape {
                 dialect: dialect(source, delimiter, Quoting::Doubled),
                 delimiters: &[],
+                has_quotes_between_commas: false,
                 frame: None,
                 ends_with_last: false,
                 group: None,

@@ -8,13 +8,10 @@ use memchr::{memchr, memchr_iter, memchr2};
 
 /// Cells of one record that are kept; further ones are only counted.
 const MAX_CELLS: usize = 10_000;
-/// Groups of eight bytes in which a cell's end is looked for first: most cells are shorter, and a search for long ones
-/// costs more before it begins.
-const SHORT_GROUPS: usize = 4;
-/// One in each of eight bytes.
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-/// The highest bit of each of eight bytes.
-const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+/// Bytes that are looked at together: a bit each.
+const BLOCK_BYTES: usize = 64;
+/// Multiplied by eight bytes that are 0 or 1, gives them as the highest eight bits, the first byte's lowest.
+const GATHER: u64 = 0x0102_0408_1020_4080;
 
 /// How text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +109,7 @@ pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordE
 /// Finds the cells of a whole record; gives their number.
 pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> usize {
     cells.clear();
-    let marks = Marks::new(dialect);
+    let mut marks = Marks::new(record, dialect);
     let mut count = 0;
     let mut start = 0;
     loop {
@@ -128,7 +125,7 @@ pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> u
             closed = Some(close.at);
             from = close.at + 1;
         }
-        let found = marks.find(record, from);
+        let found = marks.find(from);
         cell.end = found.unwrap_or(record.len());
         if let Some(close) = closed {
             if !cell.is_escaped {
@@ -152,40 +149,75 @@ pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> u
     }
 }
 
-/// What ends a cell: each of the two bytes, and eight times side by side.
-struct Marks {
+/// Where cells of a record may end: at each delimiter and each line end. Looks at a block at a time, and once: cells are
+/// short, and a search for each of them would cost more than what it finds.
+struct Marks<'r> {
+    record: &'r [u8],
     bytes: [u8; 2],
-    groups: [u64; 2],
+    /// Where the block begins.
+    start: usize,
+    /// A bit for each of the block's bytes.
+    bits: u64,
 }
 
-impl Marks {
-    fn new(dialect: Dialect) -> Self {
+impl<'r> Marks<'r> {
+    fn new(record: &'r [u8], dialect: Dialect) -> Self {
         let bytes = [dialect.delimiter, dialect.newline];
-        Self { bytes, groups: bytes.map(|byte| ONES * u64::from(byte)) }
+        let mut marks = Self { record, bytes, start: 0, bits: 0 };
+        marks.look();
+        marks
     }
 
-    /// The first mark from `from` on.
-    fn find(&self, record: &[u8], from: usize) -> Option<usize> {
-        let mut rest = &record[from..];
-        for _ in 0..SHORT_GROUPS {
-            let Some((group, after)) = rest.split_first_chunk::<8>() else { break };
-            let group = u64::from_le_bytes(*group);
-            let found = zeros(group ^ self.groups[0]) | zeros(group ^ self.groups[1]);
-            if found != 0 {
-                let at = record.len() - rest.len();
-                return Some(at + found.trailing_zeros() as usize / 8);
+    /// The first mark from `from` on, which is not before that of the last call.
+    #[inline]
+    fn find(&mut self, from: usize) -> Option<usize> {
+        self.find_in_block(from).or_else(|| self.find_further(from))
+    }
+
+    #[inline]
+    fn find_in_block(&self, from: usize) -> Option<usize> {
+        let bits = self.bits & u64::MAX.checked_shl((from - self.start) as u32)?;
+        (bits != 0).then(|| self.start + bits.trailing_zeros() as usize)
+    }
+
+    /// As [`Marks::find`], where the block has none.
+    #[inline(never)]
+    fn find_further(&mut self, from: usize) -> Option<usize> {
+        let skipped = (from - self.start) / BLOCK_BYTES;
+        let mut start = self.start + BLOCK_BYTES * skipped.max(1);
+        while start < self.record.len() {
+            self.start = start;
+            self.look();
+            if let Some(found) = self.find_in_block(from.max(start)) {
+                return Some(found);
             }
-            rest = after;
+            start += BLOCK_BYTES;
         }
-        let at = record.len() - rest.len();
-        memchr2(self.bytes[0], self.bytes[1], rest).map(|offset| at + offset)
+        None
     }
-}
 
-/// The high bits of the bytes that are zero. Only the lowest bit that is set is sure: a byte of one above it may have
-/// its bit set too.
-fn zeros(group: u64) -> u64 {
-    group.wrapping_sub(ONES) & !group & HIGH_BITS
+    /// Looks at the block at `start`.
+    fn look(&mut self) {
+        let rest = &self.record[self.start..];
+        self.bits = match rest.first_chunk() {
+            Some(block) => self.bits_of(block),
+            None => {
+                let mut block = [0; BLOCK_BYTES];
+                block[..rest.len()].copy_from_slice(rest);
+                self.bits_of(&block) & ((1 << rest.len()) - 1)
+            }
+        };
+    }
+
+    fn bits_of(&self, block: &[u8; BLOCK_BYTES]) -> u64 {
+        let [a, b] = self.bytes;
+        // The compiler makes this a few instructions for many bytes at once.
+        let is_mark = block.map(|byte| u8::from(byte == a) | u8::from(byte == b));
+        let (groups, _) = is_mark.as_chunks::<8>();
+        let gathered =
+            groups.iter().map(|group| u64::from_le_bytes(*group).wrapping_mul(GATHER) >> 56);
+        gathered.rev().fold(0, |bits, eight| bits << 8 | eight)
+    }
 }
 
 #[cfg(test)]
@@ -307,15 +339,20 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Cells end where going from byte to byte finds their ends. `-` and `\u{b}` are the delimiter and the newline with
-        /// another lowest bit, which is what looking at eight bytes at once could be wrong about.
+        /// Cells end where going from byte to byte finds their ends, in and across blocks, at the record's end too.
         #[test]
-        fn short_and_long_cells_end_at_the_first_mark(text in "([-,\u{b}\nx가]{0,6}x{0,50}){0,4}") {
-            let (record, marks) = (text.as_bytes(), Marks::new(CSV));
-            for from in 0..=record.len() {
+        fn short_and_long_cells_end_at_the_first_mark(
+            text in "([-,\u{b}\nx가]{0,6}x{0,50}){0,8}",
+            steps in proptest::collection::vec(0_usize..90, 1..40),
+        ) {
+            let record = text.as_bytes();
+            let mut marks = Marks::new(record, CSV);
+            let mut from = 0;
+            for step in steps {
                 let by_byte = record[from..].iter().position(|byte| b",\n".contains(byte));
                 let expected = by_byte.map(|offset| from + offset);
-                proptest::prop_assert_eq!(marks.find(record, from), expected, "{}", from);
+                proptest::prop_assert_eq!(marks.find(from), expected, "{}", from);
+                from = (expected.unwrap_or(from) + step).min(record.len());
             }
         }
     }

@@ -89,7 +89,7 @@ impl TaggedReader {
             let is_part = matches!(kind, Line::Begin | Line::Id | Line::Field);
             if is_part && product.at.is_none() {
                 let (record, line) = (self.record + 1, Some(self.line + 1));
-                product.at = Some(Position { record, line, byte: Some(place) });
+                product.at = Some(Position { file: 0, record, line, byte: Some(place) });
                 // An end tag that a product follows on has not ended the text.
                 self.has_end_tag = false;
             }

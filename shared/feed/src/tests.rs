@@ -5,6 +5,7 @@ mod feedparser;
 mod groups;
 mod mended;
 mod presets;
+mod prices;
 mod recovered;
 
 use crate::testing::{Whole, field, read, read_error, source};

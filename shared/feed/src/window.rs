@@ -3,6 +3,7 @@
 
 use crate::encoding::TextReader;
 use crate::error::FeedError;
+use crate::zip::MAX_OTHERS;
 
 /// A moving piece of the text.
 pub(crate) struct Window {
@@ -12,11 +13,23 @@ pub(crate) struct Window {
     /// Bytes that came before `text`.
     dropped: u64,
     is_ended: bool,
+    /// Files of an archive that turned out to be no part of the feed.
+    left_out: Vec<String>,
+    /// What shows that an earlier file of the archive was cut off.
+    earlier_cut: Option<String>,
 }
 
 impl Window {
     pub(crate) fn new(source: TextReader) -> Self {
-        Self { source, text: String::new(), start: 0, dropped: 0, is_ended: false }
+        Self {
+            source,
+            text: String::new(),
+            start: 0,
+            dropped: 0,
+            is_ended: false,
+            left_out: Vec::new(),
+            earlier_cut: None,
+        }
     }
 
     /// The text that is here and not consumed.
@@ -30,12 +43,12 @@ impl Window {
         debug_assert!(self.text.is_char_boundary(self.start));
     }
 
-    /// Bytes of text before the rest, from the source's beginning.
+    /// Bytes of text before the rest, from the beginning of the source, or of the archive's file.
     pub(crate) fn position(&self) -> u64 {
         self.dropped + self.start as u64
     }
 
-    /// Whether nothing comes after the rest.
+    /// Whether nothing comes after the rest, but for further files of an archive.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_ended
     }
@@ -43,6 +56,47 @@ impl Window {
     /// Why the source's text ends before the source does.
     pub(crate) fn cut(&self) -> Option<&str> {
         self.source.bytes().end().cut.as_deref()
+    }
+
+    /// The file of an archive that the text is of, from 0.
+    pub(crate) fn file(&self) -> u32 {
+        self.source.file()
+    }
+
+    /// Goes on to the archive's next file whose beginning is wanted. What is left of this one is dropped; those that are
+    /// not wanted are taken note of. False: there is none.
+    pub(crate) fn next_file(
+        &mut self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<bool, FeedError> {
+        loop {
+            self.drain()?;
+            let Some(name) = self.source.next_file()? else { return Ok(false) };
+            self.dropped = 0;
+            self.is_ended = false;
+            self.fill()?;
+            if is_wanted(self.rest()) {
+                return Ok(true);
+            }
+            if self.left_out.len() < MAX_OTHERS {
+                self.left_out.push(name);
+            }
+        }
+    }
+
+    /// Files of the archive that were not read.
+    pub(crate) fn others(&self) -> Vec<String> {
+        [&self.left_out[..], &self.source.bytes().end().others[..]].concat()
+    }
+
+    /// Remembers that a file of the archive was cut off, though others follow; the first reason counts.
+    pub(crate) fn note_cut(&mut self, reason: &str) {
+        self.earlier_cut.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// What shows that an earlier file of the archive was cut off.
+    pub(crate) fn earlier_cut(&self) -> Option<&str> {
+        self.earlier_cut.as_deref()
     }
 
     /// Where the text comes from.

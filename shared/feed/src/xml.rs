@@ -317,7 +317,8 @@ impl XmlReader {
     }
 
     fn position(&self) -> Position {
-        Position { record: self.record, line: None, byte: Some(self.item_start) }
+        let (file, byte) = (self.window().file(), Some(self.item_start));
+        Position { file, record: self.record, line: None, byte }
     }
 
     fn check_size(&mut self, place: u64) {
@@ -370,9 +371,32 @@ impl XmlReader {
         self.reader = Some(parser(input));
     }
 
+    /// Goes on with the archive's next document that has the same root. False: there is none.
+    pub(crate) fn next_file(&mut self) -> Result<bool, FeedError> {
+        let root = self.root.clone();
+        let is_part = |text: &str| root_of(text).is_some_and(|name| root.as_deref() == Some(name));
+        if !self.window_mut().next_file(is_part)? {
+            return Ok(false);
+        }
+        self.restart();
+        // It remembers places in the text.
+        self.plain = PlainItems::new(&self.shape, self.max_record_bytes);
+        self.is_after_tag = false;
+        self.is_in_item = false;
+        self.pending = None;
+        self.root = None;
+        self.outer = 0;
+        self.end = None;
+        Ok(true)
+    }
+
     fn end_of_text(&mut self) -> Result<Option<Read>, FeedError> {
-        let root = self.root.as_deref().ok_or_else(|| FeedError::not_a_feed("there is no XML"))?;
-        self.end = Some(EndMark::Cut(format!("no closing </{root}>")));
+        let reason = match self.root.as_deref() {
+            Some(root) => format!("no closing </{root}>"),
+            None if self.window().file() > 0 => "a file of the archive ends early".to_owned(),
+            None => return Err(FeedError::not_a_feed("there is no XML")),
+        };
+        self.end = Some(EndMark::Cut(reason));
         Ok(None)
     }
 
@@ -391,6 +415,30 @@ impl XmlReader {
 /// Whether what is in a tag begins as a name does.
 fn begins_name(content: &str) -> bool {
     content.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | ':'))
+}
+
+/// The local name of the first element in a text.
+fn root_of(text: &str) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        rest = &rest[rest.find('<')?..];
+        let end = if rest.starts_with("<!--") {
+            "-->"
+        } else if rest.starts_with("<?") {
+            "?>"
+        } else if !rest.starts_with("<!") {
+            break;
+        } else if rest[..rest.find('>')?].contains('[') {
+            // What stands between a document type's brackets begins with `<!` too.
+            "["
+        } else {
+            ">"
+        };
+        rest = &rest[rest.find(end)? + end.len()..];
+    }
+    let tag = &rest[1..];
+    let name = &tag[..tag.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))?];
+    Some(name.rsplit(':').next().unwrap_or(name))
 }
 
 fn web_page() -> FeedError {

@@ -1,5 +1,6 @@
-//! Zip archives as a stream. The first file is the feed. Archives whose sizes follow the data, as many
-//! shops' exports write them, can be read too: deflate knows its own end.
+//! Zip archives as a stream. The first file is the feed, and further ones that are named as it is, but for numbers, may
+//! be parts of it.
+//! Archives whose sizes follow the data, as many shops' exports write them, can be read too: deflate knows its own end.
 
 use crate::bytes::CHUNK_BYTES;
 use crate::decompress::{Failure, Sink, drain, unpack};
@@ -19,7 +20,7 @@ const DEFLATED: u16 = 8;
 const NO_FEEDS: [&str; 10] =
     [".pdf", ".md", ".htm", ".html", ".jpg", ".jpeg", ".png", ".gif", ".xsd", ".dtd"];
 /// Names kept of files that are not read.
-const MAX_OTHERS: usize = 20;
+pub(crate) const MAX_OTHERS: usize = 20;
 
 /// One file of the archive, from its local header.
 struct Entry {
@@ -31,19 +32,26 @@ struct Entry {
     has_zip64: bool,
 }
 
-/// Sends the archive's first file, and takes note of others.
+/// Sends the archive's first file and, each announced, those whose names differ from its name in numbers alone; takes
+/// note of others.
 pub(crate) fn inflate(input: &mut dyn Read, layers: usize, sink: &mut Sink) -> Result<(), Failure> {
     let mut input = BufReader::with_capacity(CHUNK_BYTES, input);
-    let mut is_found = false;
+    let mut found: Option<String> = None;
     while let Some(entry) = next_entry(&mut input).map_err(|e| sink.failure(e, "zip archive"))? {
-        let is_feed = entry.is_feed();
-        if is_feed && is_found && sink.end.others.len() < MAX_OTHERS {
+        let (is_feed, name) = (entry.is_feed(), entry.name_of_all());
+        let is_alike = found.as_ref().is_none_or(|first| *first == name);
+        if is_feed && !is_alike && sink.end.others.len() < MAX_OTHERS {
             sink.end.others.push(entry.name.clone());
         }
-        entry.read(&mut input, is_feed && !is_found, layers, sink)?;
-        is_found |= is_feed;
+        if is_feed && is_alike && found.is_some() {
+            sink.begin_file(&entry.name)?;
+        }
+        entry.read(&mut input, is_feed && is_alike, layers, sink)?;
+        if is_feed {
+            found.get_or_insert(name);
+        }
     }
-    if !is_found {
+    if found.is_none() {
         return Err(Failure::Fatal(FeedError::not_a_feed("the zip archive holds no file")));
     }
     sink.end.proof = sink.end.others.is_empty().then_some("zip checksum and directory");
@@ -112,6 +120,15 @@ impl Entry {
         let is_about = ["readme", "license", "copying"].iter().any(|start| base.starts_with(start))
             || NO_FEEDS.iter().any(|end| base.ends_with(end));
         !is_hidden && !is_about && !self.name.starts_with("__MACOSX/")
+    }
+
+    /// What the names of all parts of a feed have in common: the name without digits and what sets them off, in lower
+    /// case. `products_de.csv` and `products_fr.csv`, or `feed.csv` and `feed_old.csv`, are no parts of one feed: they
+    /// have the same products, in other words or of another day.
+    fn name_of_all(&self) -> String {
+        let letters = self.name.chars();
+        let letters = letters.filter(|c| !c.is_ascii_digit() && !"-_. ()".contains(*c));
+        letters.flat_map(char::to_lowercase).collect()
     }
 
     /// Whether checksum and sizes follow the data.

@@ -8,8 +8,8 @@ use std::fmt;
 mod supplements;
 
 pub use supplements::{
-    reports_of_supplements, run_of_supplement_object, supplement_objects, supplement_state,
-    supplement_values, validators_of_supplements,
+    SUPPLEMENTS, reports_of_supplements, run_of_supplement_object, supplement_objects,
+    supplement_state, supplement_values, validators_of_supplements,
 };
 
 /// The key of an object: `/`-separated segments of `A-Z a-z 0-9 . _ = -`.

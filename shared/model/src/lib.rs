@@ -13,6 +13,7 @@ pub mod nights;
 pub mod outcome;
 pub mod report;
 pub mod row;
+pub mod supplement;
 pub mod text;
 
 pub use clock::{Clock, SystemClock};
@@ -23,3 +24,4 @@ pub use nights::{Night, Nights};
 pub use outcome::{Outcome, Reason, ReasonClass};
 pub use report::RunReport;
 pub use row::{Row, ValueRef};
+pub use supplement::SupplementState;

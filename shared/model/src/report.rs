@@ -246,7 +246,7 @@ pub struct SourceFacts {
     pub completeness: Option<String>,
     /// Whether absent products may be taken as removed.
     pub complete: bool,
-    /// The mapping that read it.
+    /// The mapping that read it; empty where that is not known.
     pub mapping: String,
 }
 

@@ -88,6 +88,7 @@ impl Row {
         self.source_hash
     }
 
+    #[inline]
     fn push(&mut self, text: &str) -> Span {
         let start = self.text.len() as u32;
         self.text.push_str(text);
@@ -102,11 +103,13 @@ impl Row {
         self.slots[usize::from(column.0)]
     }
 
+    #[inline]
     fn set(&mut self, column: ColumnId, slot: Slot) {
         self.slots[usize::from(column.0)] = slot;
     }
 
     /// Sets a text column. Empty text is null: feeds write "nothing" in both ways.
+    #[inline]
     pub fn set_text(&mut self, column: ColumnId, text: &str) {
         debug_assert_eq!(column.column().kind, ColumnType::Text);
         let slot = if text.is_empty() { Slot::Null } else { Slot::Text(self.push(text)) };

@@ -1,5 +1,5 @@
-//! Prints how well extraction does on a folder of product pages with ground truth: F1 a field, with everything and
-//! with structured data alone. Run by `scripts/bench/pages`.
+//! Prints how well extraction does on a folder of product pages with ground truth: F1 a field, as a crawl extracts it and
+//! by structured data alone. Run by `scripts/bench/pages`.
 //!
 //! ```text
 //! score FOLDER [--misses]

@@ -9,6 +9,7 @@ use crate::open_graph::OpenGraph;
 use crate::rdfa::rdfa;
 use crate::robots_meta::RobotsMeta;
 use crate::text::text_of;
+use crate::tree;
 use scraper::{ElementRef, Html};
 use url::Url;
 
@@ -21,17 +22,25 @@ pub struct Document {
     pub(crate) html: Html,
     url: Url,
     base: Url,
+    is_whole: bool,
 }
 
 impl Document {
-    /// Parses a page as a browser does, which never fails. `url` is where it was found.
+    /// Parses a page as a browser does, which never fails, within bounds of time and memory: [`Document::is_whole`].
+    /// `url` is where it was found.
     pub fn parse(html: &str, url: &Url) -> Self {
-        let html = Html::parse_document(html);
+        let (html, is_whole) = tree::parse(html);
         let base_href = dom::elements(html.root_element())
             .filter(|element| element.value().name() == "base")
             .find_map(|element| attribute(element, "href"));
         let base = links::base_url(url, base_href);
-        Self { html, url: url.clone(), base }
+        Self { html, url: url.clone(), base, is_whole }
+    }
+
+    /// Whether all of the page is in the tree. One that nests its elements deeper than any browser shows, or opens them
+    /// again and again, is read up to there.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Where the page was found.

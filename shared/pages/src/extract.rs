@@ -3,15 +3,23 @@
 
 mod field;
 pub(crate) mod normal;
+mod page;
 
 pub use field::{Field, FieldValue, Origin, Product};
+pub use page::extract_page;
 
 use crate::document::Document;
 use crate::heuristics;
 use crate::product::{self, Subject};
 use crate::scan::Scan;
 use crate::selectors::Selectors;
+use feedfleet_model::hash::{bytes_hash, hex};
 use url::Url;
+
+/// Bytes of the longest id that the product table takes.
+const MAX_ID_BYTES: usize = 255;
+/// Hexadecimal digits of a hash that stands in an id for what is too long.
+const HASH_DIGITS: usize = 16;
 
 /// What a page must say by JSON-LD alone to need no tree.
 const COMPLETE: &[Field] = &[
@@ -35,6 +43,16 @@ pub struct Extraction {
 
 /// Extracts the products of a page. A listing of products has none of its own.
 pub fn extract(document: &Document, selectors: &Selectors) -> Extraction {
+    read(document, selectors, true)
+}
+
+/// Extracts the products of a page as its structured data alone tells them: nothing that it shows corrects or fills in.
+/// For measuring what the rest adds to that.
+pub fn extract_structured(document: &Document) -> Extraction {
+    read(document, &Selectors::default(), false)
+}
+
+fn read(document: &Document, selectors: &Selectors, reads_what_is_shown: bool) -> Extraction {
     let graph = document.open_graph();
     let subject = Subject::of(document, &graph);
     let json_ld = document.json_ld();
@@ -54,7 +72,7 @@ pub fn extract(document: &Document, selectors: &Selectors) -> Extraction {
         if has_variants { Product::default() } else { products.pop().unwrap_or_default() };
     overrule(&mut whole, &selected);
     whole.fill_from(&of_graph);
-    let is_shown = heuristics::complete(document, &mut whole);
+    let is_shown = reads_what_is_shown && heuristics::complete(document, &mut whole);
     add_head(document, &mut whole);
     if has_variants {
         for variant in &mut products {
@@ -67,6 +85,7 @@ pub fn extract(document: &Document, selectors: &Selectors) -> Extraction {
         products.push(whole);
     }
     products.iter_mut().for_each(finish);
+    tell_apart(&mut products);
     Extraction { products, broken_json_ld: json_ld.broken }
 }
 
@@ -74,17 +93,23 @@ pub fn extract(document: &Document, selectors: &Selectors) -> Extraction {
 /// catalogue needs of each. None: parse the page into a [`Document`] and [`extract`]. `url` is where the page was
 /// found. A pipe with selectors needs the document in any case.
 ///
-/// What the page shows is not looked at, so a price or availability that it contradicts stays.
+/// What the page shows is not looked at, so a price or availability that it contradicts stays: see [`extract_page`].
 pub fn extract_scan(scan: &Scan<'_>, url: &Url) -> Option<Extraction> {
     let json_ld = scan.items();
     let graph = scan.open_graph();
     let mut addresses = vec![url.clone()];
     addresses.extend(scan.canonical_url(url));
-    let subject = Subject::new(scan.base_url(url), addresses, &graph, None);
+    let subject = Subject::new(scan.base_url(url), addresses, &graph, scan.title.as_deref());
     let mut products = product::products(&json_ld.items, Origin::JsonLd, &subject, false);
     let of_graph = product::from_open_graph(&graph, &subject);
+    let description = scan.metas.iter().find(|(name, _)| name.eq_ignore_ascii_case("description"));
+    let description = description.map(|(_, content)| &**content);
+    let has_variants = products.len() > 1;
+    let group = if has_variants { heuristics::number_in_url(url) } else { None };
     for product in &mut products {
         product.fill_shared_from(&of_graph);
+        product.fill(Field::Description, description, Origin::OpenGraph);
+        product.fill(Field::GroupId, group.as_deref(), Origin::Heuristic);
         let link = subject.addresses.last().cloned();
         product.fill(Field::Link, link, Origin::OpenGraph);
         finish(product);
@@ -164,6 +189,36 @@ fn finish(product: &mut Product) {
         .find_map(|field| product.fields.get(field).cloned());
     if let Some(id) = id {
         product.fields.entry(Field::Id).or_insert(id);
+    }
+}
+
+/// Variants without any number, on one page, have what they differ in for the end of their ids, or a hash of it where
+/// that would be too long for an id.
+fn tell_apart(products: &mut [Product]) {
+    let links: Vec<Option<String>> =
+        products.iter().map(|product| product.get(Field::Link).map(str::to_owned)).collect();
+    for product in products {
+        let link = product.get(Field::Link).map(str::to_owned);
+        let Some(mut id) = product.fields.get(&Field::Id).cloned() else { continue };
+        let is_shared = links.iter().filter(|other| **other == link).nth(1).is_some();
+        if !is_shared || link.as_deref() != Some(id.text.as_str()) {
+            continue;
+        }
+        let traits = [Field::Color, Field::Size, Field::Material, Field::Pattern];
+        let traits: Vec<&str> =
+            traits.iter().filter_map(|field| product.get(*field)).map(str::trim).collect();
+        let own = if traits.is_empty() { product.get(Field::Title) } else { None };
+        let own = own.map_or_else(|| traits.join("/"), str::to_owned);
+        if !own.is_empty() {
+            let own = own.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase();
+            let hash = hex(bytes_hash(own.as_bytes()));
+            let longest_first =
+                [format!("{}#{own}", id.text), format!("{}#{}", id.text, &hash[..HASH_DIGITS])];
+            if let Some(text) = longest_first.into_iter().find(|id| id.len() <= MAX_ID_BYTES) {
+                id.text = text;
+                product.fields.insert(Field::Id, id);
+            }
+        }
     }
 }
 

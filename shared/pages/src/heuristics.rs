@@ -7,6 +7,7 @@ mod availability;
 mod brand;
 mod buy;
 mod currency;
+mod glance;
 mod identifiers;
 mod labels;
 mod marks;
@@ -17,6 +18,7 @@ mod script;
 mod state;
 
 pub(crate) use availability::availability_in;
+pub(crate) use glance::may_contradict;
 pub(crate) use identifiers::in_url as number_in_url;
 
 use crate::document::Document;
@@ -97,7 +99,8 @@ fn add_currency(document: &Document, state: &State, prices: &[Candidate], produc
     if product.lacks(Field::Currency) {
         let shown = prices.iter().find(|own| own.ten_thousandths == amount);
         let beside = shown.and_then(|own| own.currency);
-        let currency = currency::currency(document, state, beside);
+        let among = shown.map_or(&[] as &[&str], |own| own.among);
+        let currency = currency::currency(document, state, beside, among);
         product.fill(Field::Currency, currency, Origin::Heuristic);
     }
 }

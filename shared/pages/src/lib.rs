@@ -4,7 +4,7 @@
 //! No network and no storage. The way of a page, one file each step:
 //!
 //! ```text
-//! html > scan (tags alone, no tree)  > json_ld, open_graph
+//! html > scan (tags alone, no tree)  > json_ld, open_graph                  > extract, if that is enough
 //!      > document (the tree)         > json_ld, microdata, rdfa, open_graph > product
 //!                                    > selectors, heuristics                > extract
 //! ```
@@ -30,9 +30,13 @@ mod scan;
 mod selectors;
 mod tags;
 mod text;
+mod tree;
 
 pub use document::Document;
-pub use extract::{Extraction, Field, FieldValue, Origin, Product, extract, extract_scan};
+pub use extract::{
+    Extraction, Field, FieldValue, Origin, Product, extract, extract_page, extract_scan,
+    extract_structured,
+};
 pub use item::{Item, Value};
 pub use json_ld::{JsonLd, json_ld};
 pub use links::Link;

@@ -18,6 +18,8 @@ pub struct Scan<'a> {
     pub json_ld: Vec<Cow<'a, str>>,
     /// The names (`property`, else `name`) and contents of its `<meta>` elements.
     pub metas: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The text of its first `<title>`, as it stands there.
+    pub title: Option<Cow<'a, str>>,
     /// The address that it prefers for itself, as written.
     pub canonical: Option<Cow<'a, str>>,
     /// The URL that its own are relative to, as written.
@@ -84,6 +86,11 @@ pub fn scan(html: &str) -> Scan<'_> {
             let is_script = name.eq_ignore_ascii_case("script");
             if is_script && own.script_type.is_some_and(|own| is_json_ld(&tags::unescaped(own))) {
                 scan.json_ld.push(tags::with_line_feeds(&html[at..content_end]));
+            }
+            // Drawings have titles, too.
+            let is_title = name.eq_ignore_ascii_case("title") && foreign_depth == 0;
+            if is_title && scan.title.is_none() {
+                scan.title = Some(tags::unescaped(&html[at..content_end]));
             }
             at = content_end;
         }

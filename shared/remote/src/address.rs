@@ -1,7 +1,7 @@
 //! The address of a file on a server: `sftp://user@host:port/path`, and likewise `ftp`, `ftps` and `ftpes`.
 
 use feedfleet_http::{GuardError, GuardPolicy, PortRule};
-use url::Url;
+use url::{Host, Url};
 
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Address {
     pub scheme: Scheme,
     /// Who logs in; none: `anonymous`, where that is usual.
     pub user: Option<String>,
-    /// The server's name, or its address without brackets.
+    /// The server's name, in ASCII, or its address without brackets.
     pub host: String,
     /// Its port.
     pub port: u16,
@@ -85,7 +85,12 @@ impl Address {
         let url = Url::parse(text).map_err(|_| AddressError::Malformed)?;
         let scheme = Scheme::of(url.scheme()).ok_or(AddressError::Malformed)?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(AddressError::Malformed)?;
-        let host = host.trim_matches(['[', ']']).to_owned();
+        // Of schemes that browsers do not know, `url` leaves hosts as they are; resolvers know names in ASCII alone.
+        let host = match Host::parse(host).map_err(|_| AddressError::Malformed)? {
+            Host::Domain(name) => name,
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
         if url.password().is_some() {
             return Err(AddressError::Password);
         }
@@ -161,6 +166,8 @@ mod tests {
             ("sftp://me@shop.example/out/a.csv", Some("me"), "shop.example", 22, "/out/a.csv"),
             ("sftp://me@shop.example:2222/~/a.csv", Some("me"), "shop.example", 2222, "a.csv"),
             ("sftp://a%40b@[2001:db8::1]/x%20y.csv", Some("a@b"), "2001:db8::1", 22, "/x y.csv"),
+            ("sftp://me@Bücher.example/a", Some("me"), "xn--bcher-kva.example", 22, "/a"),
+            ("sftp://me@192.0.2.7/a", Some("me"), "192.0.2.7", 22, "/a"),
             ("ftp://shop.example/out/a.csv", None, "shop.example", 21, "out/a.csv"),
             ("ftp://shop.example//out/a.csv", None, "shop.example", 21, "/out/a.csv"),
             ("ftps://me@shop.example/a%3F.csv", Some("me"), "shop.example", 990, "a?.csv"),
@@ -179,6 +186,7 @@ mod tests {
             ("", AddressError::Malformed),
             ("http://shop.example/a", AddressError::Malformed),
             ("sftp:a.csv", AddressError::Malformed),
+            ("sftp://me@shop%2f.example/a", AddressError::Malformed),
             ("sftp://me:secret@shop.example/a", AddressError::Password),
             ("sftp://me@shop.example", AddressError::NoPath),
             ("ftp://shop.example/", AddressError::NoPath),

@@ -169,6 +169,14 @@ impl Frontier {
         Next::Fetch(entry)
     }
 
+    /// Takes back a URL that [`Frontier::next`] gave and nobody has begun to fetch. False, and nothing changes, when it is
+    /// not under way.
+    pub fn put_back(&mut self, url: &str) -> bool {
+        let Some(entry) = self.under_way.remove(&hash_of(url)) else { return false };
+        self.lanes[lane(entry.kind)].push_front(entry);
+        true
+    }
+
     /// Says what became of a URL that [`Frontier::next`] gave. False, and nothing changes, when it is not under
     /// way. Links that were found on the page have to be added before, so that the frontier is never empty too
     /// early.
@@ -236,7 +244,8 @@ impl Frontier {
         self.started
     }
 
-    fn is_out_of_time(&self, now: DateTime<Utc>) -> bool {
+    /// Whether [`Limits::max_time`] is over: nothing is handed out any more.
+    pub fn is_out_of_time(&self, now: DateTime<Utc>) -> bool {
         self.limits.max_time.is_some_and(|max| since(self.started, now) >= max)
     }
 }

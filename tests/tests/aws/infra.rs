@@ -69,9 +69,14 @@ fn infra() -> PathBuf {
 
 /// Runs one of infra/tests, which says what is not as it should be.
 fn check(script: &str, stand_in: Option<&str>) {
+    check_with(script, stand_in, &[]);
+}
+
+/// As [`check`], with these arguments.
+pub(crate) fn check_with(script: &str, stand_in: Option<&str>, args: &[&Path]) {
     let Some(python) = program("python") else { return };
     let mut command = Command::new(&python);
-    command.arg(infra().join("tests").join(script));
+    command.arg(infra().join("tests").join(script)).args(args);
     // No account of this machine is reached, whatever is asked.
     AwsEnv::new().set(&mut command);
     if let Some(url) = stand_in {

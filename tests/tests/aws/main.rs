@@ -11,5 +11,6 @@ mod queue;
 mod queue_faults;
 mod queue_rig;
 mod readers;
+mod roles;
 mod sources;
 mod throughput;

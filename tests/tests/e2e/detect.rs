@@ -38,15 +38,87 @@ fn a_shops_csv_over_http() {
 fn what_is_no_source_is_told() {
     let fleet = Fleet::new();
     let page = "<!doctype html><html><body>Hello</body></html>";
-    let server = Server::start(move |_, _| Reply::ok(page));
-    let url = server.base_url();
-    fleet.run(&["pipes", "detect", &url]).failed().says(&["web page", "kind = \"site\""]);
+    fleet.write("page.html", page);
+    let file = fleet.path("page.html");
+    let file = file.to_string_lossy();
+    fleet.run(&["pipes", "detect", &file]).failed().says(&["web page", "kind = \"site\""]);
     fleet
         .run(&["pipes", "detect", "nothing.csv"])
         .failed()
         .says(&["nothing.csv", "could not open"]);
     fleet.run(&["pipes", "detect", "gopher://a.example/x"]).failed().says(&["sftp://"]);
     assert!(!fleet.path("pipes").exists() && !fleet.path("var/catalog").exists());
+}
+
+/// A web page is no feed: what is proposed crawls its site.
+#[test]
+fn a_site_gets_a_pipe_that_crawls_it() {
+    let page = "<!doctype html><html><body><a href='/products/1'>1</a><a href='/products/2'>2</a>\
+                <a href='/products/3'>3</a><a href='/about'>About</a></body></html>";
+    let server = Server::start(move |_, _| Reply::ok(page).header("Content-Type", "text/html"));
+    let fleet = Fleet::new();
+    let url = format!("{}/", server.base_url());
+    let toml = fleet.run(&["pipes", "detect", &url]).ok().stdout;
+    for line in ["no feed", "kind = \"site\"", "product = \"/products/*\""] {
+        assert!(toml.contains(line), "{line} is not in {toml}");
+    }
+    fleet.pipe("found", &toml);
+    fleet.run(&["pipes", "check", "found"]).ok().says(&["no mistakes"]);
+    let found = fleet.run(&["pipes", "detect", &url, "--json"]).ok().json();
+    assert_eq!(found["kind"], "site", "{found:#}");
+    assert_eq!(found["detected"]["product"], "/products/*", "{found:#}");
+}
+
+/// Names that a partner misspelt cost nothing but a word in the report.
+#[test]
+fn a_misspelt_name_is_taken_for_the_required_one() {
+    let row = |id: u32| {
+        format!(
+            "{id}\tChair\t1000\thttps://s.example/{id}\thttps://i.example/{id}.jpg\tChairs\t0\n"
+        )
+    };
+    let rows: String = (1..4).map(row).collect();
+    let fleet = Fleet::new();
+    let header = "id\ttitle\tprice_pc\tlink\timgae_link\tcatagory_name1\tshipping\n";
+    fleet.write("feed.txt", format!("{header}{rows}"));
+    let file = fleet.path("feed.txt");
+    let (toml, report) = detected(&fleet, &file.to_string_lossy());
+    assert!(toml.contains("format = \"naver-ep\""), "{toml}");
+    assert!(toml.contains("catagory_name1 is taken for it"), "{toml}");
+    assert_eq!(report["counts"]["new"], 3, "{report:#}");
+    for column in ["image_link", "category_1"] {
+        assert_eq!(report["diagnostics"]["columns"][column], 3, "{column}: {report:#}");
+    }
+}
+
+/// A source that wants to know who looks is found by the pipe that says it; a proposal has what the file says of that.
+#[test]
+fn a_source_that_asks_who_looks() {
+    let csv = "sku;name;price\nA-1;Mug;12,50 EUR\nA-2;Knife;34,00 EUR\n";
+    let server = Server::start(move |_, headers| {
+        let is_known = headers.iter().any(|(name, value)| name == "x-key" && value == "7");
+        if is_known { Reply::ok(csv) } else { Reply::status(401) }
+    });
+    let fleet = Fleet::new();
+    let url = format!("{}/feed", server.base_url());
+    fleet.run(&["pipes", "detect", &url]).failed().says(&["401"]);
+    let file = format!(
+        "[source]\nurl = '{url}'\nformat = 'jsonl'\nheaders = {{ X-Key = '7' }}\n[map]\nid = 'id'\n"
+    );
+    fleet.pipe("shop", &file);
+    let toml = fleet.run(&["pipes", "detect", "--pipe", "shop"]).ok().stdout;
+    let place = format!("url = \"{url}\"\n");
+    for line in [place.as_str(), "delimiter = \";\"\n", "id = \"sku\""] {
+        assert!(toml.contains(line), "{line} is not in {toml}");
+    }
+    assert!(toml.contains("# headers: as in") && !toml.contains("X-Key"), "{toml}");
+    fleet.run(&["pipes", "detect", "--pipe", "shopp"]).failed().says(&["did you mean 'shop'?"]);
+    for (args, why) in [
+        (&["pipes", "detect"][..], "URL|FILE"),
+        (&["pipes", "detect", url.as_str(), "--pipe", "shop"][..], "cannot be used"),
+    ] {
+        assert_eq!(fleet.run(args).says(&[why]).code, Some(2));
+    }
 }
 
 /// A feed of 60 products in three sizes each; `by_size`: with an id of its own for each of them.

@@ -163,6 +163,102 @@ fn a_supplement_that_is_gone_leaves_the_source_as_it_is() {
     shop.fleet.run(&["run", "shop.stock", "--wait"]).failed().says(&["no pipe 'shop.stock'"]);
 }
 
+/// Also where the pipe's source does not speak of a product: what nobody says any more is not held with it.
+#[test]
+fn a_supplement_that_is_gone_is_gone_from_products_that_are_held() {
+    let shop = Shop::new();
+    let ids = ["a", "b", "c"];
+    shop.feed(&ids.map(|id| (id, 5)));
+    shop.stock(&ids.map(|id| (id, 4, 7)));
+    shop.run("shop");
+    shop.run("shop.stock");
+    let path = shop.fleet.path("pipes/shop.toml");
+    let text = std::fs::read_to_string(path).expect("the test wrote it");
+    let without = text.split("[supplements.stock]").next().expect("a text has a beginning");
+    shop.fleet.pipe("shop", without);
+    shop.feed(&[("a", 5)]);
+    let report = shop.fleet.run_pipe("shop");
+    assert_eq!((report["state"].as_str(), count(&report, "held")), (Some("held"), 2));
+    assert_eq!(count(&report, "changed"), 3, "{report:#}");
+    assert_eq!(shop.shown(), ids.map(|id| row(id, 5, NONE)));
+    shop.feed(&ids.map(|id| (id, 5)));
+    assert_eq!(count(&shop.run("shop"), "changed"), 0);
+}
+
+/// The objects of the supplement: its states and values.
+fn objects_of_stock(shop: &Shop) -> Vec<std::path::PathBuf> {
+    let folder = shop.fleet.path("var/objects/supplements/shop.stock");
+    let entries = std::fs::read_dir(folder).expect("the supplement has run");
+    entries.map(|entry| entry.expect("a readable folder").path()).collect()
+}
+
+/// What a supplement said is in the rows: where its objects are damaged or gone, neither a night nor its own next run
+/// loses it.
+#[test]
+fn values_that_are_lost_are_those_that_rows_show() {
+    let shop = Shop::new();
+    let path = shop.fleet.path("pipes/shop.toml");
+    let text = std::fs::read_to_string(path).expect("the test wrote it");
+    let source = "[supplements.stock.source]\n";
+    shop.fleet.pipe("shop", &text.replace(source, &format!("{source}changes_only = true\n")));
+    shop.feed(&[("a", 5), ("b", 5)]);
+    shop.stock(&[("a", 4, 7), ("b", 6, 0)]);
+    shop.run("shop");
+    shop.run("shop.stock");
+
+    for path in objects_of_stock(&shop).iter().filter(|path| path.extension().is_none()) {
+        let values = std::fs::read(path).expect("values");
+        std::fs::write(path, &values[..values.len() / 2]).expect("a writable folder");
+    }
+    shop.feed(&[("a", 8), ("b", 8)]);
+    let night = shop.run("shop");
+    assert_eq!(night["warnings"][0]["reason"], "supplement-values-lost", "{night:#}");
+    let shown = [row("a", 4, 7), row("b", 6, 0)];
+    assert_eq!(shop.shown(), shown);
+
+    for path in objects_of_stock(&shop) {
+        std::fs::remove_file(path).expect("a writable folder");
+    }
+    shop.stock(&[("a", 3, 1)]);
+    let stocked = shop.run("shop.stock");
+    assert_eq!(stocked["warnings"][0]["reason"], "supplement-values-lost", "{stocked:#}");
+    let shown = [row("a", 3, 1), row("b", 6, 0)];
+    assert_eq!(shop.shown(), shown);
+    shop.feed(&[("a", 9), ("b", 9)]);
+    let night = shop.run("shop");
+    assert_eq!(night["warnings"].as_array().map(Vec::len), Some(0), "{night:#}");
+    assert_eq!(shop.shown(), shown);
+}
+
+/// Promise 12: an export that went wrong, with a column that is empty in all records, takes no value away.
+#[test]
+fn a_column_that_is_emptied_keeps_what_it_said() {
+    let shop = Shop::new();
+    let ids: Vec<String> = (10..35).map(|n| format!("p{n}")).collect();
+    let all = |price, qty| ids.iter().map(|id| row(id, price, qty)).collect::<Vec<_>>();
+    shop.feed(&ids.iter().map(|id| (id.as_str(), 5)).collect::<Vec<_>>());
+    shop.stock(&ids.iter().map(|id| (id.as_str(), 4, 7)).collect::<Vec<_>>());
+    shop.run("shop");
+    shop.run("shop.stock");
+    assert_eq!(shop.shown(), all(4, 7));
+
+    let lines: String = ids.iter().map(|id| format!("{id},3,\n")).collect();
+    shop.serve("/stock", format!("sku,price,qty\n{lines}"));
+    let report = shop.run("shop.stock");
+    let why = report["reason"]["message"].as_str().expect("it is told");
+    assert!(why.contains("stock_quantity") && why.contains("25 products"), "{why}");
+    assert_eq!(count(&report, "absent"), 25, "{report:#}");
+    assert_eq!(shop.shown(), all(3, 7));
+
+    // A few have it: so it is meant that the others do not.
+    let rest: String = ids[1..].iter().map(|id| format!("{id},3,\n")).collect();
+    shop.serve("/stock", format!("sku,price,qty\n{},3,2\n{rest}", ids[0]));
+    shop.run("shop.stock");
+    let mut expected = all(3, NONE);
+    expected[0] = row(&ids[0], 3, 2);
+    assert_eq!(shop.shown(), expected);
+}
+
 /// Promise 12: a source of stock that was cut off, is no feed or lacks most of what it had takes no value away.
 #[test]
 fn a_failed_or_absurd_supplement_takes_nothing_away() {
@@ -267,18 +363,55 @@ fn a_pipe_is_put_back_to_a_run_of_its_supplement() {
     shop.run("shop.stock");
     assert_eq!(shop.shown(), [row("a", 0, 0), row("b", 0, 0)]);
 
-    let done = fleet.run(&["runs", "rollback", "shop.stock", &good]).ok();
-    done.says(&["'shop' is as it was after run shop.stock/", "feedfleet pipes resume shop"]);
+    let rollback = ["runs", "rollback", "shop.stock", good.as_str()];
+    let forgets = "have it send everything once";
+    fleet.run(&[&rollback[..], &["--dry-run"][..]].concat()).ok().says(&[forgets]);
+    let done = fleet.run(&rollback).ok();
+    let told = "'shop' is as it was after run shop.stock/";
+    done.says(&[forgets, told, "feedfleet pipes resume shop", "feedfleet run shop.stock"]);
     assert_eq!(fleet.products("shop"), before);
     for source in ["shop", "shop.stock"] {
         fleet.run(&["run", source]).failed().says(&["'shop' is paused", "pipes resume shop"]);
     }
 
-    // The source is as it was, and must be read all the same.
+    // What was wrong counts no more, for rows that change neither: what was put back does.
     fleet.run(&["pipes", "resume", "shop"]).ok();
+    shop.feed(&[("a", 9), ("b", 6)]);
+    let night = shop.run("shop");
+    assert_eq!(shop.shown(), [row("a", 4, 7), row("b", 6, NONE)]);
+    assert_eq!(night["warnings"][0]["reason"], "supplement-values-lost", "{night:#}");
+
+    // The source is as it was, and must be read all the same.
     let asked = shop.server.hits("/stock");
     let again = shop.run("shop.stock");
     assert_eq!(shop.server.hits("/stock"), asked + 1);
     assert_eq!(again["source"]["not_modified"], false, "{again:#}");
     assert_eq!(shop.shown(), [row("a", 0, 0), row("b", 0, 0)]);
+}
+
+/// What a supplement had said by the run that is gone back to counts still, also where no row shows it, as the pipe's own
+/// source said the same.
+#[test]
+fn a_rollback_forgets_nothing_that_was_said_by_then() {
+    let shop = Shop::new();
+    let fleet = &shop.fleet;
+    shop.feed(&[("a", 4), ("b", 5)]);
+    shop.stock(&[("a", 4, 7)]);
+    shop.run("shop");
+    let good = shop.run("shop.stock")["run"].to_string();
+    shop.feed(&[("a", 1), ("b", 1)]);
+    shop.run("shop");
+    let unchanged = shop.run("shop.stock");
+    assert_eq!(unchanged["source"]["not_modified"], true, "{unchanged:#}");
+    assert_eq!(shop.shown(), [row("a", 4, 7), row("b", 1, NONE)]);
+
+    let done = fleet.run(&["runs", "rollback", "shop.stock", &good]).ok();
+    assert!(!done.all().contains("forgotten"), "{}", done.all());
+    // As before the supplement's next run: the pipe's own had come by then.
+    assert_eq!(shop.shown(), [row("a", 4, 7), row("b", 1, NONE)]);
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    shop.feed(&[("a", 9), ("b", 6)]);
+    let night = shop.run("shop");
+    assert_eq!(night["warnings"].as_array().map(Vec::len), Some(0), "{night:#}");
+    assert_eq!(shop.shown(), [row("a", 4, 7), row("b", 6, NONE)]);
 }

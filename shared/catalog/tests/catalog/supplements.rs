@@ -3,12 +3,13 @@
 use crate::support::{
     Night, Product, Stored, catalog, compact_all, key, pipe, prepare, run, stored,
 };
-use feedfleet_catalog::amend::{Amended, amend};
+use feedfleet_catalog::amend::{Amended, amend, amend_rest, for_each_shown};
 use feedfleet_catalog::diff::Absent;
 use feedfleet_catalog::restore::restore;
 use feedfleet_catalog::{Catalog, Change, CommitOutcome, feed_app_id, rollback_app_id};
 use feedfleet_model::columns::PRICE;
-use feedfleet_model::{RunId, ValueRef};
+use feedfleet_model::{Row, RunId, ValueRef};
+use std::ops::ControlFlow;
 
 const STOCK: &str = "acme.stock";
 
@@ -29,7 +30,9 @@ fn worked_out(catalog: &Catalog, run: i64, ids: &[&str], price: i64) -> (Change,
         if ids.contains(&row.id()) {
             row.supplement(PRICE, ValueRef::Integer(price));
         }
+        ControlFlow::Continue(())
     })
+    .unwrap()
     .unwrap()
 }
 
@@ -125,4 +128,57 @@ fn a_pipe_goes_back_to_a_supplements_run() {
     // What the supplement says next makes the rows right.
     supplement(&catalog, 70, &["p4"], 3);
     assert_eq!(prices(&catalog), [1, 1, 1, 1, 3]);
+}
+
+/// A night amends the rows that its source does not speak of, in its own commit, and leaves its own alone.
+#[test]
+fn a_night_takes_back_what_no_supplement_says_any_more() {
+    let (_folder, catalog) = catalog();
+    run(&catalog, &night(100, &products(1, 4)));
+    let before = stored(&catalog, "acme");
+    supplement(&catalog, 150, &["p1", "p2", "p3"], 9);
+    // It speaks of p0 and p1 alone, and names changes only.
+    let records = products(2, 2);
+    let changes = Night { absent: Absent::Keep, ..night(200, &records) };
+    let (mut change, _) = prepare(&catalog, &changes);
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    let take_back = |row: &mut Row| {
+        row.restore_source_value(PRICE);
+        ControlFlow::Continue(())
+    };
+    let amended = amend_rest(catalog.products(), &snapshot, &mut change, &[], take_back);
+    assert_eq!(amended.unwrap(), Some(Amended { live: 2, changed: 2 }));
+    let outcome = catalog.products().commit_run(&change, &[]).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+    assert_eq!(prices(&catalog), [2, 2, 1, 1]);
+    for id in ["p2", "p3"] {
+        let expected = Stored { run: 200, ..before[id].clone() };
+        assert_eq!(stored(&catalog, "acme")[id], expected, "{id}");
+    }
+}
+
+#[test]
+fn going_through_rows_ends_where_it_is_told_to() {
+    let (_folder, catalog) = catalog();
+    run(&catalog, &night(100, &products(1, 4)));
+    let snapshot = catalog.products().snapshot().unwrap().unwrap();
+    let mut seen = 0;
+    let mut second = |row: &mut Row| {
+        row.supplement(PRICE, ValueRef::Integer(9));
+        seen += 1;
+        if seen == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let ended = amend(catalog.products(), Some(&snapshot), &key(STOCK, 150), &[PRICE], &mut second);
+    assert!(ended.unwrap().is_none());
+    assert_eq!(seen, 2);
+    let mut shown = Vec::new();
+    let all = for_each_shown(&snapshot, &pipe(STOCK), &[PRICE], |row| {
+        shown.push((row.id().to_owned(), row.get(PRICE) == ValueRef::Integer(1)));
+        ControlFlow::Continue(())
+    });
+    assert!(all.unwrap());
+    shown.sort();
+    let expected: Vec<_> = (0..4).map(|n| (format!("p{n}"), true)).collect();
+    assert_eq!(shown, expected);
+    assert!(!for_each_shown(&snapshot, &pipe(STOCK), &[], |_| ControlFlow::Break(())).unwrap());
 }

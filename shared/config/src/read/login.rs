@@ -46,11 +46,7 @@ impl Fields<'_> {
         };
         match location {
             Location::Http(address) => {
-                self.refuse_host_key();
-                if let Some((value, auth)) = auth {
-                    let header = authorization(value, auth, headers)?;
-                    headers.push(("Authorization".to_owned(), header));
-                }
+                self.tell(auth, headers)?;
                 Some(Location::Http(address))
             }
             Location::Server(server) => {
@@ -69,6 +65,29 @@ impl Fields<'_> {
                 Some(other)
             }
         }
+    }
+
+    /// Gives them to a site, as to any source on the web.
+    pub(super) fn attach_to_site(&self, headers: &mut Vec<(String, Secret)>) -> Option<()> {
+        let auth = match &self.auth {
+            Some(value) => Some((value, read(value)?)),
+            None => None,
+        };
+        self.tell(auth, headers)
+    }
+
+    /// Adds the header that says who asks.
+    fn tell(
+        &self,
+        auth: Option<(&Value<'_>, Auth)>,
+        headers: &mut Vec<(String, Secret)>,
+    ) -> Option<()> {
+        self.refuse_host_key();
+        if let Some((value, auth)) = auth {
+            let header = authorization(value, auth, headers)?;
+            headers.push(("Authorization".to_owned(), header));
+        }
+        Some(())
     }
 
     fn log_in(

@@ -1,7 +1,8 @@
 //! Reads `[source]` of a pipe whose `kind` is `site`.
 
 use super::currency;
-use super::source::DEFAULT_LIMITS;
+use super::login;
+use super::source::{self, DEFAULT_LIMITS};
 use crate::format::Format;
 use crate::pipe::{Compression, Location, Source};
 use crate::site::{PAGE_FIELDS, PageSelector, Site, host_key};
@@ -25,6 +26,8 @@ pub(super) fn source(table: &mut Table<'_>) -> Option<Source> {
     let starts = starts(table);
     let sitemaps = table.read("sitemaps", Vec::new(), addresses);
     let hosts = table.read("hosts", Vec::new(), hosts);
+    let mut headers = table.section("headers", Vec::new(), |t, _| source::headers(t));
+    let login = login::take(table);
     let key = table.read("key", Vec::new(), |v| v.words());
     let currency = table.take("currency").and_then(|v| currency(&v));
     let site = Site {
@@ -42,12 +45,13 @@ pub(super) fn source(table: &mut Table<'_>) -> Option<Source> {
     };
     let mut site = table.section("site", site, settings);
     site.selectors = table.section("selectors", Vec::new(), |t, _| selectors(t));
+    login.attach_to_site(&mut headers)?;
     if site.starts.is_empty() {
         return None;
     }
     Some(Source {
         location: Location::Site(Box::new(site)),
-        headers: Vec::new(),
+        headers,
         format: Format::SchemaOrg,
         compression: Compression::None,
         encoding: None,

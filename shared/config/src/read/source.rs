@@ -148,7 +148,8 @@ fn formats() -> Vec<(&'static str, Format)> {
     formats.map(|format| (format.name(), format)).collect()
 }
 
-fn headers(table: &mut Table<'_>) -> Vec<(String, Secret)> {
+/// Reads a table of headers.
+pub(super) fn headers(table: &mut Table<'_>) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
     for entry in table.entries() {
         entry.document().hide(entry.span());

@@ -4,7 +4,10 @@ use super::sample::Sample;
 use super::survey::{Survey, Trial};
 use super::{Detected, LISTED, MapLine, mapping, toml};
 use crate::error::FeedError;
-use feedfleet_config::{Compression, Location, Pipe, parse_pipe};
+use crate::header::plain;
+use crate::merge::misspelt;
+use crate::presets::Preset;
+use feedfleet_config::{Compression, Format, Location, Pipe, parse_pipe};
 use feedfleet_model::{PipeName, text};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,6 +40,49 @@ impl Detected {
                 self.warnings.push(format!("no field looks like a product's {what}"));
             }
         }
+    }
+
+    /// Tells which fields that a format requires are not there, or are misspelt.
+    pub(super) fn tell_required(&mut self, preset: &'static Preset, survey: &Survey) {
+        let names: Vec<&str> = survey.fields.list.iter().map(|field| field.name.as_str()).collect();
+        let misspelt = misspelt(preset, &names);
+        for missing in preset.missing(names.iter().copied()) {
+            let taken = misspelt.iter().find(|(field, _)| missing.contains(field));
+            let required = missing.join(" or ");
+            self.warnings.push(match taken {
+                Some((_, name)) => {
+                    format!("the format requires {required}; {name} is taken for it")
+                }
+                None => format!("the format requires {required}, which the source does not have"),
+            });
+        }
+    }
+
+    /// Tells what Naver's `class` was taken to mean: what names only changes, and what is the whole, look alike.
+    pub(super) fn tell_changes(&mut self, preset: &'static Preset, survey: &Survey) {
+        let mut fields = survey.fields.list.iter();
+        let Some(class) = fields.find(|field| plain(&field.name) == "class" && field.filled > 0)
+        else {
+            return;
+        };
+        let words = class.words.as_deref().unwrap_or_default();
+        let removes = words.iter().any(|word| word.eq_ignore_ascii_case("D"));
+        let warning = match preset.format {
+            Format::NaverEpSummary if removes => {
+                "class says that products are gone, so the source is taken for one of changes only: no product is \
+                 removed for being absent. If it is the whole catalogue: format = \"naver-ep\""
+            }
+            Format::NaverEpSummary => {
+                "the source is taken for one of changes only, and no product in it is gone: nothing is removed by it. \
+                 If it is the whole catalogue: format = \"naver-ep\""
+            }
+            Format::NaverEp => {
+                "the source has a class, of which none is U or D, and is taken for the whole catalogue: products that \
+                 are not in it are removed. If it names changes only: format = \"naver-ep-summary\""
+            }
+            _ => return,
+        };
+        self.warnings.push(warning.to_owned());
     }
 
     /// Sees whether the usual fields make an id, and proposes others where they don't.
@@ -107,6 +153,12 @@ impl Detected {
         ];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             self.warnings.push(format!("{} {what}", text::count(count)));
+        }
+        if !sample.parts.is_empty() {
+            let parts = sample.parts.join(", ");
+            self.warnings.push(format!(
+                "the archive has further files, which are read with it if they go on with it: {parts}"
+            ));
         }
         if !sample.others.is_empty() {
             let others = sample.others.join(", ");

@@ -12,6 +12,9 @@ use feedfleet_model::{ColumnId, ColumnType};
 /// Weight of a field that no column's names have, and whose values can be nothing else.
 const BY_SHAPE: f64 = 30.0;
 
+/// The columns of a category's levels.
+const LEVELS: [&str; 4] = ["category_1", "category_2", "category_3", "category_4"];
+
 /// A proposed line of `[map]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
@@ -48,6 +51,10 @@ pub(super) fn propose(fields: &Fields) -> Vec<Line> {
         if let Some(field) = place.and_then(|place| fields.list.get(place)) {
             lines.push(line(column, field));
         }
+    }
+    if lines.iter().any(|line| line.column == "category") {
+        // A path fills the levels, too.
+        lines.retain(|line| !LEVELS.contains(&line.column));
     }
     further_pictures(fields, &mut lines);
     lines
@@ -104,7 +111,9 @@ fn fits(column: &str, field: &Field) -> bool {
     match column {
         "link" | "mobile_link" => is(field.links, 0.5) && !is(field.pictures, 0.5),
         "image_link" | "additional_image_links" => is(field.links, 0.5),
-        "price" | "sale_price" | "normal_price" | "shipping_cost" => is(field.amounts, 0.6),
+        "price" | "mobile_price" | "sale_price" | "normal_price" | "shipping_cost" => {
+            is(field.amounts, 0.6)
+        }
         "stock_quantity" | "review_count" => is(field.whole_numbers, 0.6),
         "gtin" => is(field.gtins, 0.5),
         "price_currency" => {

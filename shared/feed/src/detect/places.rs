@@ -2,8 +2,9 @@
 
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Names that the element of one product often has, where there is only one in the sample.
 const ITEMS: [&str; 8] =
@@ -106,31 +107,144 @@ fn elements(text: &str) -> BTreeMap<String, Element> {
     }
 }
 
-/// The arrays of objects in a JSON document, as pointers, the one with the most in it first. Empty: there are none, or
-/// the text is not all of the document.
+/// The arrays of objects in a JSON document, or in the beginning of one, as pointers, the one with the most in it first.
 pub(super) fn arrays(text: &str) -> Vec<String> {
-    let Ok(document) = serde_json::from_str::<Value>(text) else { return Vec::new() };
     let mut found = Vec::new();
-    search(&document, String::new(), 0, &mut found);
-    found.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    let mut document = serde_json::Deserializer::from_str(text);
+    let place = Place { pointer: String::new(), level: 0, found: &mut found };
+    // What was found before the text ends, or is none any more, counts.
+    place.deserialize(&mut document).ok();
+    found.retain(|(_, fields)| *fields > 0);
+    found.sort_by_key(|(_, fields)| std::cmp::Reverse(*fields));
     found.into_iter().map(|(pointer, _)| pointer).collect()
 }
 
-fn search(value: &Value, pointer: String, level: usize, found: &mut Vec<(String, usize)>) {
-    match value {
-        Value::Array(items) => {
-            let fields: usize = items.iter().filter_map(Value::as_object).map(|o| o.len()).sum();
-            if fields > 0 {
-                found.push((pointer, fields));
+/// A value of the document. Arrays, and the fields of the objects in them, are counted as they come.
+struct Place<'f> {
+    pointer: String,
+    level: usize,
+    found: &'f mut Vec<(String, usize)>,
+}
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Place<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(key) = members.next_key::<String>()? {
+            if self.level >= MAX_LEVELS || self.found.len() >= MAX_PATHS {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let step = key.replace('~', "~0").replace('/', "~1");
+            let pointer = format!("{}/{step}", self.pointer);
+            let (level, found) = (self.level + 1, &mut *self.found);
+            members.next_value_seed(Place { pointer, level, found })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.found.push((self.pointer, 0));
+        while let Some((_, fields)) = self.found.last_mut() {
+            if items.next_element_seed(Item { fields })?.is_none() {
+                break;
             }
         }
-        Value::Object(members) if level < MAX_LEVELS => {
-            for (key, member) in members {
-                let step = key.replace('~', "~0").replace('/', "~1");
-                search(member, format!("{pointer}/{step}"), level + 1, found);
-            }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// An item of an array: if it is an object, its fields are counted.
+struct Item<'f> {
+    fields: &'f mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Item<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while members.next_key::<IgnoredAny>()?.is_some() {
+            members.next_value::<IgnoredAny>()?;
+            *self.fields += 1;
         }
-        _ => {}
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 }
 
@@ -162,5 +276,10 @@ mod tests {
         assert_eq!(arrays(text), ["/data/a~1b", "/facets"]);
         assert_eq!(arrays("[{\"a\":1}]"), [""]);
         assert!(arrays("{\"a\":[1,2]}").is_empty() && arrays("[{\"a\":").is_empty());
+        assert!(arrays("{\"a\":").is_empty() && arrays("nonsense").is_empty());
+        // Its beginning will do.
+        let beginning =
+            r#"{"facets":[{"n":1}],"meta":"x","data":{"items":[{"id":1,"t":"a"},{"id":2,"t"#;
+        assert_eq!(arrays(beginning), ["/data/items", "/facets"]);
     }
 }

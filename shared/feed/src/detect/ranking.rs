@@ -3,7 +3,9 @@
 use super::Match;
 use super::sample::Sample;
 use super::survey::{Guess, Survey, source_of};
-use crate::presets::{Layout, Preset, all};
+use crate::header::plain;
+use crate::merge::misspelt;
+use crate::presets::{Layout, Preset, Signs, all};
 use feedfleet_config::{Location, TextKind};
 
 /// Records that are read for the names of fields.
@@ -20,6 +22,8 @@ pub(super) struct Ranked {
     pub(super) preset: &'static Preset,
     pub(super) found: Match,
     score: f64,
+    /// Whether something of the source tells the preset from others with the same names.
+    has_sign: bool,
 }
 
 /// The presets that a source may be of, the likeliest first.
@@ -34,28 +38,73 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
         if survey.fields.records == 0 {
             continue;
         }
-        if let Some(mut one) = judge(preset, &survey) {
-            // Formats that share their fields differ in what they require: the one that asks for less is no likelier
-            // for that.
-            for known in ranked.iter().filter(|known| has_same_fields(known.preset, preset)) {
-                if one.found.required_found <= known.found.required_found {
-                    one.score = one.score.min(known.score - f64::EPSILON);
-                }
-            }
-            ranked.push(one);
+        let Some(mut one) = judge(preset, &survey) else { continue };
+        if let Some(signs) = preset.signs {
+            one.has_sign = shows(signs, &survey)
+                || Survey::take(sample, &source, super::RECORDS)
+                    .is_ok_and(|survey| shows(signs, &survey));
+            one.weigh(&ranked);
         }
+        ranked.push(one);
     }
+    let is_usual = |one: &Ranked| has_usual_delimiter(one.preset, guess);
     // The order of the registry decides between equals.
     ranked.sort_by(|a, b| {
-        b.score.total_cmp(&a.score).then(b.found.required_found.cmp(&a.found.required_found))
+        b.score
+            .total_cmp(&a.score)
+            .then(b.has_sign.cmp(&a.has_sign))
+            .then(is_usual(b).cmp(&is_usual(a)))
     });
     ranked
 }
 
-/// The second of two that can't be told apart.
+impl Ranked {
+    /// Compares a preset that has the names of others with those: without a sign of its own the source is of one of
+    /// them; with one, it is not of what has the same fields and lacks the sign.
+    fn weigh(&mut self, ranked: &[Ranked]) {
+        for known in ranked {
+            if !self.has_sign && known.preset.signs.is_none() {
+                self.score = self.score.min(known.score - 2.0 * CLOSE);
+            }
+            if self.has_sign && has_same_fields(known.preset, self.preset) {
+                self.score = self.score.max(known.score);
+            }
+        }
+    }
+}
+
+/// Another one that can't be told from the first, if there is one. Those with the same fields can: by their signs, or by
+/// the delimiter.
 pub(super) fn runner_up(ranked: &[Ranked]) -> Option<&Ranked> {
-    let [first, second, ..] = ranked else { return None };
+    let (first, others) = ranked.split_first()?;
+    let second = others.iter().find(|other| !has_same_fields(first.preset, other.preset))?;
     (first.score - second.score < CLOSE).then_some(second)
+}
+
+/// Whether a source has one of these signs.
+fn shows(signs: &Signs, survey: &Survey) -> bool {
+    survey.fields.list.iter().filter(|field| field.filled > 0).any(|field| {
+        let is_field = |name: &str| plain(name) == plain(&field.name);
+        let has_word = |known: &str| {
+            let mut words = field.words.iter().flatten();
+            words.any(|word| word.eq_ignore_ascii_case(known))
+        };
+        signs.fields.iter().any(|name| is_field(name))
+            || signs
+                .values
+                .iter()
+                .any(|(name, words)| is_field(name) && words.iter().any(|word| has_word(word)))
+    })
+}
+
+/// Whether the sample's cells stand between what the preset usually has.
+fn has_usual_delimiter(preset: &Preset, guess: &Guess) -> bool {
+    match (preset.layout, guess.cut) {
+        (Layout::Delimited { delimiters, .. }, Some(cut)) => {
+            delimiters.first() == Some(&cut.delimiter)
+        }
+        _ => false,
+    }
 }
 
 fn has_same_fields(one: &Preset, other: &Preset) -> bool {
@@ -84,15 +133,11 @@ fn judge(preset: &'static Preset, survey: &Survey) -> Option<Ranked> {
     let is_field = |name: &&str| !is_xml || !name.contains(['/', '@']);
     let names: Vec<&str> =
         survey.fields.list.iter().map(|field| field.name.as_str()).filter(is_field).collect();
-    let knows = |name: &&&str| {
-        let is_same = |known: &&str| crate::header::plain(known) == crate::header::plain(name);
-        preset.field(name).is_some()
-            || preset.key.iter().any(|part| part.names.iter().any(is_same))
-            || preset.changes.iter().any(|change| change.names.iter().any(is_same))
-    };
-    let known = names.iter().filter(knows).count();
+    // A required field whose name is misspelt is there all the same.
+    let misspelt = misspelt(preset, &names).len();
+    let known = names.iter().filter(|name| preset.knows(name)).count() + misspelt;
     let required = preset.required.len();
-    let required_found = required - preset.missing(names.iter().copied()).count();
+    let required_found = required - preset.missing(names.iter().copied()).count() + misspelt;
     let share =
         |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let (required_share, known_fields) =
@@ -101,5 +146,5 @@ fn judge(preset: &'static Preset, survey: &Survey) -> Option<Ranked> {
         && (known_fields >= LEAST_KNOWN || required_found == required);
     let found = Match { format: preset.format.name(), required_found, required, known_fields };
     let score = 0.6 * required_share + 0.4 * known_fields;
-    is_enough.then_some(Ranked { preset, found, score })
+    is_enough.then_some(Ranked { preset, found, score, has_sign: false })
 }

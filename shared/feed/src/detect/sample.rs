@@ -5,6 +5,7 @@ use crate::charset;
 use crate::encoding::{EncodingHints, TextReader};
 use crate::error::FeedError;
 use crate::reader::Hints;
+use crate::zip::MAX_OTHERS;
 use feedfleet_config::Compression;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) struct Sample {
     text: Arc<str>,
     /// Whether it is all of it.
     pub(super) is_whole: bool,
+    /// Whether it is all of the file that it is of: an archive may have further ones.
+    pub(super) is_whole_file: bool,
     /// Why the source ended early, if it did.
     pub(super) cut: Option<String>,
     /// Compressions, outermost first.
@@ -27,7 +30,9 @@ pub(super) struct Sample {
     pub(super) wrong_label: Option<&'static str>,
     pub(super) broken_characters: u64,
     pub(super) control_characters: u64,
-    /// Further files of an archive.
+    /// Further files of an archive that may be parts of the feed, by their names.
+    pub(super) parts: Vec<String>,
+    /// Further files of an archive that are not read.
     pub(super) others: Vec<String>,
 }
 
@@ -55,16 +60,35 @@ impl Sample {
                 break;
             }
         }
+        let (encoding, wrong_label) = (reader.encoding(), reader.wrong_label());
+        let (broken_characters, control_characters) = (reader.replaced().0, reader.removed().0);
+        let is_whole_file = is_whole && reader.bytes().end().cut.is_none();
+        let mut parts = Vec::new();
+        if is_whole {
+            // Which other files an archive has is known at its end alone.
+            let mut passed_over = String::new();
+            while let Some(name) = reader.next_file()? {
+                is_whole = false;
+                if parts.len() < MAX_OTHERS {
+                    parts.push(name);
+                }
+                while reader.fill(&mut passed_over)? {
+                    passed_over.clear();
+                }
+            }
+        }
         let end = reader.bytes().end();
         Ok(Self {
             text: text.into(),
             is_whole: is_whole && end.cut.is_none(),
+            is_whole_file,
             cut: end.cut.clone(),
             layers: end.layers.clone(),
-            encoding: reader.encoding(),
-            wrong_label: reader.wrong_label(),
-            broken_characters: reader.replaced().0,
-            control_characters: reader.removed().0,
+            encoding,
+            wrong_label,
+            broken_characters,
+            control_characters,
+            parts,
             others: end.others.clone(),
         })
     }
@@ -78,7 +102,7 @@ impl Sample {
     pub(super) fn input(&self) -> Box<dyn Read + Send> {
         let bytes: Arc<[u8]> = self.text.clone().into();
         let text = Cursor::new(bytes);
-        if self.is_whole { Box::new(text) } else { Box::new(text.chain(Cut)) }
+        if self.is_whole_file { Box::new(text) } else { Box::new(text.chain(Cut)) }
     }
 }
 

@@ -30,8 +30,10 @@ pub(super) struct Guess {
     pub(super) cut: Option<Cut>,
     /// Of XML: the element that is one product.
     pub(super) item: Option<String>,
-    /// Of JSON: the arrays of objects.
+    /// Of JSON: the arrays of objects, the one with the most in it first.
     pub(super) arrays: Vec<String>,
+    /// Whether the sample is all of its file.
+    is_whole: bool,
 }
 
 impl Guess {
@@ -39,9 +41,10 @@ impl Guess {
         let text = sample.text();
         Self {
             kind,
-            cut: (kind == TextKind::Delimited).then(|| shape::cut(text, sample.is_whole)),
+            cut: (kind == TextKind::Delimited).then(|| shape::cut(text, sample.is_whole_file)),
             item: (kind == TextKind::Xml).then(|| places::item(text)).flatten(),
             arrays: if kind == TextKind::Json { places::arrays(text) } else { Vec::new() },
+            is_whole: sample.is_whole_file,
         }
     }
 
@@ -76,7 +79,7 @@ impl Guess {
         let cut = self.cut.filter(|cut| cut.has_quotes)?;
         let usual = match preset.map(|preset| preset.layout) {
             Some(Layout::Delimited { frame: Some(_), .. }) => return None,
-            Some(Layout::Delimited { quoting: false, .. }) => Quoting::Off,
+            Some(Layout::Delimited { quoting: false, .. }) if cut.delimiter != b',' => Quoting::Off,
             _ => Quoting::Doubled,
         };
         (cut.quoting != usual).then_some(cut.quoting)
@@ -84,8 +87,10 @@ impl Guess {
 
     /// The array of products, where a pipe has to name it.
     pub(super) fn set_items(&self, preset: Option<&Preset>) -> Option<String> {
-        let first = self.arrays.first().filter(|_| self.arrays.len() > 1 && preset.is_none())?;
-        Some(first.clone())
+        let first = self.arrays.first().filter(|_| preset.is_none())?;
+        // Others may come behind the sample.
+        let is_one_of_several = self.arrays.len() > 1 || (!self.is_whole && !first.is_empty());
+        is_one_of_several.then(|| first.clone())
     }
 }
 
@@ -195,7 +200,7 @@ impl Trial {
                     refused.entry(refusal.reason.name()).or_insert((0, told)).0 += 1;
                 }
                 Ok(Step::End) => break,
-                Err(FeedError::Truncated { .. }) if !sample.is_whole => break,
+                Err(FeedError::Truncated { .. }) if !sample.is_whole_file => break,
                 Err(e) => {
                     error = Some(e.to_string());
                     break;

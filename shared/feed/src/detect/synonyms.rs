@@ -2,7 +2,7 @@
 //! form in which names are compared; those of a column that are likelier come first.
 
 /// A column, or `category`, and the names that fields for it have, with a space between them.
-pub(super) static NAMES: [(&str, &str); 35] = [
+pub(super) static NAMES: [(&str, &str); 40] = [
     (
         "id",
         "id product_id productid item_id itemid offer_id offerid sku variant_id variantid \
@@ -40,17 +40,18 @@ pub(super) static NAMES: [(&str, &str); 35] = [
     ),
     (
         "additional_image_links",
-        "additional_image_links additional_image_link additional_images additional_image_urls \
+        "additional_image_links additional_image_link add_image_link additional_images additional_image_urls \
          other_images more_images image_links image_urls images gallery image_2 image2 \
          weitere_bilder images_supplementaires",
     ),
     (
         "price",
-        "price current_price selling_price unit_price price_gross gross_price price_incl_vat \
+        "price price_pc current_price selling_price unit_price price_gross gross_price price_incl_vat \
          price_with_tax retail_price amount value cost preis verkaufspreis bruttopreis prix \
          prix_ttc precio pvp prezzo preco preço prijs cena pris hinta fiyat 가격 판매가 価格 販売価格 价格 \
          цена",
     ),
+    ("mobile_price", "mobile_price price_mobile"),
     (
         "price_currency",
         "currency currency_code price_currency currencyid currency_id waehrung währung devise \
@@ -110,6 +111,11 @@ pub(super) static NAMES: [(&str, &str); 35] = [
          categorie catégorie categoria categoría kategoria kategori rubrik 분류 카테고리 カテゴリ 分类 类别 \
          категория",
     ),
+    // Naver's, which are levels and no path.
+    ("category_1", "category_name1"),
+    ("category_2", "category_name2"),
+    ("category_3", "category_name3"),
+    ("category_4", "category_name4"),
     ("google_product_category", "google_product_category google_category"),
     (
         "item_group_id",

@@ -1,5 +1,7 @@
 //! Whole sources, made up and real, and the pipes that come out.
 
+mod formats;
+
 use super::*;
 use crate::settings::Settings;
 use crate::testing::{gzip, zip_archive};
@@ -116,6 +118,19 @@ fn google_xml_that_lacks_something() {
     let texts =
         ["requires image_link", "several currencies: EUR 6, USD 2", "further files", "b.xml"];
     assert_warns(&found, &texts);
+}
+
+#[test]
+fn an_archives_first_file_is_looked_at_whole() {
+    // Its last line has no end.
+    let first = "sku,name,price\n1,Cup,5.00 EUR\n2,Pot,6.00 EUR";
+    let files: &[(&str, &[u8])] =
+        &[("part1.csv", first.as_bytes()), ("part2.csv", b"sku\n3\n"), ("stock.csv", b"sku\n1\n")];
+    let (found, _) = found(zip_archive(files, true));
+    assert_eq!((found.format, found.records, found.is_whole), ("csv", 2, false));
+    assert_eq!(found.coverage["title"], 1.0);
+    assert!(found.warnings.iter().all(|w| !w.contains("refused")), "{:?}", found.warnings);
+    assert_warns(&found, &["if they go on with it: part2.csv", "which are not read: stock.csv"]);
 }
 
 #[test]
@@ -248,5 +263,42 @@ fn csv_spectrum() {
         let Some(found) = real(&format!("csv-spectrum/csvs/{name}")) else { return };
         assert_eq!((found.format, found.delimiter.as_deref()), ("csv", Some(",")), "{name}");
         assert_eq!(found.quoting, Some("doubled"), "{name}");
+    }
+}
+
+#[test]
+fn a_list_of_changes_says_so() {
+    let line = |id: u32, rest: &str| {
+        format!(
+            "{id}|Great Expectations|A{id}|books|Novels|https://click.example/{id}|https://i.example/{id}||Short|Long|0|\
+             amount|19.95|29.95|01/01/2026||Penguin|4.00|Dickens|CU1|Pub|UPS|IN|788334995|10|USD||https://ad.example/p|\
+             {rest}\n"
+        )
+    };
+    let file = |ends: [&str; 3]| {
+        let lines: String = (1..).zip(ends).map(|(id, end)| line(id, end)).collect();
+        format!("HDR|1237|Shop.example|09/03/2026 00:02:32\n{lines}TRL|3\n")
+    };
+    let (changes, pipe) = found(file(["hardcover|Dickens|U", "D", "I"]));
+    assert_eq!((changes.format, changes.changes_only), ("rakuten", true));
+    assert!(pipe.source.changes_only && changes.key.lost == 0, "{:?}", changes.warnings);
+    for ends in [["hardcover|Dickens", "", "paper|D"], ["U", "U", "x"]] {
+        let (whole, pipe) = found(file(ends));
+        assert!(!whole.changes_only && !pipe.source.changes_only, "{ends:?}");
+    }
+}
+
+#[test]
+fn the_products_of_a_document_that_is_larger_than_a_sample() {
+    let product =
+        |id: u32| format!(r#"{{"sku":"p{id}","name":"Enamel mug {id}","price":"12.50 EUR"}}"#);
+    let products: Vec<String> = (0..100_000).map(product).collect();
+    for before in ["", r#""facets":[{"name":"colour"}],"#] {
+        let text = format!("{{{before}\"data\":{{\"items\":[{}]}}}}", products.join(","));
+        assert!(text.len() > 5 << 20);
+        let (found, pipe) = found(text);
+        assert!(!found.is_whole && found.records > 1_000, "{}", found.records);
+        assert_eq!((found.format, pipe.source.items.as_deref()), ("json", Some("/data/items")));
+        assert!(lines(&found).contains(&("title", "\"name\"")), "{:?}", found.map);
     }
 }

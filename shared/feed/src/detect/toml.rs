@@ -50,8 +50,8 @@ fn percent(share: f64) -> String {
     if share > 0.0 && shown < 0.1 { "< 0.1 %".to_owned() } else { format!("{shown:.1} %") }
 }
 
-/// The file of a pipe whose source is at `url`, which stands in it as it is.
-pub(super) fn write(found: &Detected, url: &str) -> String {
+/// The file of a pipe. The lines in `place` say where its source is, and stand in it as they are.
+pub(super) fn write(found: &Detected, place: &str) -> String {
     let mut out = String::new();
     let records = if found.is_whole { "all" } else { "the first" };
     let compression = if found.compression.is_empty() {
@@ -87,10 +87,10 @@ pub(super) fn write(found: &Detected, url: &str) -> String {
         comment(&mut out, &format!("WARNING: {warning}"));
     }
     out.push_str("schedule = \"0 2 * * *\"\ntimezone = \"UTC\"\n\n[source]\n");
+    out.push_str(place);
     let line = |out: &mut String, name: &str, value: &str| {
         writeln!(out, "{name} = {value}").expect("a String takes any text");
     };
-    line(&mut out, "url", &format!("\"{}\"", url.replace('\\', "\\\\").replace('"', "\\\"")));
     line(&mut out, "format", &quoted(found.format));
     if let Some(delimiter) = &found.set_delimiter {
         line(&mut out, "delimiter", &quoted(delimiter));
@@ -105,6 +105,9 @@ pub(super) fn write(found: &Detected, url: &str) -> String {
     }
     if let Some(items) = &found.set_items {
         line(&mut out, "items", &quoted(items));
+    }
+    if found.changes_only {
+        line(&mut out, "changes_only", "true");
     }
     if !found.set_key.is_empty() {
         let names: Vec<String> = found.set_key.iter().map(|name| quoted(name)).collect();

@@ -53,10 +53,41 @@ pub enum Fill {
     MoneyIn(&'static str),
     /// A list, cut at this.
     Split(&'static str),
+    /// A list, cut at this in text, which has a field once only; in XML each element is an item.
+    SplitText(&'static str),
     /// A category path, cut at this.
     Category(&'static str),
     /// A time in this zone unless it names another.
     Time(Tz),
+}
+
+/// A field that no column is for.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherField {
+    /// Its name. With `*` at its end it means all that begin like it.
+    pub name: &'static str,
+    /// The values that the format allows, as it writes them; none: all.
+    pub allowed: &'static [&'static str],
+}
+
+pub(super) const fn other(name: &'static str) -> OtherField {
+    OtherField { name, allowed: &[] }
+}
+
+impl OtherField {
+    /// With all values that it may have.
+    pub(super) const fn one_of(mut self, allowed: &'static [&'static str]) -> Self {
+        self.allowed = allowed;
+        self
+    }
+
+    /// Whether the field comes under this name, compared without regard to case and word separators.
+    pub fn has_name(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(start) => plain(name).starts_with(plain(start).as_str()),
+            None => is_same_name(self.name, name),
+        }
+    }
 }
 
 /// A field that fills the column of its own name.
@@ -110,6 +141,14 @@ impl PresetField {
         self
     }
 
+    /// The field as text has it.
+    pub(super) const fn in_text(mut self) -> Self {
+        if let Fill::SplitText(separator) = self.fill {
+            self.fill = Fill::Split(separator);
+        }
+        self
+    }
+
     /// Whether the field comes under this name, compared without regard to case and word separators.
     pub fn has_name(&self, name: &str) -> bool {
         self.names.iter().any(|own| is_same_name(own, name))
@@ -144,7 +183,7 @@ impl PresetField {
             minor_units: 0,
         };
         let transform = match self.fill {
-            Fill::Column => Transform::ByColumn,
+            Fill::Column | Fill::SplitText(_) => Transform::ByColumn,
             Fill::Money => money(None),
             Fill::MoneyIn(currency) => money(Some(currency)),
             Fill::Split(separator) => Transform::Split { separator: separator.to_owned() },

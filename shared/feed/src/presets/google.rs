@@ -1,6 +1,6 @@
 //! Google product data, as XML and as text. CJ's feeds have the same fields.
 
-use super::field::Fill::{Category, Column, Money, Split};
+use super::field::Fill::{Category, Column, Money, Split, SplitText};
 use super::field::{PresetField, field, same};
 use super::layout::{Compound, Layout, delimited};
 use super::{BASE, Preset};
@@ -13,6 +13,7 @@ pub(super) static XML: Preset = Preset {
         roots: &["rss", "feed", "rdf", "channel", "products"],
         compounds: COMPOUNDS,
     },
+    fields: FIELDS,
     ..TSV_BASE
 };
 
@@ -24,7 +25,7 @@ pub(super) static CSV: Preset =
 const TSV_BASE: Preset = Preset {
     format: Format::GoogleTsv,
     layout: delimited(b"\t", true),
-    fields: FIELDS,
+    fields: &TEXT_FIELDS,
     required: &[
         &["id"],
         &["title"],
@@ -48,6 +49,18 @@ const SIZE_SYSTEMS: &[&str] = &["AU", "BR", "CN", "DE", "EU", "FR", "IT", "JP", 
 /// Characters of an address.
 pub(super) const LINK_CHARS: u32 = 2_000;
 
+/// The fields as text has them.
+pub(super) static TEXT_FIELDS: [PresetField; FIELDS.len()] = {
+    let mut fields = [FIELDS[0]; FIELDS.len()];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        fields[place] = FIELDS[place].in_text();
+        place += 1;
+    }
+    fields
+};
+
+/// The fields as XML has them.
 pub(super) const FIELDS: &[PresetField] = &[
     same(&["id"]).chars(50),
     same(&["title"]).chars(150),
@@ -84,7 +97,7 @@ pub(super) const FIELDS: &[PresetField] = &[
     same(&["unit_pricing_base_measure"]),
     same(&["installment"]),
     same(&["subscription_cost"]),
-    same(&["loyalty_program"]),
+    field(&["loyalty_program"], "loyalty_program", SplitText(",")),
     same(&["brand"]).chars(70),
     same(&["gtin"]).chars(50),
     same(&["mpn"]).chars(70),
@@ -97,7 +110,7 @@ pub(super) const FIELDS: &[PresetField] = &[
     same(&["adult"]),
     same(&["multipack"]),
     same(&["is_bundle"]),
-    same(&["certification"]),
+    field(&["certification"], "certification", SplitText(",")),
     same(&["energy_efficiency_class"]).one_of(ENERGY),
     same(&["min_energy_efficiency_class"]).one_of(ENERGY),
     same(&["max_energy_efficiency_class"]).one_of(ENERGY),
@@ -113,8 +126,8 @@ pub(super) const FIELDS: &[PresetField] = &[
     same(&["product_width"]),
     same(&["product_height"]),
     same(&["product_weight"]),
-    same(&["product_detail"]).chars(1_000).items(1_000),
-    same(&["product_highlight"]).chars(150).items(100),
+    field(&["product_detail"], "product_detail", SplitText(",")).chars(1_000).items(1_000),
+    field(&["product_highlight"], "product_highlight", SplitText(",")).chars(150).items(100),
     same(&["custom_label_0"]).chars(100),
     same(&["custom_label_1"]).chars(100),
     same(&["custom_label_2"]).chars(100),
@@ -126,7 +139,7 @@ pub(super) const FIELDS: &[PresetField] = &[
     field(&["shopping_ads_excluded_country"], "shopping_ads_excluded_country", Split(",")),
     same(&["pause"]),
     field(&["shipping"], "shipping", Split(",")),
-    same(&["carrier_shipping"]),
+    field(&["carrier_shipping"], "carrier_shipping", SplitText(",")),
     same(&["shipping_label"]).chars(100),
     same(&["shipping_weight"]),
     same(&["shipping_length"]),
@@ -170,3 +183,35 @@ pub(super) const COMPOUNDS: &[Compound] = &[
         parts: &["carrier_price", "country", "region", "postal_code", "origin_postal_code"],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limits of Google's product data specification, in characters, and in items of a list.
+    #[test]
+    fn limits_are_googles() {
+        for (name, max_chars, max_items) in [
+            ("id", Some(50), None),
+            ("title", Some(150), None),
+            ("description", Some(5_000), None),
+            ("link", Some(2_000), None),
+            ("image_link", Some(2_000), None),
+            ("additional_image_link", Some(2_000), Some(10)),
+            ("brand", Some(70), None),
+            ("gtin", Some(50), None),
+            ("mpn", Some(70), None),
+            ("product_type", Some(750), None),
+            ("item_group_id", Some(50), None),
+            ("color", Some(100), None),
+            ("size", Some(100), None),
+            ("material", Some(200), None),
+            ("product_highlight", Some(150), Some(100)),
+        ] {
+            for preset in [&XML, &TSV, &CSV] {
+                let field = preset.field(name).unwrap();
+                assert_eq!((field.max_chars, field.max_items), (max_chars, max_items), "{name}");
+            }
+        }
+    }
+}

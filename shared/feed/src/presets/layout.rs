@@ -10,7 +10,8 @@ pub enum Layout {
         /// The bytes that may stand between cells, the usual one first; where there are several, the first
         /// line says which it is.
         delimiters: &'static [u8],
-        /// Whether `"` at a cell's start quotes it, a `"` within being doubled.
+        /// Whether `"` at a cell's start quotes it, a `"` within being doubled; between commas it does in any case,
+        /// unless there is a frame.
         quoting: bool,
         /// For text without a header of names.
         frame: Option<&'static Frame>,

@@ -2,10 +2,10 @@
 //! one cell or has a column a part, such as `image[0].url`.
 
 use super::field::Fill::{Category, Column, Money, Split};
-use super::field::{PresetField, Take, field, same};
+use super::field::{OtherField, PresetField, Take, field, other, same};
 use super::google::{COMPOUNDS, LINK_CHARS};
 use super::layout::Layout;
-use super::{BASE, Preset};
+use super::{BASE, Preset, Signs};
 use feedfleet_config::Format;
 
 pub(super) static XML: Preset = Preset {
@@ -26,6 +26,8 @@ const CSV_BASE: Preset = Preset {
     format: Format::MetaCsv,
     layout: text(b",;\t"),
     fields: FIELDS,
+    others: OTHERS,
+    signs: Some(&SIGNS),
     required: &[
         &["id"],
         &["title"],
@@ -76,6 +78,47 @@ const IMAGES: &[&str] = &[
     "image[18].url",
     "image[19].url",
     "image[20].url",
+];
+
+/// What Google's data does not have. Older ones of it have spaces in `availability`, too, so that counts only where the
+/// fields alone decide nothing.
+const SIGNS: Signs = Signs {
+    fields: &[
+        "image",
+        "image[0].url",
+        "image/url",
+        "additional_image_url",
+        "video[0].url",
+        "rich_text_description",
+        "quantity_to_sell_on_facebook",
+        "fb_product_category",
+        "origin_country",
+        "manufacturer_info",
+        "product_tags[0]",
+        "commerce_tax_category",
+    ],
+    values: &[
+        (
+            "availability",
+            &["in stock", "out of stock", "available for order", "discontinued", "mark_as_sold"],
+        ),
+        ("condition", &["cpo", "open_box_new", "used_like_new", "used_good", "used_fair"]),
+    ],
+};
+
+const OTHERS: &[OtherField] = &[
+    other("image[*"),
+    other("video[*"),
+    other("product_tags[*"),
+    other("fb_product_category"),
+    other("commerce_tax_category"),
+    other("short_description"),
+    other("importer_name"),
+    other("importer_address*"),
+    other("return_policy_info"),
+    other("internal_label*"),
+    other("disabled_capabilities*"),
+    other("status").one_of(&["active", "archived"]),
 ];
 
 const FIELDS: &[PresetField] = &[

@@ -1,9 +1,10 @@
-//! Naver Shopping EP 3.0: the full catalogue, and the summary that names changes only.
+//! Naver Shopping EP 3.0: the full catalogue, and the summary that names changes only. The full one may say of each
+//! product what the summary says; that it removes one only the summary does.
 
 use super::field::Fill::{self, Column, MoneyIn, Split, Time};
 use super::field::{PresetField, field, same};
 use super::layout::delimited;
-use super::{BASE, ChangeField, Preset};
+use super::{BASE, ChangeField, Preset, Signs};
 use chrono_tz::Asia::Seoul;
 use feedfleet_config::Format;
 
@@ -11,6 +12,7 @@ pub(super) static EP: Preset = EP_BASE;
 
 pub(super) static SUMMARY: Preset = Preset {
     format: Format::NaverEpSummary,
+    signs: Some(&Signs { fields: &[], values: &[("class", &["U", "D"])] }),
     required: &[
         &["id"],
         &["title"],
@@ -28,8 +30,9 @@ pub(super) static SUMMARY: Preset = Preset {
 
 const EP_BASE: Preset = Preset {
     format: Format::NaverEp,
-    // Values are never quoted there, and often have quotes in them.
-    layout: delimited(b"\t", false),
+    // Values are never quoted there, and often have quotes in them. Some write commas in place of the tabs: between
+    // those, quotes quote.
+    layout: delimited(b"\t,", false),
     fields: FIELDS,
     required: &[
         &["id"],
@@ -70,11 +73,13 @@ const FIELDS: &[PresetField] = &[
     field(&["category_name4", "category_name_4"], "category_4", Column).chars(50),
     same(&["naver_category"]).chars(8),
     same(&["naver_product_id"]).chars(50),
-    same(&["condition"]),
+    // Shown, returned and scratched ones stay as they are written: the column has no word for them.
+    same(&["condition"]).one_of(&["new", "used", "refurbished", "전시", "반품", "스크래치"]),
     same(&["import_flag"]),
     same(&["parallel_import"]),
     same(&["order_made"]),
-    same(&["product_flag"]),
+    // Wholesale, rental, lease, instalments, reservation, bought abroad by an agent.
+    same(&["product_flag"]).one_of(&["도매", "렌탈", "대여", "할부", "예약판매", "구매대행"]),
     same(&["adult"]),
     same(&["goods_type"]),
     field(&["barcode"], "gtin", Column),
@@ -103,8 +108,13 @@ const FIELDS: &[PresetField] = &[
     field(&["attribute"], "attribute", Split("|")),
     field(&["option_detail"], "option_detail", Split("|")),
     same(&["seller_id"]).chars(50),
-    same(&["age_group"]),
-    same(&["gender"]),
+    // As Google has it, adults are those above 13.
+    same(&["age_group"])
+        .words(&[("유아", "toddler"), ("아동", "kids"), ("청소년", "adult"), ("성인", "adult")])
+        .one_of(&["toddler", "kids", "adult"]),
+    same(&["gender"])
+        .words(&[("남성", "male"), ("여성", "female"), ("남녀공용", "unisex")])
+        .one_of(&["male", "female", "unisex"]),
     field(&["update_time"], "source_updated_at", Time(Seoul)),
 ];
 

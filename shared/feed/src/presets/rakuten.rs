@@ -3,7 +3,8 @@
 //! more at the end of each line, that says I, U or D: pipes with `changes_only`.
 
 use super::field::Fill::{Column, Money, Split};
-use super::field::{PresetField, Take, field};
+use super::field::{OtherField, PresetField, Take, field, other};
+use super::google::AVAILABILITY;
 use super::layout::{Frame, Layout};
 use super::{BASE, ChangeField, Preset};
 use feedfleet_config::Format;
@@ -18,6 +19,7 @@ pub(super) static RAKUTEN: Preset = Preset {
         json_cells: &[],
     },
     fields: FIELDS,
+    others: OTHERS,
     required: &[
         &["product_id"],
         &["product_name"],
@@ -86,6 +88,19 @@ const COLUMNS: &[&str] = &[
     "modification",
 ];
 
+const OTHERS: &[OtherField] = &[
+    other("buy_url"),
+    other("discount"),
+    other("discount_type").one_of(&["amount", "percentage"]),
+    other("begin_date"),
+    other("end_date"),
+    other("shipping_information"),
+    other("class_id"),
+    other("m1"),
+    other("pixel"),
+    other("attribute_*"),
+];
+
 const FIELDS: &[PresetField] = &[
     field(&["product_id"], "id", Column).chars(30),
     field(&["product_name"], "title", Column).chars(255),
@@ -98,12 +113,14 @@ const FIELDS: &[PresetField] = &[
     field(&["currency"], "sale_price_currency", Column),
     field(&["shipping"], "shipping_cost", Money),
     field(&["currency"], "shipping_cost_currency", Column),
-    field(&["availability"], "availability", Column).words(&[
-        ("IN", "in_stock"),
-        ("Y", "in_stock"),
-        ("OUT", "out_of_stock"),
-        ("N", "out_of_stock"),
-    ]),
+    field(&["availability"], "availability", Column)
+        .words(&[
+            ("IN", "in_stock"),
+            ("Y", "in_stock"),
+            ("OUT", "out_of_stock"),
+            ("N", "out_of_stock"),
+        ])
+        .one_of(AVAILABILITY),
     field(&["brand"], "brand", Column).chars(128),
     field(&["manufacturer_name"], "maker", Column),
     field(&["manufacturer_part_number"], "mpn", Column).chars(50),

@@ -2,7 +2,8 @@
 //! serves as `/products.json`. Both have products with variants in them, and a variant is what is sold.
 
 use super::field::Fill::{Category, Column, Money, Split};
-use super::field::{PresetField, Take, field, same};
+use super::field::{OtherField, PresetField, Take, field, other, same};
+use super::google::CONDITION;
 use super::layout::{Layout, Lists, Paging, RowGroup};
 use super::{BASE, ChangeField, KeyPart, Preset};
 use feedfleet_config::Format;
@@ -17,6 +18,7 @@ pub(super) static CSV: Preset = Preset {
         json_cells: &[],
     },
     fields: CSV_FIELDS,
+    others: CSV_OTHERS,
     required: &[&["Handle"], &["Title"], &["Variant Price"]],
     // SKUs are often absent, and often not unique; Shopify itself knows a variant by its options.
     key: &[
@@ -79,6 +81,51 @@ const OWN: &[&str] = &[
     "Image Alt Text",
 ];
 
+const CSV_OTHERS: &[OtherField] = &[
+    other("Status").one_of(&["active", "draft", "archived"]),
+    other("Published").one_of(TRUE_OR_FALSE),
+    other("Published on online store").one_of(TRUE_OR_FALSE),
+    other("Gift Card").one_of(TRUE_OR_FALSE),
+    other("Variant Inventory Policy").one_of(&["deny", "continue"]),
+    other("Continue selling when out of stock").one_of(&["deny", "continue"]),
+    other("Variant Requires Shipping").one_of(TRUE_OR_FALSE),
+    other("Variant Taxable").one_of(TRUE_OR_FALSE),
+    other("Variant Weight Unit").one_of(WEIGHT_UNITS),
+    other("Weight unit for display").one_of(WEIGHT_UNITS),
+    other("Option1 Name"),
+    other("Option2 Name"),
+    other("Option3 Name"),
+    other("Option1 Linked To"),
+    other("Option2 Linked To"),
+    other("Option3 Linked To"),
+    other("Variant Grams"),
+    other("Variant Inventory Tracker"),
+    other("Variant Fulfillment Service"),
+    other("Variant Tax Code"),
+    other("Unit Price *"),
+    other("Inventory tracker"),
+    other("Weight value (grams)"),
+    other("Requires shipping"),
+    other("Fulfillment service"),
+    other("Charge tax"),
+    other("Tax code"),
+    other("Image Position"),
+    other("Image Alt Text"),
+    other("SEO *"),
+    other("Google Shopping / AdWords *"),
+    other("Google Shopping / Custom Product"),
+    other("Google Shopping / Ad group name"),
+    other("Google Shopping / Ads labels"),
+    // A market's, and metafields.
+    other("Included / *"),
+    other("Price / *"),
+    other("Compare At Price / *"),
+];
+
+/// In either case.
+const TRUE_OR_FALSE: &[&str] = &["true", "false"];
+const WEIGHT_UNITS: &[&str] = &["g", "kg", "lb", "oz"];
+
 const CSV_FIELDS: &[PresetField] = &[
     field(&["Title"], "title", Column).chars(255),
     field(&["Body (HTML)", "Description"], "description", Column),
@@ -100,9 +147,10 @@ const CSV_FIELDS: &[PresetField] = &[
     field(HANDLE, "item_group_id", Column).chars(255),
     field(&["Product Category", "Type"], "category", Category(">")),
     field(&["Google Shopping / Google Product Category"], "google_product_category", Column),
-    field(&["Google Shopping / Condition"], "condition", Column),
-    field(&["Google Shopping / Gender"], "gender", Column),
-    field(&["Google Shopping / Age Group"], "age_group", Column),
+    field(&["Google Shopping / Condition"], "condition", Column).one_of(CONDITION),
+    field(&["Google Shopping / Gender"], "gender", Column).one_of(&["male", "female", "unisex"]),
+    field(&["Google Shopping / Age Group"], "age_group", Column)
+        .one_of(&["newborn", "infant", "toddler", "kids", "adult"]),
     field(&["Google Shopping / Custom Label 0"], "custom_label_0", Column),
     field(&["Google Shopping / Custom Label 1"], "custom_label_1", Column),
     field(&["Google Shopping / Custom Label 2"], "custom_label_2", Column),

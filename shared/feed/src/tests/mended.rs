@@ -29,7 +29,7 @@ fn told(whole: &mut Whole) -> Vec<(RefusalReason, u64, Position, Option<String>)
 }
 
 fn line(record: u64, line: u64, byte: u64) -> Position {
-    Position { record, line: Some(line), byte: Some(byte) }
+    Position { file: 0, record, line: Some(line), byte: Some(byte) }
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn characters() {
     let mut whole =
         read_csv(b"id,title\n1,a\0\x01b\n2,caf\xc3\xa9\xea \xc3\xa9\xc3\xa9\n".to_vec());
     assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("ab"));
-    let at = |byte| Position { record: 0, line: None, byte: Some(byte) };
+    let at = |byte| Position { byte: Some(byte), ..Position::default() };
     let told = told(&mut whole);
     let told: Vec<_> = told.into_iter().map(|(reason, count, at, _)| (reason, count, at)).collect();
     let missing = (RefusalReason::MissingField, 3, Position::default());
@@ -167,4 +167,91 @@ fn archives_and_members() {
     let mut whole = read_csv(members);
     assert_eq!(ids(&whole), ["1", "2"]);
     assert!(whole.reader.take_warnings().is_empty());
+}
+
+#[test]
+fn an_archives_parts_are_one_feed() {
+    let files: &[(&str, &[u8])] = &[
+        ("part1.csv", b"id,title,link,gtin,stock\n1,a,,,\n2,b,,,"),
+        ("part2.csv", b"\n\xef\xbb\xbfid,title,link,gtin,stock\r\n3,c,,,\r\n4,\"12\" d\",,,\r\n"),
+        ("part_03.csv", b""),
+        ("part4.txt", b"id,title,link,gtin,stock\n8,h,,,\n"),
+        ("part5.csv", b"id,title,link,gtin\n9,i,,\n"),
+        // The same products in another language, or of another day.
+        ("part1_fr.csv", b"id,title,link,gtin,stock\n1,z,,,\n"),
+        ("out/part1.csv", b"id,title,link,gtin,stock\n2,z,,,\n"),
+        ("Part (6).CSV", b"id,title,link,gtin,stock\n5,e,,,,x\n6,f,,,\n"),
+    ];
+    for deferred in [false, true] {
+        let mut whole = read_csv(zip_archive(files, deferred));
+        assert_eq!(ids(&whole), ["1", "2", "3", "4", "6"]);
+        let refused: Vec<_> = whole.refused.iter().map(|one| one.position.to_string()).collect();
+        assert_eq!(refused, ["file 5, record 5, line 2"]);
+        let why =
+            "the archive has further files: part5.csv, part4.txt, part1_fr.csv, out/part1.csv";
+        assert_eq!(whole.completeness, Completeness::Unproven(why.to_owned()));
+        let stray = Position { file: 1, record: 4, line: Some(4), byte: Some(38) };
+        let expected = [
+            (RefusalReason::StrayQuote, 1, stray, Some("\"12\" d\"".to_owned())),
+            (RefusalReason::FurtherFiles, 4, Position::default(), Some("part5.csv".to_owned())),
+        ];
+        assert_eq!(told(&mut whole), expected);
+    }
+    // Without others, the archive proves that all parts are there.
+    let whole = read_csv(zip_archive(&files[..3], true));
+    assert_eq!(ids(&whole), ["1", "2", "3", "4"]);
+    assert_eq!(whole.completeness, Completeness::Proven("zip checksum and directory".to_owned()));
+}
+
+#[test]
+fn parts_of_other_formats() {
+    let map = [field(columns::ID, "id"), field(columns::TITLE, "title")];
+    let lines: &[(&str, &[u8])] = &[
+        ("products-1.jsonl", b"{\"id\":1}"),
+        ("products-2.jsonl", b"{\"id\":2}\n3\n"),
+        ("products-3.jsonl", b"[4]"),
+        ("reviews-1.jsonl", b"{\"id\":1,\"title\":\"Good\"}"),
+    ];
+    let whole = read(&source(Format::JsonLines), &map, zip_archive(lines, true));
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2"], vec!["malformed-record"]));
+    assert_eq!(whole.refused[0].position.to_string(), "file 2, record 3, line 2");
+    let why = "the archive has further files: products-3.jsonl, reviews-1.jsonl";
+    assert_eq!(whole.completeness, Completeness::Unproven(why.to_owned()));
+
+    let document = |id: &str| {
+        let item = format!("<item><id>{id}</id></item>");
+        format!("<?xml version='1.0'?><!-- <a> --><rss><channel>{item}</channel></rss>\n")
+    };
+    let (one, two) = (document("1"), document("2"));
+    let documents: &[(&str, &[u8])] = &[
+        ("a1.xml", one.as_bytes()),
+        ("a2.xml", two.as_bytes()),
+        ("a3.xml", b"<about><item><id>3</id></item></about>"),
+    ];
+    let google = source(Format::GoogleXml);
+    let archive = zip_archive(&documents[..2], true);
+    let whole = read(&google, &[], archive.clone());
+    assert_eq!(ids(&whole), ["1", "2"]);
+    assert_eq!(whole.completeness, Completeness::Proven("closing </rss>".to_owned()));
+    let whole = read(&google, &[], zip_archive(documents, true));
+    assert_eq!(ids(&whole), ["1", "2"]);
+    assert!(matches!(&whole.completeness, Completeness::Unproven(why) if why.contains("a3.xml")));
+    // Cut anywhere before the archive's directory, nobody knows how many documents there were.
+    for end in archive.len() / 2..archive.len() - 24 {
+        let whole = read(&google, &[], archive[..end].to_vec());
+        assert!(matches!(whole.completeness, Completeness::Truncated(_)), "{end}");
+    }
+    // A part that was cut off before it was packed is not hidden by those behind it.
+    let half = &one[..one.len() - 7];
+    let whole = read(&google, &[], zip_archive(&[("a1.xml", half.as_bytes()), documents[1]], true));
+    assert_eq!(ids(&whole), ["1", "2"]);
+    assert_eq!(whole.completeness, Completeness::Truncated("no closing </rss>".to_owned()));
+    // One document is all that JSON has.
+    let whole = read(
+        &source(Format::Json),
+        &map,
+        zip_archive(&[("a1.json", b"[{\"id\":1}]"), ("a2.json", b"[{\"id\":2}]")], true),
+    );
+    assert_eq!(ids(&whole), ["1"]);
+    assert!(matches!(&whole.completeness, Completeness::Unproven(why) if why.contains("a2.json")));
 }

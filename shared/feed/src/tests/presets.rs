@@ -30,6 +30,63 @@ fn google_csv_with_semicolons() {
     assert_eq!(row.list(columns::ADDITIONAL_IMAGE_LINKS).count(), 2);
 }
 
+/// In text a list is one cell; in XML each element is an item, commas and all.
+#[test]
+fn google_lists_are_cut_in_text_only() {
+    let text = "id\ttitle\tproduct_highlight\tproduct_detail\tcertification\n\
+        1\tLamp\t\"\"\"Fast, light\"\",Strong\"\tGeneral:Type:Lamp,General:Dimmable:Yes\tEC:EPREL:1,EC:EPREL:2\n";
+    let whole = read_by_name(Format::GoogleTsv, text);
+    let list = |row: &feedfleet_model::Row, column| {
+        row.list(column).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let row = &whole.rows[0].1;
+    assert_eq!(list(row, columns::PRODUCT_HIGHLIGHT), ["Fast, light", "Strong"]);
+    let details = ["General:Type:Lamp", "General:Dimmable:Yes"];
+    assert_eq!(list(row, columns::PRODUCT_DETAIL), details);
+    assert_eq!(list(row, columns::CERTIFICATION), ["EC:EPREL:1", "EC:EPREL:2"]);
+    let xml = "<rss><channel><item><id>1</id><product_highlight>Fast, light</product_highlight>\
+        <product_highlight>Strong</product_highlight></item></channel></rss>";
+    let whole = read_by_name(Format::GoogleXml, xml);
+    let highlights = list(&whole.rows[0].1, columns::PRODUCT_HIGHLIGHT);
+    assert_eq!(highlights, ["Fast, light", "Strong"]);
+}
+
+#[test]
+fn naver_with_misspelt_names_and_words_of_its_own() {
+    let text = "id\ttitle\tprice_pc\tlink\timgae_link\tcatagory_name1\tshipping\tgender\tage_group\tcondition\n\
+        1\t코트\t1000\thttps://s.example/1\thttps://i.example/1\t의류\t0\t여성\t청소년\t신상품\n";
+    let mut whole = read_by_name(Format::NaverEp, text);
+    let row = &whole.rows[0].1;
+    assert_eq!(row.text(columns::IMAGE_LINK), Some("https://i.example/1"));
+    assert_eq!(row.text(columns::CATEGORY_1), Some("의류"));
+    assert_eq!(row.text(columns::GENDER), Some("female"));
+    assert_eq!(row.text(columns::AGE_GROUP), Some("adult"));
+    assert_eq!(row.text(columns::CONDITION), Some("new"));
+    assert!(extras(row).is_empty());
+    let warnings = whole.reader.take_warnings();
+    assert_eq!((warnings[0].reason.name(), warnings[0].count), ("missing-field", 2));
+    let sample = &warnings[0].samples[1];
+    let told = (sample.field.as_deref(), sample.value.as_deref());
+    assert_eq!(told, (Some("category_name1"), Some("catagory_name1")));
+}
+
+#[test]
+fn naver_between_commas() {
+    let text = "id,title,price_pc,link,image_link,category_name1,shipping\n\
+        1,\"코트, 겨울\",1000,https://s.example/1,https://i.example/1,의류,0\n";
+    let mut naver = source(Format::NaverEp);
+    naver.quoting = Some(feedfleet_config::Quoting::Off);
+    assert_eq!(reasons(&read(&naver, &[], text)), ["malformed-record"]);
+    // As one would, with nothing said; between tabs quotes are text.
+    let tabs = text.replace("코트, 겨울", "코트").replace(',', "\t");
+    let whole = read_by_name(Format::NaverEp, &tabs);
+    assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("\"코트\""));
+    let whole = read_by_name(Format::NaverEp, text);
+    let row = &whole.rows[0].1;
+    assert_eq!((row.id(), row.text(columns::TITLE)), ("1", Some("코트, 겨울")));
+    assert_eq!(decimal(row, columns::PRICE), Some(10_000_000));
+}
+
 const LEGACY: &str = "<<<tocnt>>>2\r\n<<<begin>>>\r\n<<<mapid>>>A1\r\n<<<pname>>>원목 의자\r\n\
     <<<price>>>129,000\r\n<<<mpric>>>119000\r\n<<<pgurl>>>http://s.example/1\r\n\
     <<<igurl>>>http://i.example/1\r\n<<<cate1>>>가구\r\n<<<cate2>>>의자\r\n<<<caid1>>>77\r\n\

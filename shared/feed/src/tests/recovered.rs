@@ -4,7 +4,8 @@
 use super::entry;
 use super::feedparser::{FILES, ITEMS, collect};
 use crate::testing::source;
-use crate::{FeedReader, Hints, Settings, Step};
+use crate::{Completeness, FeedReader, Hints, Settings, Step};
+use encoding_rs::Encoding;
 use feedfleet_config::{Format, From as MapFrom, Target, Transform};
 use feedfleet_model::{ColumnId, Row, columns};
 use std::collections::BTreeMap;
@@ -15,8 +16,32 @@ use std::path::Path;
 /// What is tested there is the work of a feed reader for people: HTML made safe, addresses made absolute, parts of a
 /// text in base64, and a format that is none of items.
 const OF_OTHERS: [&str; 4] = ["/sanitize/", "/base/", "base64", "/cdf/"];
-/// Of the feeds with a usable expectation, the share that must meet it.
-const LEAST_SHARE: f64 = 0.75;
+/// Where the feeds are that are not well-formed, or do not say their encoding.
+const ILL_FORMED: &str = "/illformed/";
+/// What is read otherwise than expected, and why: a part of the file's name, and the reason.
+const KNOWN_MISSES: [(&str, &str); 7] = [
+    ("atom/entry_title_inline_markup.xml", MARKUP),
+    ("atom/entry_title_inline_markup_2.xml", MARKUP),
+    ("atom/entry_title_naked_markup.xml", MARKUP),
+    ("atom10/entry_title_inline_markup.xml", MARKUP),
+    ("atom10/entry_title_inline_markup_2.xml", MARKUP),
+    ("media-rss/item_media_title2.xml", "of two titles, the first is taken, whatever its prefix"),
+    ("rss/entity_in_doctype.xml", "an entity that the document declares itself is never expanded"),
+];
+const MARKUP: &str = "text in elements within a title is theirs, and not the title's";
+/// The same of the feeds that are not well-formed.
+const ILL_FORMED_MISSES: [(&str, &str); 3] = [
+    ("/illformed/always_strip_doctype.xml", "that it has no items is told"),
+    ("/illformed/chardet/koi8r.xml", "taken for KOI8-U, which has the same Russian letters"),
+    ("/illformed/undeclared_namespace.xml", "a prefix that nobody declared is no fault here"),
+];
+/// Those whose expectation is of no field that products have.
+const ILL_FORMED_OF_OTHERS: [(&str, &str); 4] = [
+    ("/illformed/geo/georss_point_no_coords.xml", "a place on the map"),
+    ("/illformed/geo/georss_polygon_insufficient_coords.xml", "a place on the map"),
+    ("/illformed/geo/gml_point.xml", "a place on the map"),
+    ("/illformed/http_high_bit_date.xml", "that it can be read, no more"),
+];
 
 /// A field of one item, and the text that it should have.
 struct Expected {
@@ -135,14 +160,19 @@ fn items_say_what_their_files_expect() {
         return;
     }
     let pipes = ITEMS.map(by_hand);
-    let (mut rates, mut wrong) = (BTreeMap::new(), Vec::new());
+    let (mut rates, mut wrong, mut misses) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut without, mut of_others) = (0, 0);
     let (mut damaged, mut recovered) = (0_u64, 0_u64);
     for file in &files {
         let name = file.strip_prefix(FILES).unwrap_or(file).display().to_string();
         let bytes = fs::read(file).unwrap();
         let text = String::from_utf8_lossy(&bytes);
-        let Some(expected) = expected(&text) else { continue };
+        let Some(expected) = expected(&text) else {
+            without += 1;
+            continue;
+        };
         if OF_OTHERS.iter().any(|part| name.contains(part)) {
+            of_others += 1;
             continue;
         }
         let kind = name.split('/').find(|part| !part.is_empty()).unwrap_or_default().to_owned();
@@ -150,7 +180,9 @@ fn items_say_what_their_files_expect() {
         *all += 1;
         let got = found(&bytes, &expected, &pipes);
         if got.as_deref().map(str::trim) != Some(expected.text.trim()) {
-            eprintln!("miss: {name}: expected {:?}, found {got:?}", expected.text);
+            let known = KNOWN_MISSES.iter().find(|(part, _)| name.ends_with(part));
+            let reason = known.map_or("NOT EXPLAINED", |(_, reason)| *reason);
+            misses.push((name, format!("expected {:?}, found {got:?}: {reason}", expected.text)));
             continue;
         }
         *met += 1;
@@ -166,9 +198,129 @@ fn items_say_what_their_files_expect() {
         }
     }
     let (met, all) = rates.values().fold((0, 0), |sum, rate| (sum.0 + rate.0, sum.1 + rate.1));
-    eprintln!("feedparser: {met} of {all} expectations met: {rates:?}");
-    eprintln!("feedparser, broken on purpose: {recovered} of {damaged} items as before");
-    let (met, all) = (met as f64, all as f64);
-    assert!(met >= all * LEAST_SHARE, "{met} of {all}");
+    println!("feedparser: {met} of {all} expectations met: {rates:?}");
+    println!(
+        "  left out: {without} that expect no item's title, link or id; {of_others} of {OF_OTHERS:?}"
+    );
+    misses.iter().for_each(|(name, miss)| println!("  {name}: {miss}"));
+    println!("feedparser, broken on purpose: {recovered} of {damaged} items as before");
+    explained(&misses, &KNOWN_MISSES);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Fails unless the misses are those that have a reason, and no fewer.
+fn explained(misses: &[(String, String)], known: &[(&str, &str)]) {
+    let is_of = |name: &str, part: &str| name.ends_with(part);
+    let unexplained: Vec<_> = misses
+        .iter()
+        .filter(|(name, _)| !known.iter().any(|(part, _)| is_of(name, part)))
+        .collect();
+    let mended: Vec<_> = known
+        .iter()
+        .filter(|(part, _)| !misses.iter().any(|(name, _)| is_of(name, part)))
+        .collect();
+    assert!(
+        unexplained.is_empty() && mended.is_empty(),
+        "misses without a reason: {unexplained:#?}\nno misses any more: {mended:#?}"
+    );
+}
+
+/// What is read of a file, by all pipes.
+#[derive(Debug, Default)]
+struct Recovered {
+    rows: usize,
+    refused: usize,
+    encoding: &'static str,
+    /// Whether something is said to be wrong with it.
+    is_noticed: bool,
+}
+
+fn recover(feed: &[u8], pipes: &[Settings]) -> Recovered {
+    let mut all = Recovered::default();
+    for settings in pipes {
+        let input = Box::new(Cursor::new(feed.to_vec()));
+        let Ok(mut reader) = FeedReader::open(input, settings, Hints::default()) else {
+            all.is_noticed = true;
+            continue;
+        };
+        let mut row = Row::new();
+        loop {
+            match reader.next(&mut row) {
+                Ok(Step::Row(_)) => all.rows += 1,
+                Ok(Step::Refused(_)) => all.refused += 1,
+                Ok(Step::Known) => unreachable!("nothing is known"),
+                Ok(Step::End) => break,
+                Err(_) => {
+                    all.is_noticed = true;
+                    break;
+                }
+            }
+        }
+        all.encoding = reader.stats().encoding;
+        all.is_noticed |= !matches!(reader.completeness(), Completeness::Proven(_));
+    }
+    all.is_noticed |= all.refused > 0;
+    all
+}
+
+/// The files that are not well-formed, or do not say their encoding: each item that has its end must be a row, and what
+/// the file expects must be met.
+#[test]
+fn ill_formed_feeds_give_what_is_whole_in_them() {
+    let mut files = Vec::new();
+    collect(Path::new(FILES), &mut files);
+    if files.is_empty() {
+        eprintln!("SKIPPED: no {FILES}");
+        return;
+    }
+    let pipes = ITEMS.map(by_hand);
+    let (mut rows, mut items, mut met, mut all) = (0, 0, 0, 0);
+    let (mut lost, mut misses, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    for file in &files {
+        let name = file.strip_prefix(FILES).unwrap_or(file).display().to_string();
+        let name = format!("/{}", name.trim_start_matches('/'));
+        if !name.starts_with(ILL_FORMED) {
+            continue;
+        }
+        let bytes = fs::read(file).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, feed) = text.split_once("-->").unwrap_or(("", &*text));
+        let ends: usize =
+            ITEMS.iter().map(|item| feed.matches(&format!("</{item}>")).count()).sum();
+        let read = recover(&bytes, &pipes);
+        println!("  {name}: {} of {ends} items, {read:?}", read.rows);
+        (rows, items) = (rows + read.rows, items + ends);
+        if read.rows != ends {
+            lost.push(name.clone());
+        }
+        let line = head.split_once("Expect:").map_or("", |(_, rest)| rest);
+        let line = line.lines().next().unwrap_or_default().trim();
+        let is_met = if let Some((_, label)) = line.split_once("encoding == ") {
+            let label = label.trim_matches('\'').as_bytes();
+            Encoding::for_label(label).is_some_and(|encoding| encoding.name() == read.encoding)
+        } else if line == "bozo" {
+            read.is_noticed
+        } else if line.starts_with("not bozo and feed") {
+            !read.is_noticed
+        } else if let Some(expected) = expected(&text) {
+            let got = found(&bytes, &expected, &pipes);
+            got.as_deref().map(str::trim) == Some(expected.text.trim())
+        } else {
+            left_out.push((name, line.to_owned()));
+            continue;
+        };
+        all += 1;
+        if is_met {
+            met += 1;
+        } else {
+            misses.push((name, format!("{line}: {read:?}")));
+        }
+    }
+    println!("feedparser, ill-formed: {rows} of {items} items, {met} of {all} expectations met");
+    for (name, reason) in ILL_FORMED_MISSES.iter().chain(&ILL_FORMED_OF_OTHERS) {
+        println!("  {name}: {reason}");
+    }
+    assert!(lost.is_empty(), "items lost, or made up: {lost:#?}");
+    explained(&misses, &ILL_FORMED_MISSES);
+    explained(&left_out, &ILL_FORMED_OF_OTHERS);
 }

@@ -4,7 +4,7 @@ use super::{ObjectKey, REPORTS, run_segment};
 use crate::ids::{PipeName, RunKey};
 
 /// Prefix of what runs of supplements read.
-const SUPPLEMENTS: &str = "supplements";
+pub const SUPPLEMENTS: &str = "supplements";
 
 /// Says which values a supplement's run read: those that count, once the run is in the table.
 pub fn supplement_state(key: &RunKey) -> ObjectKey {

@@ -1,26 +1,39 @@
 //! The hash by which a row is found to be as it was before.
 
 use super::{Row, Slot, Span};
-use crate::columns::COLUMNS;
+use crate::columns::{COLUMNS, ColumnType};
 use crate::hash::bytes_hash;
 
 /// Bytes that are copied at once where a text is not longer: quicker than a copy of just its bytes.
 const BLOCK_BYTES: usize = 32;
+/// A mark and a number, and what a copy of eight bytes writes beyond them.
+const MARKED_BYTES: usize = 8;
+/// What a value needs at most beside a long text: its name, marks and numbers, and what is copied beyond each.
+const ROOM_BYTES: usize = 2 * BLOCK_BYTES + 2 * MARKED_BYTES;
 
-/// By column: its name, in a block of its own.
-static NAMES: [[u8; BLOCK_BYTES]; COLUMNS.len()] = name_blocks();
+/// By column: its name and the mark of its values, in a block of their own, and the length of both.
+static HEADS: [([u8; BLOCK_BYTES], u8); COLUMNS.len()] = heads();
 
-const fn name_blocks() -> [[u8; BLOCK_BYTES]; COLUMNS.len()] {
-    let mut blocks = [[0; BLOCK_BYTES]; COLUMNS.len()];
+const fn heads() -> [([u8; BLOCK_BYTES], u8); COLUMNS.len()] {
+    let mut blocks = [([0; BLOCK_BYTES], 0); COLUMNS.len()];
     let mut column = 0;
     while column < COLUMNS.len() {
         let name = COLUMNS[column].name.as_bytes();
-        assert!(name.len() <= BLOCK_BYTES, "BLOCK_BYTES must have room for every column's name");
+        assert!(name.len() < BLOCK_BYTES, "BLOCK_BYTES must have room for every column's name");
         let mut place = 0;
         while place < name.len() {
-            blocks[column][place] = name[place];
+            blocks[column].0[place] = name[place];
             place += 1;
         }
+        blocks[column].0[place] = match COLUMNS[column].kind {
+            ColumnType::Text => 1,
+            ColumnType::Integer | ColumnType::Decimal | ColumnType::Timestamp => 2,
+            ColumnType::Boolean => 3,
+            ColumnType::TextList => 4,
+            // Never in a slot.
+            ColumnType::Binary | ColumnType::TextMap => 0,
+        };
+        blocks[column].1 = place as u8 + 1;
         column += 1;
     }
     blocks
@@ -29,76 +42,115 @@ const fn name_blocks() -> [[u8; BLOCK_BYTES]; COLUMNS.len()] {
 impl Row {
     /// The hash of all that the source filled, and its supplements, whatever order it came in. Columns are told
     /// apart by name, so that a column added to the schema later changes no row that does not use it. Call
-    /// [`Row::settle_extra`] before. `scratch` is cleared and used as working memory.
+    /// [`Row::settle_extra`] before. `scratch` is working memory, which grows to what the row needs.
     pub fn content_hash(&self, scratch: &mut Vec<u8>) -> u128 {
+        let bytes = self.write(scratch);
+        bytes_hash(&scratch[..bytes])
+    }
+
+    /// Writes what is hashed to the beginning of `scratch`; gives its length.
+    fn write(&self, scratch: &mut Vec<u8>) -> usize {
         // The hash is kept in tables: what is written here must stay as it is, to the byte.
-        scratch.clear();
         let own = self.text.as_bytes();
-        for (place, slot) in self.slots.iter().enumerate() {
+        let mut out = Writer { bytes: scratch, at: 0 };
+        for (slot, (head, head_bytes)) in self.slots.iter().zip(&HEADS) {
             if *slot == Slot::Null {
                 continue;
             }
-            push_bytes(scratch, &NAMES[place], 0, COLUMNS[place].name.len());
+            out.make_room(0);
+            out.block(head, usize::from(*head_bytes));
             match *slot {
                 Slot::Null => {}
-                Slot::Text(span) => {
-                    push_marked(scratch, 1, span.end - span.start);
-                    push_span(scratch, own, span);
-                }
-                Slot::Integer(value) => {
-                    scratch.push(2);
-                    scratch.extend_from_slice(&value.to_le_bytes());
-                }
-                Slot::Boolean(value) => scratch.extend_from_slice(&[3, u8::from(value)]),
+                Slot::Text(span) => out.counted(own, span),
+                Slot::Integer(value) => out.block(&value.to_le_bytes(), 8),
+                Slot::Boolean(value) => out.block(&[u8::from(value)], 1),
                 Slot::List(list) => {
-                    push_marked(scratch, 4, list.end - list.start);
+                    out.block(&(list.end - list.start).to_le_bytes(), 4);
                     for &item in &self.lists[list.start as usize..list.end as usize] {
-                        push_counted(scratch, own, item);
+                        out.make_room(0);
+                        out.counted(own, item);
                     }
                 }
             }
         }
         for &(name, value) in &self.extra {
-            push_marked(scratch, 5, name.end - name.start);
-            push_span(scratch, own, name);
-            push_counted(scratch, own, value);
+            out.make_room(0);
+            out.marked(5, name.end - name.start);
+            out.span(own, name);
+            out.make_room(0);
+            out.counted(own, value);
         }
         for &(column, value) in &self.source_values {
-            let name = column.column().name.as_bytes();
-            push_marked(scratch, 6, name.len() as u32);
-            scratch.extend_from_slice(name);
-            push_counted(scratch, own, value);
+            let (head, head_bytes) = &HEADS[usize::from(column.0)];
+            let name_bytes = *head_bytes - 1;
+            out.make_room(0);
+            out.marked(6, u32::from(name_bytes));
+            out.block(head, usize::from(name_bytes));
+            out.counted(own, value);
         }
-        bytes_hash(scratch)
+        out.at
     }
 }
 
-/// Appends a mark and a number.
-fn push_marked(out: &mut Vec<u8>, mark: u8, number: u32) {
-    let [a, b, c, d] = number.to_le_bytes();
-    out.extend_from_slice(&[mark, a, b, c, d]);
+/// Writes one thing behind the other. What follows [`Writer::make_room`] finds its room there: a name's block, a mark with
+/// its number, and a short text.
+struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
+    at: usize,
 }
 
-/// Appends the length of a text, and the text.
-fn push_counted(out: &mut Vec<u8>, source: &[u8], span: Span) {
-    out.extend_from_slice(&(span.end - span.start).to_le_bytes());
-    push_span(out, source, span);
-}
-
-fn push_span(out: &mut Vec<u8>, source: &[u8], span: Span) {
-    push_bytes(out, source, span.start as usize, (span.end - span.start) as usize);
-}
-
-/// Appends so many bytes of the source.
-fn push_bytes(out: &mut Vec<u8>, source: &[u8], start: usize, bytes: usize) {
-    let rest = &source[start..];
-    match rest.first_chunk::<BLOCK_BYTES>() {
-        Some(block) if bytes <= BLOCK_BYTES => {
-            let end = out.len() + bytes;
-            out.extend_from_slice(block);
-            out.truncate(end);
+impl Writer<'_> {
+    /// Makes room for a value whose text has so many bytes, with all that belongs to it.
+    #[inline(always)]
+    fn make_room(&mut self, text: usize) {
+        let needed = self.at + text + ROOM_BYTES;
+        if self.bytes.len() < needed {
+            self.grow(needed);
         }
-        _ => out.extend_from_slice(&rest[..bytes]),
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        self.bytes.resize(2 * needed, 0);
+    }
+
+    /// Writes a block of which so many bytes count.
+    #[inline(always)]
+    fn block<const BYTES: usize>(&mut self, block: &[u8; BYTES], bytes: usize) {
+        self.bytes[self.at..self.at + BYTES].copy_from_slice(block);
+        self.at += bytes;
+    }
+
+    /// Writes a mark and a number.
+    #[inline(always)]
+    fn marked(&mut self, mark: u8, number: u32) {
+        let both = u64::from(mark) | u64::from(number) << 8;
+        self.block::<MARKED_BYTES>(&both.to_le_bytes(), 5);
+    }
+
+    /// Writes a text.
+    #[inline(always)]
+    fn span(&mut self, source: &[u8], span: Span) {
+        let (start, bytes) = (span.start as usize, (span.end - span.start) as usize);
+        let rest = &source[start..];
+        match rest.first_chunk::<BLOCK_BYTES>() {
+            Some(block) if bytes <= BLOCK_BYTES => self.block(block, bytes),
+            _ => self.long(&rest[..bytes]),
+        }
+    }
+
+    #[inline(never)]
+    fn long(&mut self, text: &[u8]) {
+        self.make_room(text.len());
+        self.bytes[self.at..self.at + text.len()].copy_from_slice(text);
+        self.at += text.len();
+    }
+
+    /// Writes the length of a text, and the text.
+    #[inline(always)]
+    fn counted(&mut self, source: &[u8], span: Span) {
+        self.block(&(span.end - span.start).to_le_bytes(), 4);
+        self.span(source, span);
     }
 }
 
@@ -167,7 +219,8 @@ mod tests {
             row.keep_source_value(columns::TITLE, text);
             row.keep_source_value(columns::PRICE, "1");
             assert_eq!(row.content_hash(&mut scratch), bytes_hash(&written_out(&row)));
-            assert_eq!(scratch, written_out(&row));
+            let bytes = row.write(&mut scratch);
+            assert_eq!(&scratch[..bytes], written_out(&row));
         }
     }
 

@@ -122,10 +122,121 @@ fn variants_share_what_the_page_says_as_a_whole() {
 }
 
 #[test]
+fn variants_without_numbers_are_told_apart() {
+    let page = |variants: &str| {
+        let html = format!(
+            r#"<title>Shirt</title><script type="application/ld+json">{{"@type": "ProductGroup",
+            "name": "Shirt", "hasVariant": [{variants}]}}</script><h1>Shirt</h1>"#
+        );
+        let found = read(&html, &[]);
+        let ids = found.products.iter().map(|product| product.get(Field::Id).unwrap().to_owned());
+        ids.collect::<Vec<String>>()
+    };
+    let variant = |rest: &str| {
+        let offer = r#"{"price": 5, "priceCurrency": "EUR"}"#;
+        format!(r#"{{"@type": "Product", {rest}, "offers": {offer}}}"#)
+    };
+    let dark = variant(r#""name": "Shirt", "color": "Dark Red", "size": "M""#);
+    let large = variant(r#""name": "Shirt", "color": "Dark Red", "size": "L""#);
+    let known = variant(r#""name": "Shirt", "color": "Blue", "sku": "7""#);
+    let place = "https://shop.example/iron-pan-14347.html";
+    let expected = [format!("{place}#dark-red/m"), format!("{place}#dark-red/l"), "7".to_owned()];
+    assert_eq!(page(&[dark.clone(), large, known].join(",")), expected);
+    let named = [variant(r#""name": "Shirt red""#), variant(r#""name": "Shirt blue""#)].join(",");
+    assert_eq!(page(&named), [format!("{place}#shirt-red"), format!("{place}#shirt-blue")]);
+    // Too long a name has a hash in its place, which is the same each night.
+    let long = |end: &str| variant(&format!(r#""name": "{} {end}""#, "Shirt ".repeat(50)));
+    let ids = page(&[long("red"), long("blue")].join(","));
+    assert!(ids.iter().all(|id| id.len() == place.len() + 1 + HASH_DIGITS), "{ids:?}");
+    assert!(ids[0] != ids[1] && ids.iter().all(|id| id.starts_with(place)), "{ids:?}");
+    // Alone, it has the number in the page's address.
+    assert_eq!(page(&dark), ["14347"]);
+}
+
+#[test]
 fn a_scan_is_enough_where_json_ld_tells_all() {
     let url = Url::parse("https://shop.example/iron-pan").unwrap();
     let found = extract_scan(&scan(FULL), &url).unwrap();
     assert_eq!(told(&found.products[0], Field::Price), Some(("49", Origin::JsonLd)));
     assert_eq!(found.products[0].get(Field::Link), Some("https://shop.example/iron-pan"));
+    assert_eq!(found.products[0].get(Field::Description), Some("For life"));
     assert_eq!(extract_scan(&scan(&FULL.replace("sku", "x")), &url), None);
+}
+
+#[test]
+fn a_scan_of_a_listing_gives_no_product() {
+    let product =
+        |name: &str| FULL.lines().skip(1).take(3).collect::<String>().replace("Iron pan", name);
+    let url = Url::parse("https://shop.example/pans").unwrap();
+    let listing = format!("<title>All we sell</title>{}{}", product("Wok"), product("Pot"));
+    assert_eq!(extract_scan(&scan(&listing), &url), None);
+    let own = listing.replace("All we sell", "Pot");
+    let found = extract_scan(&scan(&own), &url).unwrap();
+    assert_eq!(found.products[0].get(Field::Title), Some("Pot"));
+}
+
+fn read_page(html: &str, max_tree_bytes: u64) -> Option<Extraction> {
+    let url = Url::parse("https://shop.example/iron-pan").unwrap();
+    extract_page(html, &scan(html), &url, &Selectors::default(), max_tree_bytes)
+}
+
+#[test]
+fn a_page_that_shows_something_else_has_its_price_and_stock_from_there() {
+    let price = |found: Option<Extraction>| {
+        let found = found.unwrap();
+        let product = &found.products[0];
+        let normal = product.get(Field::NormalPrice).map(str::to_owned);
+        (product.get(Field::Price).unwrap().to_owned(), normal)
+    };
+    let (reduced, full) = (("39".to_owned(), Some("49".to_owned())), ("49".to_owned(), None));
+    assert_eq!(price(read_page(FULL, u64::MAX)), reduced);
+    // Nothing speaks against the JSON-LD.
+    let agreeing = FULL.replace("<s>49,00 €</s>", "49,00 €");
+    assert_eq!(price(read_page(&agreeing, u64::MAX)), full);
+    let sold_out = agreeing.replace("Add to cart", "<b class=stock>Sold out</b>");
+    let found = read_page(&sold_out, u64::MAX).unwrap();
+    assert_eq!(
+        told(&found.products[0], Field::Availability),
+        Some(("out_of_stock", Origin::Heuristic))
+    );
+    // All else is the same, whatever the page shows of price and stock: the GTIN, too, which only a tree has.
+    let rest = |found: Option<Extraction>| {
+        let mut fields = found.unwrap().products.remove(0).fields;
+        for field in [Field::Price, Field::NormalPrice, Field::Currency, Field::Availability] {
+            fields.remove(&field);
+        }
+        assert!(!fields.contains_key(&Field::Gtin));
+        fields
+    };
+    let usual = rest(read_page(&agreeing, u64::MAX));
+    assert_eq!(rest(read_page(FULL, u64::MAX)), usual);
+    assert_eq!(rest(read_page(&sold_out, u64::MAX)), usual);
+    // Where there can be no tree, the JSON-LD is better than nothing.
+    assert_eq!(price(read_page(FULL, 10)), full);
+    let deep = format!("{FULL}{}", "<div>".repeat(2_000));
+    assert_eq!(price(read_page(&deep, u64::MAX)), full);
+}
+
+#[test]
+fn a_page_that_was_cut_gives_nothing_half() {
+    let deep = "<div>".repeat(2_000);
+    let html = format!(
+        "<meta property=og:type content=product><title>Pan</title><h1>Pan</h1><p>SKU: 123456</p>\
+         {deep}<p class=price>9,00 €</p>"
+    );
+    assert_eq!(read_page(&html, u64::MAX), None);
+    assert_eq!(read_page("<p>About us</p>", 10), None);
+    assert_eq!(read_page("<p>About us</p>", 100), Some(Extraction::default()));
+}
+
+#[test]
+fn structured_data_alone_is_neither_corrected_nor_filled_in() {
+    let url = Url::parse("https://shop.example/iron-pan").unwrap();
+    let found = extract_structured(&Document::parse(FULL, &url));
+    let product = &found.products[0];
+    assert_eq!(told(product, Field::Price), Some(("49", Origin::JsonLd)));
+    assert!(product.lacks(Field::Gtin) && product.lacks(Field::NormalPrice));
+    let shown =
+        "<title>Pan</title><h1>Pan</h1><p class=price>9,00 €</p><button>Add to cart</button>";
+    assert!(extract_structured(&Document::parse(shown, &url)).products.is_empty());
 }

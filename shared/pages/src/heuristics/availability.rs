@@ -10,8 +10,8 @@ use crate::extract::normal;
 use std::sync::LazyLock;
 
 /// How many texts before and after the product's name are looked at.
-const BEFORE: usize = 160;
-const AFTER: usize = 220;
+pub(super) const BEFORE: usize = 160;
+pub(super) const AFTER: usize = 220;
 /// Longest text: an ideograph counts as 2.5 letters. Longer ones are sentences about something else.
 const LETTERS: f32 = 60.0;
 /// The same where the element's class speaks of stock.
@@ -45,6 +45,11 @@ pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a text says that something can't be had.
+pub(super) fn says_out(text: &str) -> bool {
+    OUT_OF_STOCK.is_in(&fold(text))
 }
 
 /// The availability that a page shows. `has_price`: the page has a price; a page that sells and says nothing of

@@ -6,13 +6,16 @@ use crate::document::Document;
 use crate::dom::attribute;
 use crate::extract::normal;
 
-/// The currency of a price. `beside`: what stands beside the price, where it names one alone.
+/// The currency of a price. `beside`: what stands beside the price, where it names one alone. `among`: those that it may
+/// mean, where they are several: a shop in Germany that writes `$` does not mean euros.
 pub(super) fn currency(
     document: &Document,
     state: &State,
     beside: Option<&'static str>,
+    among: &[&str],
 ) -> Option<&'static str> {
-    let of_country = of_country(document);
+    let fits = |code: &str| among.is_empty() || among.contains(&code);
+    let of_country = of_country(document).into_iter().flatten().find(|code| fits(code));
     // `元` is written in Taiwan and Hong Kong, too.
     if beside == Some("CNY") && matches!(of_country, Some("TWD" | "HKD")) {
         return of_country;
@@ -28,15 +31,14 @@ pub(super) fn currency(
         .or(of_country)
 }
 
-/// By the end of the host's name, else by the region of the page's language.
-fn of_country(document: &Document) -> Option<&'static str> {
+/// By the end of the host's name, by the region of the page's language, and that of shops for all the world.
+fn of_country(document: &Document) -> [Option<&'static str>; 3] {
     let host = document.url().host_str().unwrap_or_default();
     let top = host.rsplit('.').next().unwrap_or_default();
     let language = attribute(document.html.root_element(), "lang").unwrap_or_default();
     let region = language.split(['-', '_']).nth(1).map(str::to_ascii_lowercase);
-    of_region(top)
-        .or_else(|| of_region(region.as_deref()?))
-        .or_else(|| (top == "com" && language.eq_ignore_ascii_case("en")).then_some("USD"))
+    let is_worldwide = top == "com" && language.eq_ignore_ascii_case("en");
+    [of_region(top), region.as_deref().and_then(of_region), is_worldwide.then_some("USD")]
 }
 
 fn of_region(region: &str) -> Option<&'static str> {
@@ -100,10 +102,16 @@ mod tests {
     use crate::heuristics::page::Page;
     use url::Url;
 
+    fn among(url: &str, html: &str, among: &[&str]) -> Option<&'static str> {
+        let document = Document::parse(html, &Url::parse(url).unwrap());
+        let state = State::of(&document, &Page::of(&document), &[]);
+        currency(&document, &state, None, among)
+    }
+
     fn read(url: &str, html: &str, beside: Option<&'static str>) -> Option<&'static str> {
         let document = Document::parse(html, &Url::parse(url).unwrap());
         let state = State::of(&document, &Page::of(&document), &[]);
-        currency(&document, &state, beside)
+        currency(&document, &state, beside, &[])
     }
 
     #[test]
@@ -116,5 +124,15 @@ mod tests {
         assert_eq!(read("https://s.example.com/", "<html lang=en-GB>", None), Some("GBP"));
         assert_eq!(read("https://s.example.com/", "<html lang=en>", None), Some("USD"));
         assert_eq!(read("https://s.example.com/", "", None), None);
+    }
+
+    #[test]
+    fn the_country_has_no_say_where_its_currency_has_another_sign() {
+        let dollars = ["USD", "CAD", "CLP"];
+        assert_eq!(among("https://s.example.cl/", "", &dollars), Some("CLP"));
+        assert_eq!(among("https://s.example.de/", "", &dollars), None);
+        assert_eq!(among("https://s.example.de/", "<html lang=en-CA>", &dollars), Some("CAD"));
+        let meta = "<meta property='og:price:currency' content=USD>";
+        assert_eq!(among("https://s.example.de/", meta, &dollars), Some("USD"));
     }
 }

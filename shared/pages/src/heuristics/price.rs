@@ -41,6 +41,8 @@ pub(super) struct Candidate {
     pub(super) ten_thousandths: i64,
     /// The code of the currency beside it, if it names one alone.
     pub(super) currency: Option<&'static str>,
+    /// The currencies of which the sign beside it may mean any: [`Amount::among`].
+    pub(super) among: &'static [&'static str],
     pub(super) points: f32,
     /// Whether it is shown as a price that no longer holds.
     pub(super) is_old: bool,
@@ -69,6 +71,7 @@ fn add(found: &mut Vec<Candidate>, candidate: Candidate) {
         Some(own) => {
             own.points = own.points.max(candidate.points);
             own.currency = own.currency.or(candidate.currency);
+            own.among = if own.among.is_empty() { candidate.among } else { own.among };
             own.is_old &= candidate.is_old;
         }
         None => found.push(candidate),
@@ -94,6 +97,7 @@ fn add_state(found: &mut Vec<Candidate>, state: &State) {
             None => found.push(Candidate {
                 ten_thousandths: amount,
                 currency: money.currency,
+                among: &[],
                 points: UNSEEN,
                 is_old: false,
             }),
@@ -159,6 +163,7 @@ fn rate(page: &Page<'_>, index: usize, buy_controls: &[usize]) -> Option<Candida
     Some(Candidate {
         ten_thousandths: amount.ten_thousandths,
         currency: amount.currency,
+        among: amount.among,
         points,
         is_old: tag.is_struck || tag.is_old,
     })

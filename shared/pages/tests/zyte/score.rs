@@ -2,7 +2,9 @@
 //! from does: a page's field has one predicted value, which is right if it equals any of the true ones; a wrong value
 //! where there is a true one counts as found wrongly and as missed. Prices are compared as numbers, all else as text.
 
-use feedfleet_pages::{Document, Extraction, Field, Origin, Selectors, extract};
+use feedfleet_pages::{
+    Document, Extraction, Field, Origin, Selectors, extract_page, extract_structured, scan,
+};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::fs;
@@ -61,11 +63,11 @@ impl Tally {
 pub struct Score {
     /// Pages read.
     pub pages: u32,
-    /// With everything.
+    /// As a crawl extracts them.
     pub all: [Tally; FIELDS.len()],
-    /// With what structured data tells alone.
+    /// By an extraction that reads structured data alone.
     pub structured: [Tally; FIELDS.len()],
-    /// What is wrong or missed with everything, a line each.
+    /// What a crawl gets wrong or misses, a line each.
     pub misses: Vec<String>,
 }
 
@@ -81,26 +83,28 @@ pub fn score(folder: &Path) -> io::Result<Score> {
         let Some(html) = page(folder, name)? else { continue };
         let url = expected["url"].as_str().and_then(|url| Url::parse(url).ok());
         let url = url.ok_or_else(|| io::Error::other(format!("{name} has no URL")))?;
-        let found = extract(&Document::parse(&html, &url), &Selectors::default());
-        score.add(name, expected, &found);
+        let all = extract_page(&html, &scan(&html), &url, &Selectors::default(), u64::MAX);
+        let structured = extract_structured(&Document::parse(&html, &url));
+        // A page that can't be read has no products.
+        score.add(name, expected, &all.unwrap_or_default(), &structured);
     }
     Ok(score)
 }
 
 impl Score {
-    fn add(&mut self, name: &str, expected: &Value, found: &Extraction) {
+    fn add(&mut self, name: &str, expected: &Value, all: &Extraction, structured: &Extraction) {
         self.pages += 1;
         for (place, (key, field, is_same)) in FIELDS.into_iter().enumerate() {
             let truth: Vec<&str> =
                 expected[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let value = value(found, field);
-            let text = value.map(|(text, _)| text);
-            let structured = value.filter(|(_, origin)| *origin != Origin::Heuristic);
+            let found = value(all, field);
+            let text = found.map(|(text, _)| text);
             let before = self.all[place];
             self.all[place].add(&truth, text, is_same);
-            self.structured[place].add(&truth, structured.map(|(text, _)| text), is_same);
+            let alone = value(structured, field).map(|(text, _)| text);
+            self.structured[place].add(&truth, alone, is_same);
             if self.all[place].right == before.right && (text.is_some() || !truth.is_empty()) {
-                let found = value.map_or_else(
+                let found = found.map_or_else(
                     || "nothing".to_owned(),
                     |(text, origin)| format!("{text:?} by {origin}"),
                 );

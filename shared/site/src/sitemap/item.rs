@@ -98,6 +98,7 @@ impl Item {
                 _ => {}
             }
         }
+        let href = href.map(|href| href.trim().to_owned()).filter(|href| !href.is_empty());
         if href.is_some() && (self.location.is_none() || (is_plain && !self.is_plain_link)) {
             self.location = href;
             self.is_plain_link = is_plain;

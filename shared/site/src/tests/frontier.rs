@@ -119,6 +119,23 @@ fn time_runs_out_once_nothing_is_under_way() {
 }
 
 #[test]
+fn what_was_handed_out_can_be_put_back() {
+    let limits = Limits { max_time: Some(Duration::from_secs(60)), ..Limits::default() };
+    let mut frontier = Frontier::new(&limits, at(0));
+    frontier.add(&url(0), UrlKind::Page, 0);
+    frontier.add(&url(1), UrlKind::Page, 0);
+    let entry = fetch(&mut frontier, 0);
+    assert!(frontier.put_back(&entry.url));
+    assert!(!frontier.put_back(&entry.url), "only once");
+    assert_eq!(fetch(&mut frontier, 0), entry, "it is the next one");
+    assert!(!frontier.is_out_of_time(at(59)) && frontier.is_out_of_time(at(60)));
+    assert_eq!(frontier.next(at(60)), Next::WaitForAnswers);
+    assert!(frontier.put_back(&entry.url));
+    assert_eq!(frontier.next(at(60)), Next::OutOfTime);
+    assert_eq!(frontier.remaining(), 2);
+}
+
+#[test]
 fn damaged_snapshots_are_refused() {
     let mut frontier = Frontier::new(&Limits::default(), at(0));
     frontier.add(&url(0), UrlKind::Page, 0);

@@ -120,6 +120,26 @@ fn crawler_commons_files_are_read_as_it_expects() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Files of which crawler-commons expects no more than that they can be read: what RFC 9309 makes of their lines.
+#[test]
+fn crawler_commons_files_with_wildcards_are_read_as_the_rfc_says() {
+    let cases = [
+        ("wildcards.txt", "foobot", "/a/gcrnsts", false),
+        ("wildcards.txt", "Googlebot", "/rss/people/someone/reviews", false),
+        ("wildcards.txt", "foobot", "/gp/wishlist/universal/x", true),
+        ("wildcards.txt", "foobot", "/books", true),
+        ("twitter.com-robots.txt", "foobot", "/search?q=x", false),
+        ("twitter.com-robots.txt", "foobot", "/someone/with_friends", false),
+        ("twitter.com-robots.txt", "foobot", "/someone", true),
+        ("twitter.com-robots.txt", "Slurp", "/?x", false),
+    ];
+    for (file, agent, path, expected) in cases {
+        let Some(body) = crawler_commons(&format!("robots/{file}")) else { return };
+        assert_eq!(Robots::parse(&body).allows(agent, path), expected, "{file}: {agent} {path}");
+    }
+    println!("crawler-commons, robots with wildcards: all {}", cases.len());
+}
+
 #[test]
 fn crawler_commons_delays_and_sitemaps_are_found() {
     let parse = |file: &str| Some(Robots::parse(&crawler_commons(&format!("robots/{file}"))?));

@@ -256,6 +256,17 @@ fn what_is_broken_is_left_out_and_told() {
 }
 
 #[test]
+fn links_of_atom_without_an_address_are_none() {
+    let (entries, report) = read(
+        b"<feed xmlns='http://www.w3.org/2005/Atom'>\
+        <entry><link rel='alternate' href/><link rel='self' href=' https://s.example/1 '/></entry>\
+        <entry><link href=''/></entry></feed>",
+    );
+    assert_eq!(locations(&entries), ["https://s.example/1"]);
+    assert_eq!(report.without_location, 1);
+}
+
+#[test]
 fn a_document_without_its_end_is_not_whole() {
     let whole = "<urlset><url><loc>http://a.example/1</loc></url>\
         <url><loc>http://a.example/2</loc><lastmod>2024-01-01</lastmod></url></urlset>";

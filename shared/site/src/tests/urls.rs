@@ -27,14 +27,17 @@ fn fields(line: &str) -> Vec<String> {
     fields.iter().map(|field| field.trim().to_owned()).collect()
 }
 
-/// Prints a set's pass rate and how often each reason explains a miss, and fails where none does.
+/// Prints a set's pass rate and every miss by the reason that explains it, and fails where none does.
 fn report(set: &str, all: usize, misses: &[(String, Option<&'static str>)]) {
     println!("{set}: {} of {all}", all - misses.len());
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, reason) in misses {
-        *reasons.entry(reason.unwrap_or("NOT EXPLAINED")).or_default() += 1;
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (miss, reason) in misses {
+        reasons.entry(reason.unwrap_or("NOT EXPLAINED")).or_default().push(miss);
     }
-    reasons.iter().for_each(|(reason, count)| println!("  {count}: {reason}"));
+    for (reason, misses) in &reasons {
+        println!("  {}: {reason}", misses.len());
+        misses.iter().for_each(|miss| println!("    {miss}"));
+    }
     let unexplained: Vec<&String> =
         misses.iter().filter(|(_, reason)| reason.is_none()).map(|(miss, _)| miss).collect();
     assert!(unexplained.is_empty(), "{set}: {unexplained:#?}");

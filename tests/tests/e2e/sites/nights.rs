@@ -3,6 +3,7 @@
 use super::shop::Shop;
 use feedfleet_tests::{Fleet, Reply, Server};
 use serde_json::Value;
+use std::time::Duration;
 
 #[track_caller]
 fn assert_counts(report: &Value, expected: &[(&str, u64)]) {
@@ -62,6 +63,44 @@ fn three_nights_of_a_shop() {
     assert_eq!(shop.sent().values().sum::<usize>(), asked);
 }
 
+/// An index names a sitemap and a packed one, and those the products, with pictures for pages that show none.
+#[test]
+fn an_index_of_sitemaps_names_products_and_pictures() {
+    let shop = Shop::new(10, |mood| mood.has_index = true);
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "links = false");
+    let report = fleet.run_pipe("shop");
+    assert_counts(&report, &[("new", 10), ("live", 10)]);
+    assert_eq!(report["source"]["complete"], true, "{report:#}");
+    let base = shop.server.base_url();
+    let pictures = (0..10).map(|n| (format!("S{n}"), format!("{base}/pictures/{n}.jpg")));
+    let products = fleet.products("shop");
+    let found = products.iter().map(|p| (p.id.clone(), p.text("image_link").to_owned()));
+    assert_eq!(found.collect::<Vec<_>>(), pictures.collect::<Vec<_>>());
+}
+
+/// A host that says it has enough is left alone for as long as it asks, and asked more slowly from then on. The page that
+/// said so is asked for again.
+#[test]
+fn a_busy_host_is_left_alone_for_as_long_as_it_asks() {
+    let shop = Shop::new(3, |mood| mood.busy = Some((429, 2)));
+    // One request at a time: none is under way when the host says so.
+    let fleet = Fleet::with_fleet_toml(
+        "[hosts]\nconcurrency = 2\n[http]\nallow_private = [\"127.0.0.0/8\"]\n",
+    );
+    shop.pipe(&fleet, "shop", "");
+    let report = fleet.run_pipe("shop");
+    assert_counts(&report, &[("new", 3), ("live", 3)]);
+    assert_eq!(warned(&report, "page-failed"), 0, "{report:#}");
+    let mood = shop.mood();
+    let busy_at = mood.busy_at.expect("a product was asked for");
+    let arrivals = mood.arrivals.iter();
+    let after: Vec<Duration> =
+        arrivals.filter_map(|at| at.checked_duration_since(busy_at)).collect();
+    assert!(after[0] >= Duration::from_millis(1_900), "{after:?}");
+    assert!(after[1] - after[0] >= Duration::from_millis(500), "{after:?}");
+}
+
 /// Promise 12: a page that could not be read keeps its product, while one that is gone loses it.
 #[test]
 fn a_page_that_failed_keeps_its_product() {
@@ -94,6 +133,34 @@ fn a_crawl_that_is_not_whole_holds_removals() {
     assert_counts(&report, &[("removed", 0), ("held", 1), ("live", 40)]);
     let why = report["source"]["completeness"].as_str().unwrap_or_default();
     assert!(why.contains("pages failed"), "{report:#}");
+}
+
+/// Promise 12: without anything known of last time, a sitemap that somebody names and that is not there may have had
+/// anything.
+#[test]
+fn a_sitemap_that_is_missing_proves_nothing() {
+    let shop = Shop::new(10, |mood| mood.lacks_sitemap = true);
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    let first = fleet.run_pipe("shop");
+    assert_counts(&first, &[("new", 10)]);
+    assert_eq!(first["source"]["complete"], false, "{first:#}");
+    assert_eq!(warned(&first, "sitemap-broken"), 1, "{first:#}");
+    // Now the products are known, and each is asked for.
+    let second = fleet.run_pipe("shop");
+    assert_eq!(second["source"]["complete"], true, "{second:#}");
+}
+
+/// A shop that shows itself to those alone who say who they are.
+#[test]
+fn a_shop_that_asks_who_comes_is_crawled() {
+    let shop = Shop::new(10, |mood| mood.key = Some("abc"));
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "[source.headers]\nX-Key = \"abc\"");
+    let report = fleet.run_pipe("shop");
+    assert_counts(&report, &[("new", 10)]);
+    let page = format!("{}/p/4", shop.server.base_url());
+    fleet.run(&["pipes", "preview", "shop", "--url", &page]).ok().says(&["Product 4"]);
 }
 
 /// Promise 15: a trap is bounded, and what its bound kept out proves nothing.
@@ -140,6 +207,25 @@ fn a_site_without_products_is_no_feed() {
     assert_eq!(report["reason"]["class"], "not-a-feed", "{report:#}");
     let why = report["reason"]["message"].as_str().unwrap_or_default();
     assert!(why.contains("no product") && why.contains("pipes preview shop --url"), "{why}");
+}
+
+/// Where the only page nests its elements deeper than it is read, the run says so, and a preview does, too.
+#[test]
+fn a_page_that_nests_too_deep_is_told() {
+    let deep = format!("<title>Pan</title><h1>Pan</h1>{}<p>9 €</p>", "<div>".repeat(2_000));
+    let server = Server::start(move |path, _| match path {
+        "/" => Reply::ok(deep.as_str()).header("Content-Type", "text/html; charset=utf-8"),
+        _ => Reply::status(404),
+    });
+    let fleet = Fleet::new();
+    let url = server.base_url();
+    fleet.pipe("shop", &format!("[source]\nkind = \"site\"\nurl = \"{url}/\"\n"));
+    let report = fleet.run_pipe_dead("shop");
+    assert_eq!(report["reason"]["class"], "not-a-feed", "{report:#}");
+    let why = report["reason"]["message"].as_str().unwrap_or_default();
+    assert!(why.contains("nested too deep") && why.contains("pipes preview shop --url"), "{why}");
+    let shown = fleet.run(&["pipes", "preview", "shop"]).failed();
+    shown.says(&["not read: it is too large, or nests its elements too deep"]);
 }
 
 /// A preview says where on the page each field stands, and writes nothing.

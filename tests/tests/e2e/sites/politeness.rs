@@ -2,32 +2,59 @@
 
 use super::shop::Shop;
 use crate::faults::support::{SOON, issue, left, settled, stop};
-use feedfleet_tests::{Fleet, Running, eventually};
-use std::time::Duration;
+use feedfleet_tests::{Fleet, Reply, Running, Server, eventually};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-/// Two pipes crawl one host and four workers are at it, pictures and all: no more requests at once than it allows.
+/// Requests at once that the fleet allows itself to a host.
+const AT_ONCE: usize = 4;
+/// The least time between two requests that the second host asks for.
+const GAP: Duration = Duration::from_millis(400);
+
+/// Four workers are at two hosts. One is crawled by two pipes and has pictures: it never sees more requests at once than
+/// the fleet allows itself. The other asks for a `Crawl-delay`: its requests are so far apart.
 #[test]
 fn a_host_never_sees_more_than_its_allowance() {
-    let shop = Shop::new(60, |mood| {
-        (mood.delay, mood.has_pictures) = (Duration::from_millis(10), true);
-    });
-    let fleet = Fleet::with_fleet_toml(
-        "[leases]\nvisibility = \"10s\"\n[workers]\nmax = 4\n[hosts]\nconcurrency = 4\n\
-         [http]\nallow_private = [\"127.0.0.0/8\"]\n[scheduler]\ntick = \"1s\"\n",
-    );
-    shop.pipe(&fleet, "a", "");
-    shop.pipe(&fleet, "b", "");
-    let runs = ["a", "b"].map(|pipe| (pipe, issue(&fleet, pipe)));
+    let busy = Host::new(60, true, "");
+    let quiet = Host::new(20, false, "Crawl-delay: 0.4\n");
+    let fleet = Fleet::with_fleet_toml(&format!(
+        "[leases]\nvisibility = \"10s\"\n[workers]\nmax = 4\n[hosts]\nconcurrency = {AT_ONCE}\n\
+         [http]\nallow_private = [\"127.0.0.0/8\"]\n[scheduler]\ntick = \"1s\"\n"
+    ));
+    busy.pipe(&fleet, "a");
+    busy.pipe(&fleet, "b");
+    quiet.pipe(&fleet, "c");
+    let runs = [("a", 60_u64), ("b", 60), ("c", 20)].map(|(p, live)| (p, live, issue(&fleet, p)));
     let mut workers: Vec<Running> = (0..4).map(|_| fleet.spawn(&["worker"])).collect();
-    for (pipe, run) in runs {
+    for (pipe, live, run) in runs {
         let report = settled(&fleet, pipe, run);
         assert_eq!(report["state"], "done", "{report:#}");
-        assert_eq!(report["counts"]["live"], 60, "{report:#}");
+        assert_eq!(report["counts"]["live"], live, "{report:#}");
     }
     eventually(SOON, "the pictures to be asked for", || (left(&fleet, "image") == 0).then_some(()));
-    let most = shop.mood().most;
-    assert!((2..=4).contains(&most), "{most} requests at once");
     workers.iter_mut().for_each(stop);
+
+    for (name, host, asked) in [("busy", &busy, Duration::ZERO), ("quiet", &quiet, GAP)] {
+        let seen = host.seen();
+        eprintln!(
+            "the {name} host, from four workers: {} requests, at most {} at once ({AT_ONCE} allowed), at least {} ms \
+             apart ({} ms asked for)",
+            seen.began.len(),
+            seen.most,
+            seen.least_gap().as_millis(),
+            asked.as_millis(),
+        );
+    }
+    let most = busy.seen().most;
+    assert!((2..=AT_ONCE).contains(&most), "{most} requests at once");
+    let quiet = quiet.seen();
+    assert!(quiet.most <= AT_ONCE, "{} requests at once", quiet.most);
+    // What was sent in time may arrive late, and then the next one seems early. All of them together are not.
+    assert!(quiet.least_gap() >= GAP / 4, "{:?} apart", quiet.least_gap());
+    let gaps = quiet.began.len() - 1;
+    let least = GAP * u32::try_from(gaps).expect("some twenty") - GAP;
+    let took = quiet.began[gaps] - quiet.began[0];
+    assert!(gaps >= 20 && took >= least, "{gaps} gaps in {took:?}");
 }
 
 /// Where crawls would leave a host no request for pictures, the configuration says so.
@@ -40,4 +67,89 @@ fn too_many_crawls_of_one_host_are_refused() {
     shop.pipe(&fleet, "b", "");
     let checked = fleet.run(&["pipes", "check"]).failed();
     checked.says(&["(a, b)", "expected 3 at least", "mirror = false"]);
+}
+
+/// A shop that remembers how it was asked.
+struct Host {
+    server: Server,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    under_way: usize,
+    most: usize,
+    /// When each request began, robots.txt and pictures among them.
+    began: Vec<Instant>,
+}
+
+impl Seen {
+    fn least_gap(&self) -> Duration {
+        let gaps = self.began.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.min().expect("more than one request")
+    }
+}
+
+impl Host {
+    /// A shop of so many products, with this line in its robots.txt.
+    fn new(products: usize, has_pictures: bool, manners: &str) -> Self {
+        let robots =
+            format!("User-agent: *\n{manners}Disallow: /private/\nSitemap: /sitemap.xml\n");
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = Arc::clone(&seen);
+        let server = Server::start(move |path, _| {
+            {
+                let mut seen = shared.lock().expect("no handler panics");
+                seen.began.push(Instant::now());
+                seen.under_way += 1;
+                seen.most = seen.most.max(seen.under_way);
+            }
+            // Long enough for requests to meet.
+            std::thread::sleep(Duration::from_millis(10));
+            let reply = match path {
+                "/robots.txt" => Reply::ok(robots.as_str()),
+                "/sitemap.xml" => sitemap(products),
+                "/" => html("<h1>Shop</h1>"),
+                _ => product(path, has_pictures),
+            };
+            shared.lock().expect("no handler panics").under_way -= 1;
+            reply
+        });
+        Self { server, seen }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no handler panics")
+    }
+
+    fn pipe(&self, fleet: &Fleet, name: &str) {
+        let url = self.server.base_url();
+        let source = format!("[source]\nkind = \"site\"\nurl = \"{url}/\"\n");
+        fleet.pipe(name, &format!("{source}[source.site]\nproduct = \"/p/*\"\n"));
+    }
+}
+
+fn sitemap(products: usize) -> Reply {
+    let urls: String = (0..products).map(|n| format!("<url><loc>/p/{n}</loc></url>")).collect();
+    let namespace = "http://www.sitemaps.org/schemas/sitemap/0.9";
+    let text = format!("<?xml version=\"1.0\"?><urlset xmlns=\"{namespace}\">{urls}</urlset>");
+    Reply::ok(text).header("Content-Type", "application/xml")
+}
+
+/// A product's page; 404 for any other path, that of a picture among them.
+fn product(path: &str, has_pictures: bool) -> Reply {
+    let Some(n) = path.strip_prefix("/p/") else { return Reply::status(404) };
+    let picture =
+        if has_pictures { format!("\"image\":\"/pictures/{n}.jpg\",") } else { String::new() };
+    html(&format!(
+        "<script type=\"application/ld+json\">{{\"@context\":\"https://schema.org\",\"@type\":\"Product\",\
+         \"name\":\"Product {n}\",\"sku\":\"S{n}\",{picture}\"offers\":{{\"@type\":\"Offer\",\"price\":\"9.99\",\
+         \"priceCurrency\":\"EUR\"}}}}</script><h1>Product {n}</h1>"
+    ))
+}
+
+fn html(body: &str) -> Reply {
+    let page =
+        format!("<!DOCTYPE html><html><head><title>Shop</title></head><body>{body}</body></html>");
+    Reply::ok(page).header("Content-Type", "text/html; charset=utf-8")
 }

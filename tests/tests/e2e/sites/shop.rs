@@ -1,15 +1,25 @@
 //! A shop on this machine: a sitemap, categories that link to each other, products with JSON-LD, and traps.
 
+use chrono::{DateTime, Utc};
 use feedfleet_tests::{Fleet, Reply, Server};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Products of a category.
 const A_CATEGORY: usize = 20;
 
 /// Where a wall against crawlers sends them.
 const WALL: &str = "https://wall.example/";
+
+const INDEX: &str = "<?xml version=\"1.0\"?>\
+    <sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\
+    <sitemap><loc>/sitemap-0.xml</loc></sitemap><sitemap><loc>/sitemap-1.xml.gz</loc></sitemap>\
+    </sitemapindex>";
 
 /// What the shop does.
 #[derive(Default)]
@@ -29,11 +39,25 @@ pub(super) struct Mood {
     pub robots_status: Option<u16>,
     /// No sitemap: links alone lead to products.
     pub hides_sitemap: bool,
+    /// The sitemap that robots.txt names answers 404.
+    pub lacks_sitemap: bool,
+    /// The sitemap is an index of two, of which one is packed, and they name pictures.
+    pub has_index: bool,
+    /// What the first product page that is asked for answers, once, and its `Retry-After` in seconds.
+    pub busy: Option<(u16, u32)>,
+    /// When it did.
+    pub busy_at: Option<Instant>,
+    /// The `X-Key` header without which it answers 401, robots.txt too.
+    pub key: Option<&'static str>,
     /// Whether products have pictures.
     pub has_pictures: bool,
     /// Requests under way, and the most there were.
     pub under_way: usize,
     pub most: usize,
+    /// When each request came.
+    pub arrivals: Vec<Instant>,
+    /// When product pages were sent, by number.
+    pub sent_at: Vec<(DateTime<Utc>, usize)>,
     /// Requests by path that got a page.
     pub pages: BTreeMap<String, usize>,
     /// Requests that were answered with 304.
@@ -55,14 +79,21 @@ impl Shop {
         let server = Server::start(move |path, headers| {
             let delay = {
                 let mut mood = shared.lock().expect("no handler panics");
+                mood.arrivals.push(Instant::now());
                 mood.under_way += 1;
                 mood.most = mood.most.max(mood.under_way);
                 mood.delay
             };
             std::thread::sleep(delay);
             let tag = headers.iter().find(|(name, _)| name == "if-none-match");
+            let key = headers.iter().find(|(name, _)| name == "x-key");
             let mut mood = shared.lock().expect("no handler panics");
-            let reply = mood.reply(path, tag.map(|(_, tag)| tag.as_str()));
+            let is_known = mood.key.is_none_or(|own| key.is_some_and(|(_, key)| key == own));
+            let reply = if is_known {
+                mood.reply(path, tag.map(|(_, tag)| tag.as_str()))
+            } else {
+                Reply::status(401)
+            };
             mood.under_way -= 1;
             reply
         });
@@ -91,6 +122,13 @@ impl Shop {
         pages.filter_map(|(path, n)| Some((path.strip_prefix("/p/")?.parse().ok()?, *n))).collect()
     }
 
+    /// The product pages that were sent before a moment.
+    pub(super) fn sent_before(&self, moment: DateTime<Utc>) -> BTreeSet<usize> {
+        let mood = self.mood();
+        let sent = mood.sent_at.iter().filter(|(at, _)| *at < moment);
+        sent.map(|(_, product)| *product).collect()
+    }
+
     /// The ids of products that the table has.
     pub(super) fn live(fleet: &Fleet, pipe: &str) -> BTreeSet<String> {
         fleet.products(pipe).into_iter().map(|product| product.id).collect()
@@ -105,6 +143,14 @@ impl Mood {
                 None => Reply::ok("User-agent: *\nDisallow: /private/\nSitemap: /sitemap.xml\n"),
             };
         }
+        if self.has_index
+            && let Some(sitemap) = self.indexed(path)
+        {
+            return Reply::ok(sitemap);
+        }
+        if path == "/sitemap.xml" && self.lacks_sitemap {
+            return Reply::status(404);
+        }
         if path == "/sitemap.xml" {
             return if self.hides_sitemap { Reply::ok(listing("")) } else { self.sitemap() };
         }
@@ -112,6 +158,10 @@ impl Mood {
             return Reply::status(404);
         }
         let body = if let Some(product) = path.strip_prefix("/p/").and_then(|n| n.parse().ok()) {
+            if let Some((status, seconds)) = self.busy.take() {
+                self.busy_at = Some(Instant::now());
+                return Reply::status(status).header("Retry-After", seconds.to_string());
+            }
             if let Some(status) = self.failing.get(&product) {
                 let reply = Reply::status(*status);
                 let is_redirect = *status == 302;
@@ -139,6 +189,9 @@ impl Mood {
             return Reply::status(304).header("ETag", etag);
         }
         *self.pages.entry(path.to_owned()).or_default() += 1;
+        if let Some(product) = path.strip_prefix("/p/").and_then(|n| n.parse().ok()) {
+            self.sent_at.push((Utc::now(), product));
+        }
         let reply = Reply::ok(body).header("Content-Type", "text/html; charset=utf-8");
         if is_tagged { reply.header("ETag", etag) } else { reply }
     }
@@ -147,6 +200,24 @@ impl Mood {
         let urls: String =
             (0..self.products).map(|n| format!("<url><loc>/p/{n}</loc></url>")).collect();
         Reply::ok(listing(&urls)).header("Content-Type", "application/xml")
+    }
+
+    /// An index of sitemaps, or one of the two that it names.
+    fn indexed(&self, path: &str) -> Option<Vec<u8>> {
+        let listed = |products: Range<usize>| {
+            let entry = |n| {
+                let image = format!("<image:loc>/pictures/{n}.jpg</image:loc>");
+                format!("<url><loc>/p/{n}</loc><image:image>{image}</image:image></url>")
+            };
+            listing(&products.map(entry).collect::<String>())
+        };
+        let half = self.products / 2;
+        match path {
+            "/sitemap.xml" => Some(INDEX.into()),
+            "/sitemap-0.xml" => Some(listed(0..half).into()),
+            "/sitemap-1.xml.gz" => Some(packed(&listed(half..self.products))),
+            _ => None,
+        }
     }
 
     fn category(&self, page: usize) -> String {
@@ -185,6 +256,13 @@ fn html(body: &str) -> String {
 
 fn listing(urls: &str) -> String {
     format!(
-        "<?xml version=\"1.0\"?><urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">{urls}</urlset>"
+        "<?xml version=\"1.0\"?><urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\" \
+         xmlns:image=\"http://www.google.com/schemas/sitemap-image/1.1\">{urls}</urlset>"
     )
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).expect("a Vec takes all");
+    packed.finish().expect("a Vec takes all")
 }

@@ -6,7 +6,9 @@
 
 use super::guard;
 use feedfleet_catalog::RunCommit;
-use feedfleet_model::report::{Bytes, Counts, Diagnostics, Lists, RefusalCount, SourceFacts};
+use feedfleet_model::report::{
+    Bytes, Counts, Diagnostics, Lists, RefusalCount, RunState, SourceFacts,
+};
 use feedfleet_model::{Reason, ReasonClass, RunKey, RunReport};
 
 /// What is to be said of what was loaded.
@@ -45,6 +47,11 @@ pub(super) fn write(report: &mut RunReport, facts: &LoadFacts) {
 /// that did not get into the table, and those that the commit does not have are taken out.
 pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     report.table_version = Some(commit.version);
+    if report.state != RunState::Committed {
+        // The commit does not say by which mapping its rows were made, and another attempt may have written another one
+        // here. Where none is known, the next run looks whether rows show what no supplement says any more.
+        report.source.mapping.clear();
+    }
     let (counts, lists) = (commit.counts(report.counts), commit.lists(&report.key));
     if counts == report.counts && lists == report.lists {
         return;
@@ -120,6 +127,23 @@ mod tests {
         let mut settled = report(&facts(6));
         settle(&mut settled, &commit(&facts(6)));
         assert_eq!(settled, RunReport { table_version: Some(3), ..report_like(&settled, 6) });
+    }
+
+    /// Rows may be by the mapping of one attempt, and the report by that of another, with the same figures.
+    #[test]
+    fn a_mapping_that_may_be_of_another_attempt_gives_way() {
+        for (state, figures, mapping) in [
+            (RunState::Running, 6, ""),
+            (RunState::Running, 0, ""),
+            // By the worker that committed.
+            (RunState::Committed, 6, "old"),
+        ] {
+            let mut settled = report(&facts(6));
+            settled.state = state;
+            settled.source.mapping = "old".to_owned();
+            settle(&mut settled, &commit(&facts(figures)));
+            assert_eq!(settled.source.mapping, mapping, "{state:?}, {figures}");
+        }
     }
 
     /// The report of `facts(held)`, created when the other one was.

@@ -24,6 +24,8 @@ const MANY_ABSENT_SHARE: f64 = 0.05;
 /// id is none any more.
 const MANY_DUPLICATES: u64 = 20;
 const MORE_DUPLICATES_SHARE: f64 = 0.05;
+/// What is said of such a night, and of no other.
+const IDS_REPEATED: &str = "have an id that occurred before";
 /// Why a transfer of a format without end mark proves nothing.
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
@@ -97,7 +99,7 @@ pub(crate) struct Usual {
 /// a run was right however it looked, so history begins with the last one that was approved.
 pub(super) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, ReportError> {
     let runs = reports.runs_of(&run.pipe).await?;
-    let (mut seen, mut duplicates) = (Vec::new(), Vec::new());
+    let (mut seen, mut duplicates, mut left_out) = (Vec::new(), Vec::new(), false);
     for earlier in runs.iter().rev().filter(|earlier| earlier.run < run.run).take(LOOK_BACK) {
         let report = match reports.load(earlier).await {
             Ok(Some(report)) => report,
@@ -109,8 +111,10 @@ pub(super) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, Repo
         if (approved || read_all(&report)) && seen.len() < USUAL_RUNS {
             seen.push(report.counts.seen);
         }
-        if approved || (read_all(&report) && held_nothing(&report)) {
+        if approved || (read_all(&report) && is_as_usual(&report)) {
             duplicates.extend(share(report.counts.duplicates, report.counts.seen));
+        } else {
+            left_out |= read_all(&report);
         }
         if approved || (seen.len() >= USUAL_RUNS && !duplicates.is_empty()) {
             break;
@@ -118,6 +122,8 @@ pub(super) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, Repo
     }
     duplicates.sort_by(f64::total_cmp);
     let duplicates = duplicates.get(duplicates.len().saturating_sub(1) / 2).copied();
+    // Where nothing but nights with ids that were lost is left to look at, nothing is taken for usual.
+    let duplicates = duplicates.or(left_out.then_some(0.0));
     Ok(Usual { records: median(seen), duplicates })
 }
 
@@ -130,7 +136,7 @@ fn lost_key(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<String> {
     let (now, usual) = share(duplicates, seen).zip(usual)?;
     (duplicates >= MANY_DUPLICATES && now >= usual + MORE_DUPLICATES_SHARE).then(|| {
         format!(
-            "{} of {} records have an id that occurred before, {:.1} %, usually {:.1} %: what makes the id seems not to \
+            "{} of {} records {IDS_REPEATED}, {:.1} %, usually {:.1} %: what makes the id seems not to \
              be enough any more; a key that is may be found by feedfleet pipes diagnose",
             text::count(duplicates),
             text::count(seen),
@@ -140,9 +146,14 @@ fn lost_key(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<String> {
     })
 }
 
-/// What was held for its ids is not usual until an operator says so, however many such nights there are.
-fn held_nothing(report: &RunReport) -> bool {
-    report.counts.held == 0 && report.decision.is_none()
+/// What was held for its ids is not usual until an operator says so, however many such nights there are; nor is what
+/// would have been, had its absent products not had to wait for other nights: that was told. A night of which only
+/// something else was told has ids as good as any.
+fn is_as_usual(report: &RunReport) -> bool {
+    match &report.reason {
+        Some(reason) => !reason.message.contains(IDS_REPEATED),
+        None => report.counts.held == 0 && report.decision.is_none(),
+    }
 }
 
 fn read_all(report: &RunReport) -> bool {
@@ -195,7 +206,11 @@ pub(super) fn decide(
         whole,
         Absences { absent, live, renamed, unreadable: source.unreadable },
     );
-    let why = why.or_else(|| lost_key.clone().filter(|_| absent > 0));
+    let why = match (why, &lost_key) {
+        (Some(why), Some(lost_key)) => Some(format!("{why}; {lost_key}")),
+        (None, Some(lost_key)) if absent > 0 => Some(lost_key.clone()),
+        (why, _) => why,
+    };
     let decided = if why.is_some() { Absent::Hold } else { Absent::Remove };
     let lists = absence::write_lists(work, diff, decided)?;
     let note = match why {
@@ -414,6 +429,8 @@ mod tests {
             if night > 1 {
                 report.state = RunState::Held;
                 (report.counts.held, report.counts.duplicates) = (500, 600);
+                let why = lost_key(600, 1_000, Some(0.0)).unwrap();
+                report.reason = Some(held(&key(night), 500, 1_000, &why));
             }
             assert!(reports.create(&report).await.unwrap());
         }
@@ -429,6 +446,54 @@ mod tests {
         assert_eq!(usual(&reports, &key(10)).await.unwrap().duplicates, Some(0.0));
         reports.update(&key(9), decided(true)).await.unwrap();
         assert_eq!(usual(&reports, &key(10)).await.unwrap().duplicates, Some(0.6));
+    }
+
+    /// With `absent_nights`, nothing is held in the first nights, and nothing that was held is forgotten by waiting.
+    #[tokio::test]
+    async fn ids_that_were_lost_do_not_become_usual_while_products_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Reports::new(Arc::new(FolderObjects::open(folder.path()).unwrap()));
+        let key = |run| RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        let last = 2 + LOOK_BACK as i64;
+        for night in 1..=last {
+            let mut report = RunReport::new(key(night), Trigger::Schedule, Utc::now());
+            report.source.complete = true;
+            report.counts.seen = 1_000;
+            report.state = RunState::Done;
+            if night > 1 {
+                report.counts.duplicates = 600;
+                let told = lost_key(600, 1_000, Some(0.0)).unwrap();
+                report.reason = Some(Reason::new(ReasonClass::LimitExceeded, told));
+            }
+            assert!(reports.create(&report).await.unwrap());
+        }
+        for tonight in [3, 4, 9, last + 1] {
+            let usual = usual(&reports, &key(tonight)).await.unwrap().duplicates;
+            assert_eq!(usual, Some(0.0), "night {tonight}");
+        }
+    }
+
+    /// A pipe with repeated ids by nature does not seem to lose its ids because its removals are held.
+    #[tokio::test]
+    async fn what_was_held_for_another_reason_is_usual_in_its_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Reports::new(Arc::new(FolderObjects::open(folder.path()).unwrap()));
+        let key = |run| RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        let nights = LOOK_BACK as i64 + 1;
+        for night in 1..=nights {
+            let mut report = RunReport::new(key(night), Trigger::Schedule, Utc::now());
+            report.source.complete = true;
+            report.state = RunState::Held;
+            (report.counts.seen, report.counts.duplicates) = (1_000, 100);
+            report.counts.held = 500;
+            let whole = whole(true);
+            let why = reason_to_hold(&GUARD, &whole, absences(500, 1_000, 0)).unwrap();
+            report.reason = Some(held(&key(night), 500, 1_000, &why));
+            assert!(reports.create(&report).await.unwrap());
+        }
+        let usual = usual(&reports, &key(nights + 1)).await.unwrap().duplicates;
+        assert_eq!(usual, Some(0.1));
+        assert_eq!(lost_key(100, 1_000, usual), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::pump::{PieceError, Pumped};
 use super::raw::Place;
 use super::site::SiteEnd;
 use super::source::{Facts, Incoming};
-use super::supplement::Overlay;
+use super::supplement::{Overlay, VALUES_LOST};
 use feedfleet_catalog::diff::{Diff, PushError, Tally, nothing_changed, shares_needed};
 use feedfleet_catalog::product_links::for_each_product_link;
 use feedfleet_catalog::{Catalog, CatalogError, Change, DataFile, Snapshot, feed_app_id};
@@ -64,6 +64,8 @@ pub(crate) struct Work {
     pub index_bytes: usize,
     /// What the source is usually like.
     pub usual: Usual,
+    /// Rows may show what no supplement of the pipe says any more.
+    pub may_show_others: bool,
     /// The last run's list of products that were absent and stayed.
     pub last_list: Option<ObjectKey>,
     /// Of a site: how its crawl ended.
@@ -313,7 +315,12 @@ impl<'a> Pass<'a> {
             warnings: RefusalTally::default(),
             mended: RefusalTally::default(),
             profile: Profile::of(work.pipe.source.format),
-            one_of: u128::from((rows / LOOKED_AT).max(1)),
+            // What names changes only is as good as small: most of it has to be mapped anyway.
+            one_of: if work.pipe.source.changes_only {
+                1
+            } else {
+                u128::from((rows / LOOKED_AT).max(1))
+            },
             facts: SourceFacts::default(),
             completeness: Completeness::Unproven("it was not read".to_owned()),
             decoded: 0,
@@ -429,6 +436,9 @@ impl<'a> Pass<'a> {
         for (reason, count, samples) in self.work.site.iter().flat_map(|site| &site.warnings) {
             self.warnings.add_many(reason, *count, samples.iter().cloned());
         }
+        for lost in self.overlay.lost() {
+            self.warnings.add_many(VALUES_LOST, 1, [lost]);
+        }
         let source = Source {
             end: &self.completeness,
             transfer_ends: facts.marked_end,
@@ -440,10 +450,12 @@ impl<'a> Pass<'a> {
         let decided = guard::decide(self.work, &mut self.diff, &source, &whole)?;
         (self.facts.complete, self.facts.completeness) = (whole.is_complete(), Some(whole.text));
         let key = &self.work.key;
-        let (change, tally) = self.diff.finish(&feed_app_id(&key.pipe), decided.absent)?;
+        let (mut change, tally) = self.diff.finish(&feed_app_id(&key.pipe), decided.absent)?;
+        let taken_back = self.overlay.take_back(self.work, &mut change)?;
         let refused = self.refusals.total();
         note_transfer(&mut self.facts, &self.work.pipe, facts);
-        let counts = counts(&tally, self.seen, refused);
+        let mut counts = counts(&tally, self.seen, refused);
+        counts.changed += taken_back;
         let mut diagnostics = self.profile.finish(self.work.pipe.source.currency.as_deref());
         diagnostics.mended = self.mended.into_counts();
         diagnostics.key = better_key(self.work, self.settings, self.hints, facts, counts);
@@ -546,6 +558,6 @@ pub(super) fn sample(refusal: &Refusal) -> RefusalSample {
         position: refusal.position.to_string(),
         field: refusal.field.clone(),
         value: refusal.value.clone(),
-        message: refusal.message.clone(),
+        message: refusal.message.to_string(),
     }
 }

@@ -165,7 +165,7 @@ impl Crawl<'_> {
         pipe: &Pipe,
         snapshot: Option<Snapshot>,
     ) -> Result<Option<Prepared>, Failure> {
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mapping = pipe.mapping_fingerprint();
         let report = self.report().await?;
         let committed = match &snapshot {
@@ -180,12 +180,17 @@ impl Crawl<'_> {
         if let Location::Site(site) = &pipe.source.location
             && report.source.replayed_from.is_none()
         {
+            self.lap("open", begun);
             self.collect(pipe, site, committed).await?;
+            begun = Instant::now();
         }
         let validators = self.validators(pipe, &mapping, &report, committed).await?;
         let validators = validators.filter(|_| may_be_unmodified);
         let reports = self.deps.reports();
         let usual = guard::usual(&reports, &self.key).await?;
+        let snapshot_now = snapshot.as_ref();
+        let may_show_others =
+            supplement::may_show_others(&reports, pipe, &mapping, snapshot_now, committed).await?;
         let last_list = absence::last_list(&reports, pipe, committed).await?;
         let archive = Place::new(self.deps.objects.clone(), self.key.clone());
         let stop = self.cancel.child_token();
@@ -246,6 +251,7 @@ impl Crawl<'_> {
             pipe: pipe.clone(),
             index_bytes: self.index_bytes(),
             usual,
+            may_show_others,
             last_list,
             site,
             progress,

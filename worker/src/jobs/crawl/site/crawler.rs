@@ -132,6 +132,12 @@ impl Crawler<'_> {
     /// Begins all requests that may begin now.
     fn start(&mut self, now: DateTime<Utc>) -> Step {
         let mut wake = None;
+        if self.state.frontier.is_out_of_time(now) {
+            // With a long delay between requests, those that wait for their hosts would take hours more.
+            for entry in self.hosts.clear() {
+                self.state.frontier.put_back(&entry.url);
+            }
+        }
         while self.hosts.waiting() < AHEAD {
             match self.state.frontier.next(now) {
                 Next::Fetch(entry) => self.hosts.queue(entry),
@@ -194,7 +200,12 @@ impl Crawler<'_> {
 
     async fn put_rows(&mut self) -> Result<(), Failure> {
         let rows = std::mem::take(&mut self.rows);
-        Ok(self.writer.put_rows(rows.into()).await?)
+        let is_part = !rows.is_empty();
+        self.writer.put_rows(rows.into()).await?;
+        if is_part {
+            failpoint::hit("crawl.site-part");
+        }
+        Ok(())
     }
 
     /// Saves all that was done: the rows first, then the frontier that counts them.

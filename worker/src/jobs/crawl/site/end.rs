@@ -123,8 +123,13 @@ fn warnings(
     warnings
 }
 
-fn what_failed(page: &FailedPage) -> String {
+/// Why a page failed, for people.
+pub(super) fn what_failed(page: &FailedPage) -> String {
     match page.status {
+        Some(200) => {
+            "what it answers with is empty, damaged, too large or nested too deep to be read"
+                .to_owned()
+        }
         Some(status) => format!("answered {status}"),
         None => {
             "no answer that could be read, or it leads to another site or nowhere, or robots.txt \

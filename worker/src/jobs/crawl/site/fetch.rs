@@ -24,6 +24,21 @@ pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// A page is in memory as bytes and as text.
 const COPIES: u64 = 2;
 
+/// The memory that the bodies of a crawl share. What comes and what comes out of what came packed have a part each: who
+/// waits for the second keeps his place in the first, and who has one in the second waits for nobody. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct BodyRoom {
+    coming: Room,
+    unpacked: Room,
+}
+
+impl BodyRoom {
+    /// Room for so many bytes of bodies.
+    pub(super) fn new(bytes: u64) -> Self {
+        Self { coming: Room::new(bytes / 2), unpacked: Room::new(bytes / 2) }
+    }
+}
+
 /// What is asked for.
 pub(super) struct Ask<'a> {
     pub url: &'a str,
@@ -32,6 +47,8 @@ pub(super) struct Ask<'a> {
     pub follow_redirects: bool,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+    /// Further headers: who asks.
+    pub headers: Vec<(String, String)>,
 }
 
 /// What came.
@@ -65,8 +82,8 @@ pub(super) struct Reply {
     pub why: Option<String>,
 }
 
-/// Sends a request and reads its answer. `room`: the memory that bodies share.
-pub(super) async fn fetch(http: &Client, room: &Room, ask: Ask<'_>) -> Reply {
+/// Sends a request and reads its answer.
+pub(super) async fn fetch(http: &Client, room: &BodyRoom, ask: Ask<'_>) -> Reply {
     let begun = Instant::now();
     let limits = Limits {
         max_bytes: ask.max_bytes,
@@ -76,7 +93,10 @@ pub(super) async fn fetch(http: &Client, room: &Room, ask: Ask<'_>) -> Reply {
         ..Limits::default()
     };
     let mut request = Request::new(ask.url, limits);
-    request.headers.push(("Accept".to_owned(), ask.accept.to_owned()));
+    request.headers = ask.headers;
+    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+        request.headers.push(("Accept".to_owned(), ask.accept.to_owned()));
+    }
     request.headers.push(("Accept-Encoding".to_owned(), "gzip".to_owned()));
     request.follow_redirects = ask.follow_redirects;
     let is_conditional = ask.etag.is_some() || ask.last_modified.is_some();
@@ -103,8 +123,10 @@ pub(super) async fn fetch(http: &Client, room: &Room, ask: Ask<'_>) -> Reply {
         return Reply { why: Some(format!("answered {status}")), ..done(got) };
     }
     let announced = response.content_length().unwrap_or(ask.max_bytes).min(ask.max_bytes);
-    let place = room.take(announced.saturating_mul(COPIES)).await;
-    match read(&mut response, ask.max_bytes, place).await {
+    // There is no text of what is packed.
+    let copies = if is_gzip(&encoding(&response)) { 1 } else { COPIES };
+    let place = room.coming.take(announced.saturating_mul(copies)).await;
+    match read(&mut response, ask.max_bytes, place, &room.unpacked).await {
         Ok((body, bytes)) => Reply { bytes, ..done(Got::Body(body)) },
         Err(Unread::Fetch(error)) => failed(&error, answer),
         Err(Unread::Packed(error)) => {
@@ -123,16 +145,18 @@ async fn read(
     response: &mut Response,
     max_bytes: u64,
     place: Place,
+    room: &Room,
 ) -> Result<(Body, u64), Unread> {
     let bytes = response.bytes().await.map_err(Unread::Fetch)?;
     let transferred = bytes.len() as u64;
     let text = |value: Option<&str>| value.map(str::to_owned);
-    let encoding = response.content_encoding().unwrap_or_default().trim().to_ascii_lowercase();
-    let bytes = match encoding.as_str() {
-        "" | "identity" => bytes,
-        // Some say so of what is not packed.
-        "gzip" | "x-gzip" if !bytes.starts_with(&GZIP) => bytes,
-        "gzip" | "x-gzip" => unpacked(&bytes, max_bytes).map_err(Unread::Packed)?,
+    let (bytes, place) = match encoding(response).as_str() {
+        "" | "identity" => (bytes, place),
+        name if is_gzip(name) => {
+            let unpacked = unpack(&bytes, max_bytes, room).await.map_err(Unread::Packed)?;
+            drop(place);
+            unpacked
+        }
         other => {
             let why = format!("it is encoded as '{other}', which nobody asked for");
             return Err(Unread::Packed(io::Error::other(why)));
@@ -148,14 +172,44 @@ async fn read(
     Ok((body, transferred))
 }
 
-/// Undoes gzip, up to a size.
-fn unpacked(bytes: &[u8], max_bytes: u64) -> io::Result<Bytes> {
-    let mut out = Vec::new();
-    MultiGzDecoder::new(bytes).take(max_bytes + 1).read_to_end(&mut out)?;
-    if out.len() as u64 > max_bytes {
-        return Err(io::Error::other(format!("it is larger than {max_bytes} bytes")));
+/// How a body is encoded, in lower case; empty where it is not.
+fn encoding(response: &Response) -> String {
+    response.content_encoding().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_gzip(encoding: &str) -> bool {
+    matches!(encoding, "gzip" | "x-gzip")
+}
+
+/// Undoes gzip, up to a size, in a place for what comes out, which may be a thousand times as much as came.
+async fn unpack(packed: &Bytes, max_bytes: u64, room: &Room) -> io::Result<(Bytes, Place)> {
+    if !packed.starts_with(&GZIP) {
+        // Some say so of what is not packed.
+        let place = room.take((packed.len() as u64).saturating_mul(COPIES)).await;
+        return Ok((packed.clone(), place));
     }
-    Ok(out.into())
+    // What it says of its size is wrong if it has several members, or lies.
+    for limit in [told_bytes(packed).min(max_bytes), max_bytes] {
+        let place = room.take(limit.saturating_mul(COPIES)).await;
+        let packed = packed.clone();
+        let read = tokio::task::spawn_blocking(move || unpacked(&packed, limit));
+        if let Some(bytes) = read.await.map_err(io::Error::other)?? {
+            return Ok((bytes, place));
+        }
+    }
+    Err(io::Error::other(format!("it is larger than {max_bytes} bytes")))
+}
+
+/// The size that the last member of a gzip ends with.
+fn told_bytes(packed: &[u8]) -> u64 {
+    packed.last_chunk::<4>().map_or(0, |size| u64::from(u32::from_le_bytes(*size)))
+}
+
+/// What is in a gzip; none where that is more than so many bytes.
+fn unpacked(packed: &[u8], max_bytes: u64) -> io::Result<Option<Bytes>> {
+    let mut out = Vec::new();
+    MultiGzDecoder::new(packed).take(max_bytes + 1).read_to_end(&mut out)?;
+    Ok((out.len() as u64 <= max_bytes).then(|| out.into()))
 }
 
 fn failed(error: &FetchError, answer: Answer) -> Reply {
@@ -202,13 +256,36 @@ mod tests {
         assert!(![400, 401, 403, 451].into_iter().any(is_transient));
     }
 
-    #[test]
-    fn a_packed_page_is_bounded() {
+    fn packed(bytes: usize) -> Bytes {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(&vec![b'x'; 1000]).unwrap();
-        let packed = packed.finish().unwrap();
-        assert_eq!(unpacked(&packed, 1000).unwrap().len(), 1000);
-        assert!(unpacked(&packed, 999).is_err());
-        assert!(unpacked(&packed[..packed.len() - 9], 1000).is_err(), "cut off");
+        packed.write_all(&vec![b'x'; bytes]).unwrap();
+        packed.finish().unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn a_packed_page_is_bounded() {
+        let (packed, room) = (packed(1000), Room::new(1 << 20));
+        assert_eq!(unpack(&packed, 1000, &room).await.unwrap().0.len(), 1000);
+        assert!(unpack(&packed, 999, &room).await.is_err());
+        let cut = packed.slice(..packed.len() - 9);
+        assert!(unpack(&cut, 1000, &room).await.is_err(), "cut off");
+        let two = Bytes::from([&packed[..], &self::packed(3)[..]].concat());
+        assert_eq!(told_bytes(&two), 3);
+        assert_eq!(unpack(&two, 1003, &room).await.unwrap().0.len(), 1003);
+        let plain = Bytes::from_static(b"<html>");
+        assert_eq!(unpack(&plain, 1000, &room).await.unwrap().0, plain, "it only says so");
+    }
+
+    #[tokio::test]
+    async fn what_comes_out_of_a_packed_page_has_its_place() {
+        let room = Room::new(4 << 20);
+        let (bytes, place) = unpack(&packed(1 << 20), 10 << 20, &room).await.unwrap();
+        assert_eq!(bytes.len(), 1 << 20);
+        let more = room.take(3 << 20);
+        tokio::pin!(more);
+        let short = Duration::from_millis(20);
+        assert!(tokio::time::timeout(short, &mut more).await.is_err(), "it is kept twice");
+        drop(place);
+        drop(more.await);
     }
 }

@@ -154,6 +154,11 @@ impl Hosts {
         self.hosts.values().map(|host| host.waiting.len()).sum()
     }
 
+    /// Takes out all pages that wait for their host.
+    pub(super) fn clear(&mut self) -> Vec<UrlEntry> {
+        self.hosts.values_mut().flat_map(|host| std::mem::take(&mut host.waiting)).collect()
+    }
+
     /// Adds a page, which is on an allowed host, behind those that wait.
     pub(super) fn queue(&mut self, entry: UrlEntry) {
         let key = Url::parse(&entry.url).ok().as_ref().and_then(host_key).unwrap_or_default();
@@ -274,116 +279,4 @@ pub(super) fn agent_of(user_agent: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use feedfleet_config::Location;
-    use std::path::Path;
-
-    fn site(rest: &str) -> Site {
-        let text = format!("[source]\nkind = 'site'\nurl = 'https://www.shop.example/'\n{rest}");
-        let name = "acme".parse().unwrap();
-        let environment = BTreeMap::new();
-        let pipe = feedfleet_config::parse_pipe(&name, &text, Path::new("/"), &environment);
-        match pipe.unwrap().source.location {
-            Location::Site(site) => *site,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn hosts(rest: &str) -> Hosts {
-        let shares = HostShares::of(4, &[]);
-        Hosts::new(&site(rest), shares, "feedfleet".to_owned(), HostNotes::default())
-    }
-
-    fn entry(url: &str) -> UrlEntry {
-        UrlEntry { url: url.to_owned(), kind: UrlKind::Page, depth: 0, failures: 0, hops: 0 }
-    }
-
-    fn robots(origin: &str, status: u16, body: &str, at: DateTime<Utc>) -> RobotsAnswer {
-        let (origin, body) = (origin.to_owned(), body.as_bytes().to_vec());
-        RobotsAnswer { origin, at, status: Some(status), body }
-    }
-
-    const ANSWER: Answer =
-        Answer { status: Some(200), latency: Duration::from_millis(5), retry_after: None };
-
-    #[test]
-    fn robots_txt_comes_first_and_is_obeyed() {
-        let now = Utc::now();
-        let mut hosts = hosts("");
-        hosts.queue(entry("https://www.shop.example/a"));
-        hosts.queue(entry("https://www.shop.example/cart/1"));
-        let key = "shop.example";
-        let Turn::Robots(origin) = hosts.turn(key, now) else { panic!("robots.txt is not known") };
-        assert_eq!(origin, "https://www.shop.example");
-        assert!(matches!(hosts.turn(key, now), Turn::Wait));
-        hosts.ended(key, &ANSWER, now);
-        let said = "User-agent: *\nDisallow: /cart\nCrawl-delay: 2";
-        assert!(!hosts.learn(robots(&origin, 200, said, now)).is_unreachable);
-        // The delay counts from the request for robots.txt on.
-        let Turn::At(at) = hosts.turn(key, now) else { panic!("it asks for two seconds") };
-        assert_eq!(at, now + Duration::from_secs(2));
-        let Turn::Fetch(page) = hosts.turn(key, at) else { panic!("it is time") };
-        assert_eq!(page.url, "https://www.shop.example/a");
-        assert!(matches!(hosts.turn(key, at), Turn::Forbidden(_)));
-        assert_eq!(hosts.waiting(), 0);
-        let forbidden = Url::parse("https://www.shop.example/cart/").unwrap();
-        assert!(!hosts.is_permitted(&forbidden) && hosts.is_allowed(&forbidden));
-        assert!(!hosts.is_allowed(&Url::parse("https://cdn.shop.example/").unwrap()));
-
-        // What was learnt survives, and is asked for again after a day.
-        let shares = HostShares::of(4, &[]);
-        let agent = "feedfleet".to_owned();
-        let mut again = Hosts::new(&site(""), shares, agent, hosts.notes());
-        assert!(!again.is_permitted(&forbidden));
-        again.queue(entry("https://www.shop.example/b"));
-        let later = now + Duration::from_secs(90_000);
-        assert!(matches!(again.turn(key, later), Turn::Robots(_)));
-        // Where it cannot be had then, what it said counts on, and it is asked for again soon.
-        assert!(!again.is_permitted(&forbidden));
-        again.ended(key, &ANSWER, later);
-        assert!(!again.learn(robots(&origin, 503, "", later)).is_unreachable);
-        assert!(!again.is_permitted(&forbidden));
-        let second = later + Duration::from_secs(2);
-        assert!(matches!(again.turn(key, second), Turn::Fetch(_)));
-        again.ended(key, &ANSWER, second);
-        again.queue(entry("https://www.shop.example/c"));
-        assert!(matches!(again.turn(key, later + Duration::from_secs(601)), Turn::Robots(_)));
-    }
-
-    #[test]
-    fn nothing_is_fetched_where_robots_txt_cannot_be_had() {
-        let now = Utc::now();
-        let mut hosts = hosts("");
-        let origin = "https://shop.example";
-        assert!(hosts.learn(robots(origin, 503, "", now)).is_unreachable);
-        hosts.queue(entry("https://shop.example/a"));
-        let kind = UrlKind::Sitemap;
-        hosts.queue(UrlEntry { kind, ..entry("https://shop.example/sitemap.xml") });
-        for _ in 0..2 {
-            assert!(matches!(hosts.turn("shop.example", now), Turn::Forbidden(_)));
-        }
-    }
-
-    #[test]
-    fn a_host_has_no_more_requests_at_once_than_its_part() {
-        let now = Utc::now();
-        let mut hosts = hosts("");
-        let origin = "https://shop.example";
-        hosts.learn(robots(origin, 404, "", now));
-        for page in 0..5 {
-            hosts.queue(entry(&format!("{origin}/{page}")));
-        }
-        let fetches = (0..5).filter(|_| matches!(hosts.turn("shop.example", now), Turn::Fetch(_)));
-        assert_eq!(fetches.count(), 2, "half of four");
-        hosts.ended("shop.example", &ANSWER, now);
-        assert!(matches!(hosts.turn("shop.example", now), Turn::Fetch(_)));
-    }
-
-    #[test]
-    fn the_agent_is_the_first_word() {
-        assert_eq!(agent_of("feedfleet/1.0 (+https://x.example/)"), "feedfleet");
-        assert_eq!(agent_of("Acme-Bot (+mail)"), "Acme-Bot");
-        assert_eq!(agent_of("/"), "feedfleet");
-    }
-}
+mod tests;

@@ -108,6 +108,12 @@ impl Crawler<'_> {
             PageEnd::Ended(Outcome::Failed { is_transient: false, .. }, _) if is_guess => {
                 Outcome::Gone
             }
+            // Somebody named it. Products of last time are asked for by themselves; where none are known, those that it
+            // lists would pass for gone.
+            PageEnd::Ended(Outcome::Gone, _) if !is_guess && self.state.notes.last.is_none() => {
+                self.note_broken_sitemap(format!("{}: it is not there", entry.url));
+                Outcome::Gone
+            }
             PageEnd::Ended(outcome, why) => {
                 note_failure(entry, &outcome, why);
                 outcome
@@ -118,8 +124,9 @@ impl Crawler<'_> {
     fn end_page(&mut self, entry: &UrlEntry, end: PageEnd<Found>) -> Outcome {
         let outcome = match end {
             PageEnd::Read(found) => {
+                let is_unread = found.is_unread;
                 self.take_page(entry, found);
-                Outcome::Done
+                if is_unread { lasting(Some(200)) } else { Outcome::Done }
             }
             PageEnd::NotModified => {
                 self.state.unchanged.insert(bytes_hash(entry.url.as_bytes()));
@@ -141,7 +148,7 @@ impl Crawler<'_> {
         self.rows.extend_from_slice(&found.lines);
         let counts = &mut self.state.notes.counts;
         counts.products += found.products;
-        counts.without_product += u64::from(found.products == 0);
+        counts.without_product += u64::from(found.products == 0 && !found.is_unread);
         counts.noindex += u64::from(found.noindex);
         counts.broken_json_ld += found.broken_json_ld;
         for skip in found.cut {
@@ -205,12 +212,12 @@ impl Crawler<'_> {
     }
 
     pub(super) fn add_listed(&mut self, entries: Vec<Listed>) {
-        for Listed { url, kind, picture } in entries {
+        for Listed { url, kind, depth, picture } in entries {
             let is_permitted = || Url::parse(&url).is_ok_and(|url| self.hosts.is_permitted(&url));
             if kind != UrlKind::Sitemap && !is_permitted() {
                 continue;
             }
-            let added = self.state.frontier.add(&url, kind, 0);
+            let added = self.state.frontier.add(&url, kind, depth);
             let has_room = self.state.notes.pictures.len() < MAX_PICTURES;
             if let Some(picture) = picture
                 && added == Added::New

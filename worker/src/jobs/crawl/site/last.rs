@@ -42,6 +42,48 @@ struct Line {
     page_url: String,
     page_etag: Option<String>,
     page_modified: Option<String>,
+    link: Option<String>,
+    item_group_id: Option<String>,
+}
+
+impl Line {
+    /// What the rows of one product's variants have in common, and those of a category's products have not.
+    fn subject(&self) -> u128 {
+        let link = self.link.as_deref().unwrap_or_default();
+        let place = link.split(['?', '#']).next().unwrap_or_default();
+        let group = self.item_group_id.as_deref().unwrap_or_default();
+        bytes_hash(format!("{place} {group}").as_bytes())
+    }
+}
+
+/// The states of pages, as their rows are read one by one.
+#[derive(Default)]
+struct States {
+    tags: Tags,
+    /// By page, what its rows are about; none where they are about several products. Such a page is a category: what it
+    /// links to has to be seen anew.
+    subjects: HashMap<u128, Option<u128>>,
+}
+
+impl States {
+    fn add(&mut self, line: &Line) {
+        let page = bytes_hash(line.page_url.as_bytes());
+        let subject = Some(line.subject());
+        if let Some(known) = self.subjects.get_mut(&page) {
+            // Nothing says that two rows without a group are variants.
+            if *known != subject || line.item_group_id.is_none() {
+                *known = None;
+                self.tags.remove(&page);
+            }
+            return;
+        }
+        self.subjects.insert(page, subject);
+        let (etag, last_modified) = (line.page_etag.clone(), line.page_modified.clone());
+        let tag = PageTag { etag, last_modified };
+        if tag != PageTag::default() {
+            self.tags.insert(page, tag);
+        }
+    }
 }
 
 impl Last {
@@ -94,12 +136,10 @@ impl Last {
         let (place, reader) = (self.place.clone(), reader.clone());
         let is_same_reading = self.is_same_reading;
         let read = move || {
-            let (mut tags, mut frontier) = (Tags::new(), frontier);
+            let (mut states, mut frontier) = (States::default(), frontier);
             for_each_line(place.open()?, &mut |line, _| {
-                let hash = bytes_hash(line.page_url.as_bytes());
-                let tag = PageTag { etag: line.page_etag, last_modified: line.page_modified };
-                if is_same_reading && tag != PageTag::default() {
-                    tags.insert(hash, tag);
+                if is_same_reading {
+                    states.add(&line);
                 }
                 let url = reader.canonical.parse(&line.page_url);
                 let is_of_site = url.is_some_and(|url| reader.judge(&url, 0).is_ok());
@@ -110,7 +150,7 @@ impl Last {
                 }
                 true
             })?;
-            Ok::<_, Failure>((tags, frontier))
+            Ok::<_, Failure>((states.tags, frontier))
         };
         blocking(read).await?
     }
@@ -187,5 +227,29 @@ mod tests {
         let etag = Some("\"1\"".to_owned());
         assert_eq!(pages[0], ("http://x/1".to_owned(), etag, 55));
         assert_eq!((pages.len(), pages[1].0.as_str()), (2, "http://x/2"));
+    }
+
+    #[test]
+    fn pages_of_several_products_are_asked_for_without_conditions() {
+        let mut states = States::default();
+        let mut add = |page: &str, link: &str, group: Option<&str>| {
+            states.add(&Line {
+                page_url: page.to_owned(),
+                page_etag: Some("\"1\"".to_owned()),
+                page_modified: None,
+                link: Some(link.to_owned()),
+                item_group_id: group.map(str::to_owned),
+            });
+        };
+        add("http://x/one", "http://x/1", None);
+        add("http://x/variants", "http://x/2?color=red", Some("G"));
+        add("http://x/variants", "http://x/2?color=blue#top", Some("G"));
+        for link in ["http://x/3", "http://x/4", "http://x/3"] {
+            add("http://x/category", link, None);
+            add("http://x/list", "http://x/list", None);
+        }
+        let has = |page: &str| states.tags.contains_key(&bytes_hash(page.as_bytes()));
+        assert!(has("http://x/one") && has("http://x/variants"));
+        assert!(!has("http://x/category") && !has("http://x/list"));
     }
 }

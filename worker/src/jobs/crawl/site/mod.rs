@@ -11,6 +11,7 @@
 //! once. See `docs/sites.md`.
 
 mod crawler;
+mod credentials;
 mod end;
 mod fetch;
 mod hosts;
@@ -29,12 +30,13 @@ use super::failure::Failure;
 use super::load::Progress;
 use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
 use crate::deps::Deps;
-use crate::room::Room;
 use crawler::{Crawler, Stop};
+use credentials::Credentials;
 use feedfleet_config::{HostShares, Pipe, Site};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{ReasonClass, RunKey};
 use feedfleet_site::{Frontier, Limits, UnseenPages, UrlKind};
+use fetch::BodyRoom;
 use hosts::{HostNotes, Hosts, agent_of};
 use last::{Last, Tags};
 use page::{PageReader, extraction};
@@ -152,9 +154,10 @@ impl Collect<'_> {
             tools: Tools {
                 http: deps.http.clone(),
                 clock: deps.clock.clone(),
-                room: Room::new(memory_bytes / 4),
+                room: BodyRoom::new(memory_bytes / 4),
                 readers: Arc::new(Semaphore::new(readers.clamp(1, cores))),
                 reader,
+                credentials: Arc::new(Credentials::of(self.pipe, self.site)),
                 listed,
             },
             listed: incoming,
@@ -272,13 +275,15 @@ impl Collect<'_> {
             return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
         }
         if evidence.failed >= evidence.pages {
-            let statuses: Vec<Option<u16>> =
-                state.frontier.failed().iter().map(|page| page.status).collect();
-            let is_passing = statuses.iter().any(|s| matches!(s, None | Some(429 | 500..)));
-            let first = match statuses.first() {
-                Some(Some(status)) => format!("; the first answered {status}"),
-                _ => String::new(),
-            };
+            let failed = state.frontier.failed();
+            let is_passing =
+                failed.iter().any(|page| matches!(page.status, None | Some(429 | 500..)));
+            let is_unreadable =
+                !failed.is_empty() && failed.iter().all(|page| page.status == Some(200));
+            let first = failed.first().filter(|page| page.status.is_some());
+            let first = first.map_or_else(String::new, |page| {
+                format!("; the first, {}: {}", page.url, end::what_failed(page))
+            });
             let read = match evidence.pages {
                 0 => "no page".to_owned(),
                 pages => format!("only {pages} pages"),
@@ -288,17 +293,23 @@ impl Collect<'_> {
             return Some(if is_passing {
                 let text = format!("{text}: they did not answer, or robots.txt forbids them");
                 Failure::retry(ReasonClass::SourceUnavailable, text)
+            } else if is_unreadable {
+                Failure::dead(ReasonClass::NotAFeed, format!("{text}; {}", self.look_at_one()))
             } else {
                 let text = format!("{text}; check its robots.txt and whether it refuses crawlers");
                 Failure::dead(ReasonClass::SourceRefused, text)
             });
         }
         let text = format!(
-            "no product was found on {} pages of {place}{away}; look at one with: feedfleet pipes preview {} \
-             --url PAGE",
-            evidence.pages, self.key.pipe
+            "no product was found on {} pages of {place}{away}; {}",
+            evidence.pages,
+            self.look_at_one()
         );
         Some(Failure::dead(ReasonClass::NotAFeed, text))
+    }
+
+    fn look_at_one(&self) -> String {
+        format!("look at one with: feedfleet pipes preview {} --url PAGE", self.key.pipe)
     }
 
     /// Adds the rows of pages that are as they were, and of those that could not be read or that there was no time for,

@@ -3,13 +3,13 @@
 use feedfleet_config::{PAGE_NOTES, PageSelector, Site, host_key};
 use feedfleet_feed::page_text;
 use feedfleet_http::Url;
-use feedfleet_pages::{Document, Field, Product, Selectors, extract, extract_scan, scan};
+use feedfleet_pages::{Field, Product, Selectors, extract_page, scan};
 use feedfleet_site::{Canonical, LinkKind, Rules, Skip, UrlKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Products of a page are read anew, whatever servers say of its state, when this is raised: with every change of what the
 /// reading of pages finds.
-const EXTRACTION_VERSION: u32 = 1;
+const EXTRACTION_VERSION: u32 = 3;
 /// Bytes of the largest page that is parsed into a tree, which takes some dozen times as much memory. Larger ones are
 /// scanned for their JSON-LD and links.
 const MAX_TREE_BYTES: u64 = 4 << 20;
@@ -46,6 +46,8 @@ pub(crate) struct Page {
     pub broken_json_ld: usize,
     /// It asks not to be indexed.
     pub noindex: bool,
+    /// It is too large to be read for products, or made to be slow: what it has is unknown.
+    pub is_unread: bool,
 }
 
 /// The state of a page, as its server names it.
@@ -81,16 +83,12 @@ impl PageReader {
         let mut page = Page { noindex: meta.noindex, ..Page::default() };
         let is_product = self.judge(source.url, 0) == Ok(UrlKind::Product);
         if !meta.noindex && (is_product || !self.has_product_rules) {
-            let told =
-                if self.selectors.is_empty() { extract_scan(&found, source.url) } else { None };
-            let told = match told {
-                None if text.len() as u64 <= self.max_tree_bytes => {
-                    Some(extract(&Document::parse(&text, source.url), &self.selectors))
+            let (selectors, max_bytes) = (&self.selectors, self.max_tree_bytes);
+            match extract_page(&text, &found, source.url, selectors, max_bytes) {
+                Some(told) => {
+                    (page.products, page.broken_json_ld) = (told.products, told.broken_json_ld);
                 }
-                told => told,
-            };
-            if let Some(told) = told {
-                (page.products, page.broken_json_ld) = (told.products, told.broken_json_ld);
+                None => page.is_unread = true,
             }
         }
         if self.follows_links && !meta.nofollow {
@@ -239,5 +237,29 @@ mod tests {
         let selected = reader("[source.selectors]\nbrand = 'title'");
         let page = read(&selected, "/p/1", PRODUCT);
         assert_eq!(page.products[0].get(Field::Brand), Some("Pan"));
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_whole_does_not_pass_for_one_without_products() {
+        let reader = PageReader { max_tree_bytes: 10_000, ..reader("") };
+        let long = "<p>x</p>".repeat(2_000);
+        let page = read(&reader, "/p/1", &format!("{PRODUCT}{long}"));
+        assert!(!page.is_unread && page.products.len() == 1, "its JSON-LD says all");
+        let page = read(&reader, "/p/1", &format!("<a href=/p/2>2</a>{long}"));
+        assert!(page.is_unread && page.links.len() == 1);
+        let page = read(&reader, "/p/1", &"<div>".repeat(1_999));
+        assert!(page.is_unread, "nobody nests elements so deep");
+        let head = "<meta property=og:type content=product><title>Pan</title><h1>Pan</h1>";
+        let page = read(
+            &self::reader(""),
+            "/p/1",
+            &format!("{head}{}<p class=price>9,00 €</p>", "<div>".repeat(2_000)),
+        );
+        assert!(page.is_unread && page.products.is_empty(), "its price is behind the cut");
+        let page = read(&reader, "/p/1", "<p>About us</p>");
+        assert!(!page.is_unread);
+        let rules = self::reader("[source.site]\nproduct = '/x/*'");
+        let rules = PageReader { max_tree_bytes: 10_000, ..rules };
+        assert!(!read(&rules, "/p/1", &long).is_unread, "it is none of a product");
     }
 }

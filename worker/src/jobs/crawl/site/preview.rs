@@ -1,10 +1,10 @@
 //! A look at a page of a site: what would be read from it, and where on the page each field stands. Nothing is written.
 
-use super::fetch::{Ask, Got, MAX_PAGE_BYTES, MAX_ROBOTS_BYTES, fetch};
+use super::credentials::Credentials;
+use super::fetch::{Ask, BodyRoom, Got, MAX_PAGE_BYTES, MAX_ROBOTS_BYTES, fetch};
 use super::hosts::{agent_of, origin_of};
 use super::page::{PageReader, PageSource, PageTag, lines};
 use super::tasks::is_html;
-use crate::room::Room;
 use feedfleet_config::{Location, Pipe, Site};
 use feedfleet_feed::{Change, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::{Client, Url};
@@ -21,6 +21,8 @@ const PAGES: usize = 10;
 const ROOM_BYTES: u64 = 64 << 20;
 /// Memory that a preview is taken to have, for the size of pages that are parsed.
 const MEMORY_BYTES: u64 = 512 << 20;
+/// Why a page that came whole gives nothing.
+const UNREAD: &str = "it is too large, or nests its elements too deep, to be read for products";
 
 /// Rows, and what becomes of each.
 type Mapped = Vec<(Row, Change)>;
@@ -60,8 +62,14 @@ pub async fn preview_page(
         return Err(refused("the pipe's source is no site".to_owned()));
     };
     let reader = PageReader::new(site, MEMORY_BYTES).map_err(refused)?;
-    let looker =
-        Looker { http, agent: agent_of(user_agent), pipe, reader, robots: BTreeMap::new() };
+    let looker = Looker {
+        http,
+        agent: agent_of(user_agent),
+        pipe,
+        credentials: Credentials::of(pipe, site),
+        reader,
+        robots: BTreeMap::new(),
+    };
     match url {
         Some(text) => {
             let url = looker.reader.canonical.parse(text);
@@ -80,6 +88,7 @@ struct Looker<'a> {
     http: &'a Client,
     agent: String,
     pipe: &'a Pipe,
+    credentials: Credentials,
     reader: PageReader,
     /// By origin.
     robots: BTreeMap<String, Robots>,
@@ -89,6 +98,8 @@ struct Looker<'a> {
 struct Seen {
     preview: PagePreview,
     links: Vec<(String, UrlKind)>,
+    /// The page of the site that it redirects to.
+    target: Option<Url>,
 }
 
 impl Looker<'_> {
@@ -98,10 +109,7 @@ impl Looker<'_> {
         let mut pages = Vec::new();
         while let Some(url) = next.take().filter(|_| pages.len() < PAGES) {
             let seen = self.look(&url).await?;
-            // What it leads to is no more than a link where it was read.
-            let is_redirect = seen.preview.not_read.is_some();
-            let target = seen.links.first().filter(|_| is_redirect);
-            next = target.and_then(|(url, _)| Url::parse(url).ok());
+            next = seen.target;
             pages.push(seen.preview);
         }
         Ok(pages)
@@ -147,44 +155,41 @@ impl Looker<'_> {
             rows: Vec::new(),
             refused: Vec::new(),
         };
-        let unread = |mut preview: PagePreview, why: String, links: Vec<(String, UrlKind)>| {
+        let unread = |mut preview: PagePreview, why: String, target: Option<Url>| {
             preview.not_read = Some(why);
-            Ok(Seen { preview, links })
+            let link = target.iter().map(|url| (url.to_string(), UrlKind::Product));
+            Ok(Seen { preview, links: link.collect(), target })
         };
         if !self.is_permitted(url).await {
-            return unread(
-                preview,
-                "robots.txt forbids it, or cannot be had".to_owned(),
-                Vec::new(),
-            );
+            return unread(preview, "robots.txt forbids it, or cannot be had".to_owned(), None);
         }
-        let ask = ask(url.as_str(), MAX_PAGE_BYTES, false);
-        let reply = fetch(self.http, &Room::new(ROOM_BYTES), ask).await;
+        let ask = self.ask(url.as_str(), MAX_PAGE_BYTES, false);
+        let reply = fetch(self.http, &BodyRoom::new(ROOM_BYTES), ask).await;
         let body = match reply.got {
             Got::Body(body) => body,
             Got::Redirect(target) => {
                 let to = self.reader.canonical.resolve(url, &target);
                 let to = to.filter(|to| self.reader.is_of_site(to) && to != url);
-                let links = to.map(|to| (to.into(), UrlKind::Product)).into_iter().collect();
-                return unread(preview, format!("it leads to {target}"), links);
+                return unread(preview, format!("it leads to {target}"), to);
             }
             Got::NotModified | Got::Ended(_) => {
-                return unread(preview, reply.why.unwrap_or_default(), Vec::new());
+                return unread(preview, reply.why.unwrap_or_default(), None);
             }
         };
         let content_type = body.content_type.as_deref();
         if !is_html(content_type) {
             let why = format!("it is no page but {}", content_type.unwrap_or_default());
-            return unread(preview, why, Vec::new());
+            return unread(preview, why, None);
         }
         let source = PageSource { url, depth: 0, bytes: &body.bytes, content_type };
         let page = self.reader.read(&source);
         let (rows, refused) = self.rows(&page.products, url)?;
+        preview.not_read = page.is_unread.then(|| UNREAD.to_owned());
         preview.noindex = page.noindex;
         preview.links = page.links.len();
         preview.products = page.products;
         (preview.rows, preview.refused) = (rows, refused);
-        Ok(Seen { preview, links: page.links })
+        Ok(Seen { preview, links: page.links, target: None })
     }
 
     /// The products as the load would map them.
@@ -217,8 +222,8 @@ impl Looker<'_> {
         let origin = origin_of(url);
         if !self.robots.contains_key(&origin) {
             let address = format!("{origin}/robots.txt");
-            let ask = ask(&address, MAX_ROBOTS_BYTES, true);
-            let reply = fetch(self.http, &Room::new(ROOM_BYTES), ask).await;
+            let ask = self.ask(&address, MAX_ROBOTS_BYTES, true);
+            let reply = fetch(self.http, &BodyRoom::new(ROOM_BYTES), ask).await;
             let robots = match reply.got {
                 Got::Body(body) => Robots::from_status(reply.answer.status, &body.bytes),
                 // A body that broke off, or is too large, says nothing for sure.
@@ -232,9 +237,11 @@ impl Looker<'_> {
         let path = path_and_query(url.as_str());
         self.robots.get(&origin).is_some_and(|robots| robots.allows(&self.agent, &path))
     }
-}
 
-fn ask(url: &str, max_bytes: u64, follow_redirects: bool) -> Ask<'_> {
-    let accept = "text/html,*/*;q=0.1";
-    Ask { url, accept, max_bytes, follow_redirects, etag: None, last_modified: None }
+    fn ask<'u>(&self, url: &'u str, max_bytes: u64, follow_redirects: bool) -> Ask<'u> {
+        let accept = "text/html,*/*;q=0.1";
+        let headers = self.credentials.headers_for(url);
+        let (etag, last_modified) = (None, None);
+        Ask { url, accept, max_bytes, follow_redirects, etag, last_modified, headers }
+    }
 }

@@ -11,11 +11,16 @@ use tokio::sync::mpsc::Sender;
 /// Entries that are handed on at once.
 const PORTION: usize = 1_000;
 
+/// Indexes of sitemaps in each other that are followed; the protocol knows one.
+const MAX_INDEXES: u16 = 5;
+
 /// An entry that is to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub url: String,
     pub kind: UrlKind,
+    /// Of a sitemap: the indexes that it is in. Of a page: 0, none of its links is followed yet.
+    pub depth: u16,
     /// The first picture that the sitemap names for the page.
     pub picture: Option<String>,
 }
@@ -31,23 +36,25 @@ pub(super) enum SitemapEnd {
     NoSitemap(String),
 }
 
-/// Reads a sitemap that lies at `base`, and hands its entries on.
+/// Reads a sitemap that lies at `base`, in `depth` indexes, and hands its entries on.
 pub(super) fn read(
     reader: &PageReader,
     base: &Url,
+    depth: u16,
     bytes: &[u8],
     portions: &Sender<Vec<Listed>>,
 ) -> SitemapEnd {
     if bytes.starts_with(&GZIP) {
-        read_plain(reader, base, MultiGzDecoder::new(bytes), portions)
+        read_plain(reader, base, depth, MultiGzDecoder::new(bytes), portions)
     } else {
-        read_plain(reader, base, bytes, portions)
+        read_plain(reader, base, depth, bytes, portions)
     }
 }
 
 fn read_plain(
     reader: &PageReader,
     base: &Url,
+    depth: u16,
     source: impl Read,
     portions: &Sender<Vec<Listed>>,
 ) -> SitemapEnd {
@@ -57,7 +64,7 @@ fn read_plain(
         Err(e) => return SitemapEnd::NoSitemap(e.to_string()),
     };
     let mut portion = Vec::new();
-    let mut elsewhere = 0_u64;
+    let (mut elsewhere, mut too_deep) = (0_u64, 0_u64);
     let mut failed = None;
     for entry in sitemap.by_ref() {
         let entry = match entry {
@@ -70,8 +77,10 @@ fn read_plain(
         let Some(url) = reader.canonical.resolve(base, &entry.location) else { continue };
         let kind = if entry.is_sitemap {
             let is_of_site = reader.is_of_site(&url);
+            let is_too_deep = is_of_site && depth >= MAX_INDEXES;
             elsewhere += u64::from(!is_of_site);
-            is_of_site.then_some(UrlKind::Sitemap)
+            too_deep += u64::from(is_too_deep);
+            (is_of_site && !is_too_deep).then_some(UrlKind::Sitemap)
         } else {
             match reader.judge(&url, 0) {
                 Ok(UrlKind::Page) => Some(UrlKind::Listed),
@@ -82,7 +91,8 @@ fn read_plain(
         let Some(kind) = kind else { continue };
         let picture = entry.images.into_iter().next();
         let picture = picture.and_then(|link| base.join(&link).ok()).map(String::from);
-        portion.push(Listed { url: url.into(), kind, picture });
+        let depth = if kind == UrlKind::Sitemap { depth + 1 } else { 0 };
+        portion.push(Listed { url: url.into(), kind, depth, picture });
         if portion.len() >= PORTION {
             // A receiver that has gone needs nothing more: the crawl has stopped.
             portions.blocking_send(std::mem::take(&mut portion)).ok();
@@ -105,6 +115,8 @@ fn read_plain(
         SitemapEnd::Broken(format!(
             "it names {elsewhere} sitemaps on hosts that do not belong to the site"
         ))
+    } else if too_deep > 0 {
+        SitemapEnd::Broken(format!("it names {too_deep} sitemaps and is in {depth} indexes itself"))
     } else {
         SitemapEnd::Whole
     }
@@ -118,6 +130,10 @@ mod tests {
     use std::path::Path;
 
     fn read_all(text: &str) -> (SitemapEnd, Vec<Listed>) {
+        read_at(0, text)
+    }
+
+    fn read_at(depth: u16, text: &str) -> (SitemapEnd, Vec<Listed>) {
         let pipe = "[source]\nkind = 'site'\nurl = 'https://shop.example/'\n\
                     [source.site]\nproduct = '/p/*'\n";
         let name = "acme".parse().unwrap();
@@ -127,7 +143,7 @@ mod tests {
         let reader = PageReader::new(&site, 1 << 30).unwrap();
         let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
         let base = Url::parse("https://shop.example/sitemap.xml").unwrap();
-        let read = read(&reader, &base, text.as_bytes(), &sender);
+        let read = read(&reader, &base, depth, text.as_bytes(), &sender);
         drop(sender);
         let mut all = Vec::new();
         while let Some(portion) = receiver.blocking_recv() {
@@ -147,6 +163,7 @@ mod tests {
         let product = Listed {
             url: "https://shop.example/p/1".to_owned(),
             kind: UrlKind::Product,
+            depth: 0,
             picture: Some("https://shop.example/1.jpg".to_owned()),
         };
         assert_eq!(listed[0], product);
@@ -165,5 +182,18 @@ mod tests {
         let index =
             "<sitemapindex><sitemap><loc>https://cdn.example/s.xml</loc></sitemap></sitemapindex>";
         assert!(matches!(read_all(index).0, SitemapEnd::Broken(_)));
+    }
+
+    #[test]
+    fn indexes_in_indexes_come_to_an_end() {
+        let index =
+            "<sitemapindex><sitemap><loc>https://shop.example/s.xml</loc></sitemap></sitemapindex>";
+        let (read, listed) = read_at(4, index);
+        assert_eq!((read, listed[0].depth), (SitemapEnd::Whole, 5));
+        let (read, listed) = read_at(5, index);
+        assert!(matches!(read, SitemapEnd::Broken(_)) && listed.is_empty(), "{read:?}");
+        let (read, listed) =
+            read_at(5, "<urlset><url><loc>https://shop.example/p/1</loc></url></urlset>");
+        assert_eq!((read, listed[0].depth), (SitemapEnd::Whole, 0));
     }
 }

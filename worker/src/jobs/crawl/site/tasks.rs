@@ -1,12 +1,13 @@
 //! The requests of a crawl, each a task: one request, and what is made of its answer on a blocking thread.
 
+use super::credentials::Credentials;
 use super::fetch::{
-    Ask, Body, Got, MAX_PAGE_BYTES, MAX_ROBOTS_BYTES, MAX_SITEMAP_BYTES, Reply, fetch, lasting,
+    Ask, Body, BodyRoom, Got, MAX_PAGE_BYTES, MAX_ROBOTS_BYTES, MAX_SITEMAP_BYTES, Reply, fetch,
+    lasting,
 };
 use super::hosts::RobotsAnswer;
 use super::page::{Page, PageReader, PageSource, PageTag, lines};
 use super::sitemaps::{self, Listed, SitemapEnd};
-use crate::room::Room;
 use feedfleet_http::{Client, Url};
 use feedfleet_model::Clock;
 use feedfleet_site::{Answer, Outcome, Skip, UrlEntry, UrlKind};
@@ -27,10 +28,11 @@ pub(super) struct Tools {
     pub http: Client,
     pub clock: Arc<dyn Clock>,
     /// The memory that bodies share.
-    pub room: Room,
+    pub room: BodyRoom,
     /// Pages that are read at once: each may need a tree.
     pub readers: Arc<Semaphore>,
     pub reader: Arc<PageReader>,
+    pub credentials: Arc<Credentials>,
     /// Where the entries of sitemaps go.
     pub listed: Sender<Vec<Listed>>,
 }
@@ -72,6 +74,8 @@ pub(super) struct Found {
     pub cut: Vec<Skip>,
     pub broken_json_ld: u64,
     pub noindex: bool,
+    /// Nobody knows which products it has; its links are known.
+    pub is_unread: bool,
 }
 
 impl Tools {
@@ -88,6 +92,7 @@ impl Tools {
                 follow_redirects: true,
                 etag: None,
                 last_modified: None,
+                headers: self.credentials.headers_for(&url),
             };
             let Reply { got, answer, bytes, .. } = fetch(&self.http, &self.room, ask).await;
             let is_busy = matches!(answer.status, None | Some(429 | 500..));
@@ -124,6 +129,7 @@ impl Tools {
             follow_redirects: false,
             etag: tag.etag,
             last_modified: tag.last_modified,
+            headers: self.credentials.headers_for(&entry.url),
         };
         let Reply { got, answer, bytes, why } = fetch(&self.http, &self.room, ask).await;
         let end = match got {
@@ -178,6 +184,7 @@ impl Tools {
             follow_redirects: false,
             etag: None,
             last_modified: None,
+            headers: self.credentials.headers_for(&entry.url),
         };
         let Reply { got, answer, bytes, why } = fetch(&self.http, &self.room, ask).await;
         let end = match got {
@@ -194,7 +201,8 @@ impl Tools {
         let Ok(base) = Url::parse(&entry.url) else {
             return PageEnd::Ended(lasting(None), Some("it is no address".to_owned()));
         };
-        let read = move || sitemaps::read(&reader, &base, &body.bytes, &listed);
+        let depth = entry.depth;
+        let read = move || sitemaps::read(&reader, &base, depth, &body.bytes, &listed);
         match tokio::task::spawn_blocking(read).await {
             Ok(end) => PageEnd::Read(end),
             Err(e) => PageEnd::Read(SitemapEnd::Broken(format!("reading it failed: {e}"))),
@@ -219,6 +227,7 @@ fn found(page: Page, url: &str, tag: &PageTag, picture: Option<&str>) -> serde_j
         cut: page.cut,
         broken_json_ld: page.broken_json_ld as u64,
         noindex: page.noindex,
+        is_unread: page.is_unread,
     })
 }
 

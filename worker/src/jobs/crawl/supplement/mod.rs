@@ -5,12 +5,15 @@
 //! the pipe's own source says. From then on runs of the pipe lay the values over what they map. So every row of the
 //! table is what its record says under what the supplements said last, whichever run came last.
 
+mod blank;
 mod overlay;
 mod reading;
+mod recovery;
 mod state;
 mod values;
 
 pub(super) use overlay::Overlay;
+pub(super) use recovery::VALUES_LOST;
 
 use super::facts::LoadFacts;
 use super::failure::Failure;
@@ -24,11 +27,12 @@ use feedfleet_model::report::{
     Bytes, Counts, Lists, RefusalSample, RefusalTally, SAMPLES_PER_REASON,
 };
 use feedfleet_model::{PipeName, ReasonClass, RunId, RunKey, text};
-use feedfleet_objects::Objects;
+use feedfleet_objects::{Objects, ReportError, Reports};
 use overlay::{Cover, too_large};
 use reading::{ReadError, Reading, budget_bytes};
 use state::{State, load_state, read_values, remedy, settle_state, write_values};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use tokio::runtime::Handle;
 use values::Values;
 
@@ -72,6 +76,26 @@ pub(super) async fn may_be_unmodified(
     let of_pipe = run_in(snapshot, &pipe.name.pipe())?;
     let newest = of_pipe.map_or(run, |of_pipe| of_pipe.run.max(run));
     Ok(!is_outdated(layer, newest, last.run) && load_state(objects, &last).await?.is_some())
+}
+
+/// Whether rows of a pipe may show what no supplement of it says any more: its newest run made them by another mapping,
+/// or they were put back since. `committed` is that run.
+pub(super) async fn may_show_others(
+    reports: &Reports,
+    pipe: &Pipe,
+    mapping: &str,
+    snapshot: Option<&Snapshot>,
+    committed: Option<i64>,
+) -> Result<bool, Failure> {
+    let (Some(snapshot), Some(last)) = (snapshot, committed) else { return Ok(false) };
+    if snapshot.fence(&rollback_app_id(&pipe.name))? > Some(last) {
+        return Ok(true);
+    }
+    let report = match reports.load(&RunKey { pipe: pipe.name.clone(), run: RunId(last) }).await {
+        Err(ReportError::Unreadable { .. }) => None,
+        loaded => loaded?,
+    };
+    Ok(report.is_none_or(|report| report.source.mapping != mapping))
 }
 
 /// Makes the values of a supplement's last run those of this one, whose source has not changed.
@@ -209,15 +233,15 @@ fn cover_rows(
 ) -> Result<(Change, Cover, Amended), Failure> {
     let mut cover = Cover::new(layer, values);
     let (products, snapshot) = (work.catalog.products(), work.snapshot.as_ref());
-    let (change, amended) = amend(products, snapshot, &work.key, &layer.columns, |row| {
-        if !work.cancel.is_cancelled() {
-            cover.values.mark(row.id());
-            cover.apply(row);
+    let worked_out = amend(products, snapshot, &work.key, &layer.columns, |row| {
+        if work.cancel.is_cancelled() {
+            return ControlFlow::Break(());
         }
+        cover.values.mark(row.id());
+        cover.apply(row);
+        ControlFlow::Continue(())
     })?;
-    if work.cancel.is_cancelled() {
-        return Err(Failure::interrupted());
-    }
+    let (change, amended) = worked_out.ok_or_else(Failure::interrupted)?;
     Ok((change, cover, amended))
 }
 

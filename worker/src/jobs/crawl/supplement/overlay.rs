@@ -1,12 +1,17 @@
 //! Supplements laid over rows: what they say, where it counts.
 
-use super::state::{is_damage, load_state, read_values, remedy};
+use super::recovery::{recover, told};
+use super::state::{is_damage, load_state, read_values};
 use super::values::{TooLarge, Values};
 use super::{is_outdated, run_in};
 use crate::jobs::crawl::failure::Failure;
 use crate::jobs::crawl::load::Work;
+use feedfleet_catalog::Change;
+use feedfleet_catalog::amend::amend_rest;
 use feedfleet_config::{Layer, LayerMode};
-use feedfleet_model::{ColumnId, PipeName, ReasonClass, Row, ValueRef, keys};
+use feedfleet_model::report::RefusalSample;
+use feedfleet_model::{ColumnId, PipeName, ReasonClass, Row, RunKey, ValueRef, keys};
+use std::ops::ControlFlow;
 use tokio::runtime::Handle;
 
 /// All supplements of a pipe, as a run of the pipe lays them over its rows.
@@ -15,6 +20,8 @@ pub(crate) struct Overlay {
     covers: Vec<Cover>,
     /// A supplement's values are too old to count.
     is_outdated: bool,
+    /// Supplements of which the values are lost, and were told by the rows.
+    lost: Vec<PipeName>,
 }
 
 impl Overlay {
@@ -28,31 +35,16 @@ impl Overlay {
                 overlay.is_outdated = true;
                 continue;
             }
-            let name = &supplement.name;
-            let objects = work.objects.as_ref();
-            let state = Handle::current().block_on(load_state(objects, &of))?;
-            let state = state.ok_or_else(|| lost(name, "what its last run read has gone"))?;
             // The other half is the index's.
             let budget_bytes = (work.index_bytes / 2).saturating_sub(overlay.memory_bytes());
-            let mut values = Values::new(layer.columns.clone(), budget_bytes);
-            if let Some(key) = state.key() {
-                let mut taken = Ok(true);
-                let read = read_values(objects, &key, |line| {
-                    taken = values.insert(&line.id, |column| line.value(column));
-                    taken.is_ok() && !work.cancel.is_cancelled()
-                });
-                taken.map_err(|e| too_large(name, &e))?;
-                if let Err(e) = read {
-                    if is_damage(&e) {
-                        // "Not modified" would carry them over from run to run.
-                        Handle::current().block_on(objects.delete(&keys::validators(name)))?;
-                    }
-                    return Err(lost(name, &e.to_string()));
+            let none = || Values::new(layer.columns.clone(), budget_bytes);
+            let values = match read_back(work, &of, none())? {
+                Some(values) => values,
+                None => {
+                    overlay.lost.push(supplement.name.clone());
+                    recover(work, &supplement.name, layer, none())?
                 }
-            }
-            if work.cancel.is_cancelled() {
-                return Err(Failure::interrupted());
-            }
+            };
             overlay.covers.push(Cover::new(layer, values));
         }
         Ok(overlay)
@@ -74,12 +66,62 @@ impl Overlay {
             cover.apply(row);
         }
     }
+
+    /// What is to be told of supplements of which the values were lost.
+    pub fn lost(&self) -> impl Iterator<Item = RefusalSample> {
+        self.lost.iter().map(told)
+    }
+
+    /// Has rows that a run would leave as they are, since its source did not speak of them, say no more what no
+    /// supplement says any more: one that was taken out, or whose values are too old. How many rows. Blocking.
+    pub fn take_back(&self, work: &Work, change: &mut Change) -> Result<u64, Failure> {
+        let is_needed = self.is_outdated || work.may_show_others;
+        let Some(snapshot) = work.snapshot.as_ref().filter(|_| is_needed) else { return Ok(0) };
+        let amended = amend_rest(work.catalog.products(), snapshot, change, &[], |row| {
+            self.restore_others(row);
+            if work.cancel.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        amended.map(|amended| amended.changed).ok_or_else(Failure::interrupted)
+    }
+
+    /// Has a row of the table say what its source says wherever no supplement has a word.
+    fn restore_others(&self, row: &mut Row) {
+        let has_word =
+            |column: &ColumnId| self.covers.iter().any(|c| c.values.columns().contains(column));
+        let kept = row.source_values().filter_map(|(name, _)| ColumnId::by_name(name));
+        let others: Vec<ColumnId> = kept.filter(|column| !has_word(column)).collect();
+        for column in others {
+            row.restore_source_value(column);
+        }
+    }
 }
 
-/// A run of a pipe without what its supplement says would load something else than was asked for.
-fn lost(supplement: &PipeName, why: &str) -> Failure {
-    let text = format!("the values of supplement {supplement}: {why}; {}", remedy(supplement));
-    Failure::retry(ReasonClass::Storage, text)
+/// What a supplement's run read, added to `values`, which are empty. None: it is lost.
+fn read_back(work: &Work, of: &RunKey, mut values: Values) -> Result<Option<Values>, Failure> {
+    let objects = work.objects.as_ref();
+    let Some(state) = Handle::current().block_on(load_state(objects, of))? else { return Ok(None) };
+    let Some(key) = state.key() else { return Ok(Some(values)) };
+    let mut taken = Ok(true);
+    let read = read_values(objects, &key, |line| {
+        taken = values.insert(&line.id, |column| line.value(column));
+        taken.is_ok() && !work.cancel.is_cancelled()
+    });
+    taken.map_err(|e| too_large(&of.pipe, &e))?;
+    match read {
+        Err(e) if is_damage(&e) => {
+            tracing::warn!(run = %of, error = %e, "what the supplement's run read is damaged");
+            // "Not modified" would carry it over from run to run.
+            Handle::current().block_on(objects.delete(&keys::validators(&of.pipe)))?;
+            Ok(None)
+        }
+        Err(e) => Err(e.into()),
+        Ok(()) if work.cancel.is_cancelled() => Err(Failure::interrupted()),
+        Ok(()) => Ok(Some(values)),
+    }
 }
 
 pub(super) fn too_large(supplement: &PipeName, e: &TooLarge) -> Failure {
@@ -212,6 +254,27 @@ mod tests {
         let alone = [NOTHING, NOTHING, NOTHING, ValueRef::Text("USD")];
         cover(LayerMode::Override, alone).apply(&mut untouched);
         assert_eq!(shown(&untouched), shown(&row()));
+    }
+
+    /// Of rows that nobody speaks of, what was said of them goes with the supplement that said it.
+    #[test]
+    fn what_no_supplement_says_is_taken_back() {
+        let mut shown_row = row();
+        shown_row.supplement(PRICE, ValueRef::Integer(90));
+        shown_row.supplement(TITLE, ValueRef::Text("Sale!"));
+        let mut values = Values::new(vec![PRICE, PRICE_CURRENCY], 1 << 20);
+        values.insert("1", |_| NOTHING).unwrap();
+        let columns = values.columns().to_vec();
+        let layer = Layer { columns, mode: LayerMode::Override, max_age: None };
+        let covers = vec![Cover::new(&layer, values)];
+        let overlay = Overlay { covers, ..Overlay::default() };
+        overlay.restore_others(&mut shown_row);
+        assert_eq!(
+            (shown_row.text(TITLE), shown_row.get(PRICE)),
+            (Some("A chair"), ValueRef::Integer(90))
+        );
+        Overlay::default().restore_others(&mut shown_row);
+        assert_eq!((shown(&shown_row), shown_row.source_values().count()), (shown(&row()), 0));
     }
 
     /// The same row comes of a record and of the table, whatever the supplement said before.

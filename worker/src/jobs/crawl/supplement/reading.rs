@@ -1,11 +1,13 @@
 //! Reading a supplement's source: what it says now, and what stays of what it said before.
 
+use super::blank::{self, Blank};
 use super::overlay::too_large;
-use super::state::{is_damage, load_state, read_values};
+use super::recovery::{VALUES_LOST, recover, told};
+use super::state::{is_damage, load_state, read_values, write_values};
 use super::values::{TooLarge, Values};
 use super::{is_outdated, run_in};
 use crate::jobs::crawl::failure::Failure;
-use crate::jobs::crawl::guard::{self, Source, Wholeness, reason_to_keep};
+use crate::jobs::crawl::guard::{self, Source, reason_to_keep};
 use crate::jobs::crawl::load::{CANCEL_INTERVAL, Work, note_stats, sample};
 use crate::jobs::crawl::pump::{PieceError, Pumped};
 use feedfleet_config::Layer;
@@ -16,7 +18,8 @@ use feedfleet_feed::{
 use feedfleet_model::hash::id_hash;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::report::{RefusalTally, SourceFacts};
-use feedfleet_model::{Reason, ReasonClass, Row};
+use feedfleet_model::{ColumnId, Reason, ReasonClass, Row, ValueRef};
+use feedfleet_objects::ObjectError;
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::atomic::Ordering;
@@ -48,7 +51,16 @@ pub(super) struct Reading<'a> {
     pub decoded: u64,
 }
 
-/// Products that keep what was said of them before.
+/// What a source lacks of what it said before.
+struct Lacks {
+    /// Products of which something was said.
+    before: u64,
+    /// Of those, the ones that are gone.
+    products: u64,
+    columns: Vec<Blank>,
+}
+
+/// Products that keep something of what was said of them before.
 pub(super) struct Kept {
     pub products: u64,
     /// What an operator should know of it.
@@ -168,7 +180,7 @@ impl<'a> Reading<'a> {
         Err(ReadError::Failed(too_large(&self.work.key.pipe, &TooLarge { budget_bytes })))
     }
 
-    /// Decides about the products that the source says nothing of any more, and adds those that keep their values.
+    /// Decides about the products and columns that the source says nothing of any more, and adds the values that stay.
     pub fn settle(&mut self, pumped: &Pumped, transfer_ends: bool) -> Result<Kept, Failure> {
         if let Err(PieceError::Truncated(why)) = &pumped.end {
             self.completeness = Completeness::Truncated(why.clone());
@@ -184,46 +196,87 @@ impl<'a> Reading<'a> {
         let whole = guard::wholeness(&source, &work.pipe.guard);
         self.source.complete = whole.is_complete();
         self.source.completeness = Some(whole.text.clone());
-        let Some(previous) = self.previous(&whole)? else {
-            return Ok(Kept { products: 0, note: None });
-        };
-        let (mut before, mut gone) = (0u64, 0u64);
-        let looked = read_values(work.objects.as_ref(), &previous, |line| {
-            before += 1;
-            gone += u64::from(self.is_gone(id_hash(&line.id)));
-            true
-        });
-        if let Err(e) = looked {
-            if !is_damage(&e) {
-                return Err(e.into());
+        let nothing = Kept { products: 0, note: None };
+        let Some(mut previous) = self.previous()? else { return Ok(nothing) };
+        let lacks = match self.compare(&previous) {
+            Err(e) if is_damage(&e) => {
+                tracing::warn!(run = %work.key, error = %e, "what the last run read is damaged");
+                let Some(recovered) = self.recover()? else { return Ok(nothing) };
+                previous = recovered;
+                self.compare(&previous)?
             }
-            tracing::warn!(run = %work.key, error = %e, "what the last run read is damaged");
-            go_on_without_previous(&whole)?;
-            return Ok(Kept { products: 0, note: None });
-        }
-        let changes_only = work.pipe.source.changes_only;
+            lacks => lacks?,
+        };
         let guard = &work.pipe.guard;
-        let reason = || reason_to_keep(guard, &whole, gone, before, self.unreadable);
-        let why = if changes_only { None } else { reason() };
-        let keeps_gone = changes_only || why.is_some();
-        let mut taken = Ok(true);
-        read_values(work.objects.as_ref(), &previous, |line| {
+        let reason =
+            || reason_to_keep(guard, &whole, lacks.products, lacks.before, self.unreadable);
+        let why = if work.pipe.source.changes_only { None } else { reason() };
+        let keeps_gone = work.pipe.source.changes_only || why.is_some();
+        let blank = blank::columns(&self.values, &lacks.columns, guard.max_removed);
+        self.keep(&previous, keeps_gone, &blank.filled)?;
+        let mut kept = nothing;
+        let mut notes = Vec::new();
+        if let Some(why) = why {
+            kept.products = lacks.products;
+            notes.push(format!(
+                "{} of {} products that the supplement said something of are absent from it, and keep those values: \
+                 {why}",
+                lacks.products, lacks.before
+            ));
+        }
+        if blank.products > 0 {
+            kept.products += blank.products;
+            notes.push(blank.text());
+        }
+        if !notes.is_empty() {
+            kept.note = Some(Reason::new(ReasonClass::LimitExceeded, notes.join("; ")));
+        }
+        Ok(kept)
+    }
+
+    /// Holds what the source says against the values of the last run.
+    fn compare(&self, previous: &ObjectKey) -> Result<Lacks, ObjectError> {
+        let columns = self.values.columns();
+        let columns = columns.iter().map(|column| Blank { column: *column, before: 0, blank: 0 });
+        let mut lacks = Lacks { before: 0, products: 0, columns: columns.collect() };
+        read_values(self.work.objects.as_ref(), previous, |line| {
+            lacks.before += 1;
+            lacks.products += u64::from(self.is_gone(id_hash(&line.id)));
+            let mut said = self.values.of(&line.id).map(|said| said.values());
+            for blank in &mut lacks.columns {
+                let now = said.as_mut().and_then(Iterator::next);
+                if line.value(blank.column) != ValueRef::Null {
+                    blank.before += 1;
+                    blank.blank += u64::from(now == Some(ValueRef::Null));
+                }
+            }
+            true
+        })?;
+        Ok(lacks)
+    }
+
+    /// Adds those of the last run's values that stay: of products of which the record was refused, of those that are
+    /// gone, if these are kept, and in these columns.
+    fn keep(
+        &mut self,
+        previous: &ObjectKey,
+        keeps_gone: bool,
+        columns: &[ColumnId],
+    ) -> Result<(), Failure> {
+        let work = self.work;
+        let mut taken = Ok(());
+        read_values(work.objects.as_ref(), previous, |line| {
             let hash = id_hash(&line.id);
-            let keeps = self.refused.contains(&hash) || (keeps_gone && self.is_gone(hash));
-            if keeps && !self.values.has(hash) {
-                taken = self.values.insert(&line.id, |column| line.value(column));
+            if self.values.has(hash) {
+                if !columns.is_empty() {
+                    taken = self.values.fill(&line.id, columns, |column| line.value(column));
+                }
+            } else if self.refused.contains(&hash) || (keeps_gone && self.is_gone(hash)) {
+                taken = self.values.insert(&line.id, |column| line.value(column)).map(drop);
             }
             taken.is_ok()
         })?;
-        taken.map_err(|e| too_large(&work.key.pipe, &e))?;
-        let note = why.map(|why| {
-            let text = format!(
-                "{gone} of {before} products that the supplement said something of are absent from it, and keep \
-                 those values: {why}"
-            );
-            Reason::new(ReasonClass::LimitExceeded, text)
-        });
-        Ok(Kept { products: if note.is_some() { gone } else { 0 }, note })
+        taken.map_err(|e| too_large(&work.key.pipe, &e))
     }
 
     /// Whether the source says nothing of a product, of which it said something before, and not that it is gone either.
@@ -233,29 +286,25 @@ impl<'a> Reading<'a> {
     }
 
     /// The values of the last run.
-    fn previous(&self, whole: &Wholeness) -> Result<Option<ObjectKey>, Failure> {
+    fn previous(&mut self) -> Result<Option<ObjectKey>, Failure> {
         let work = self.work;
         let Some(last) = run_in(work.snapshot.as_ref(), &work.key.pipe)? else { return Ok(None) };
         if is_outdated(self.layer, work.key.run, last.run) {
             return Ok(None);
         }
-        let state = Handle::current().block_on(load_state(work.objects.as_ref(), &last))?;
-        if state.is_none() {
-            go_on_without_previous(whole)?;
+        match Handle::current().block_on(load_state(work.objects.as_ref(), &last))? {
+            Some(state) => Ok(state.key()),
+            None => self.recover(),
         }
-        Ok(state.and_then(|state| state.key()))
     }
-}
 
-/// What the last run read has gone: nothing can be taken from it. What a whole source says counts all the same; another
-/// would take away what it lacks.
-fn go_on_without_previous(whole: &Wholeness) -> Result<(), Failure> {
-    if whole.is_complete() {
-        return Ok(());
+    /// The values of the last run as rows show them, where they are lost: as an object of this run, which goes with the
+    /// next.
+    fn recover(&mut self) -> Result<Option<ObjectKey>, Failure> {
+        let work = self.work;
+        let none = Values::new(self.layer.columns.clone(), budget_bytes(work));
+        let recovered = recover(work, &work.key.pipe, self.layer, none)?;
+        self.warnings.add_many(VALUES_LOST, 1, [told(&work.key.pipe)]);
+        Ok(write_values(work.objects.as_ref(), &work.key, &recovered)?)
     }
-    let text = format!(
-        "what the supplement's last run read has gone, and the source was not whole ({})",
-        whole.text
-    );
-    Err(Failure::dead(ReasonClass::Storage, text))
 }

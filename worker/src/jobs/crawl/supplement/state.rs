@@ -2,6 +2,8 @@
 //! is written once, before the run's commit; whichever attempt commits, these values count from then on, and the fence
 //! in the table says of which run. Amounts are in ten-thousandths, times in microseconds, as in a row.
 
+pub(crate) use feedfleet_model::SupplementState as State;
+
 use super::values::{Said, Values};
 use feedfleet_model::columns::ColumnType;
 use feedfleet_model::hash::bytes_hash;
@@ -12,22 +14,6 @@ use feedfleet_objects::{Expected, ObjectError, Objects, PutOutcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
-
-/// Which values a run's are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct State {
-    /// Their key, which may name an earlier run that read the same; none: there are none.
-    pub values: Option<String>,
-    /// Products of which something is said.
-    pub products: u64,
-}
-
-impl State {
-    /// The key of the values.
-    pub fn key(&self) -> Option<ObjectKey> {
-        ObjectKey::parse(self.values.as_deref()?)
-    }
-}
 
 /// A run's state; none where it has none. A damaged one is as good as none: the supplement's source is read whole.
 pub(crate) async fn load_state(

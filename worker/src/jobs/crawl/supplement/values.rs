@@ -12,6 +12,8 @@ pub(crate) struct Values {
     places: HashMap<u128, Place>,
     /// Parts, one after the other: see [`encode`].
     bytes: Vec<u8>,
+    /// Of these bytes, the ones of parts that count no more.
+    garbage_bytes: usize,
     budget_bytes: usize,
     scratch: Vec<u8>,
 }
@@ -32,14 +34,17 @@ pub(crate) struct TooLarge {
 
 /// A product's place in the table, which may be half empty.
 const BYTES_PER_PLACE: usize = size_of::<(u128, Place)>() + 1;
-/// The buffer grows by this at least.
+/// The buffer grows by this at least, where the budget allows it.
 const LEAST_GROWTH: usize = 64 * 1024;
+/// A full buffer is cleaned up, in place of growing, if this part of it is garbage: often enough that values which fit
+/// into the budget stay there, and not for every product.
+const GARBAGE_PART: usize = 32;
 
 impl Values {
     /// None yet, of these columns.
     pub fn new(columns: Vec<ColumnId>, budget_bytes: usize) -> Self {
         let (places, bytes, scratch) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { columns, places, bytes, budget_bytes, scratch }
+        Self { columns, places, bytes, garbage_bytes: 0, budget_bytes, scratch }
     }
 
     /// The columns, in the table's order.
@@ -65,6 +70,7 @@ impl Values {
         value_of: impl Fn(ColumnId) -> ValueRef<'v>,
     ) -> Result<bool, TooLarge> {
         encode(&mut self.scratch, id, self.columns.iter().map(|column| value_of(*column)));
+        self.make_room();
         let start = self.bytes.len();
         let is_new = match self.places.entry(id_hash(id)) {
             Entry::Vacant(free) => {
@@ -76,23 +82,83 @@ impl Values {
                 if bytes_hash(&self.scratch) >= bytes_hash(other) {
                     return Ok(false);
                 }
+                self.garbage_bytes += LENGTH_BYTES + other.len();
                 taken.get_mut().start = start;
                 false
             }
         };
+        self.append()?;
+        Ok(is_new)
+    }
+
+    /// Has what is said of a product say something else in these columns.
+    pub fn fill<'v>(
+        &mut self,
+        id: &str,
+        columns: &[ColumnId],
+        value_of: impl Fn(ColumnId) -> ValueRef<'v>,
+    ) -> Result<(), TooLarge> {
+        let hash = id_hash(id);
+        let Some(place) = self.places.get(&hash) else { return Ok(()) };
+        let before = part(&self.bytes, place.start);
+        let (said, garbage_bytes) = (Said::of(before), LENGTH_BYTES + before.len());
+        let values =
+            self.columns.iter().zip(said.values()).map(|(column, own)| {
+                if columns.contains(column) { value_of(*column) } else { own }
+            });
+        encode(&mut self.scratch, id, values);
+        let is_matched = place.is_matched;
+        self.make_room();
+        let start = self.bytes.len();
+        self.places.insert(hash, Place { start, is_matched });
+        self.garbage_bytes += garbage_bytes;
+        self.append()
+    }
+
+    /// Makes room for the part that was made last. Parts may move.
+    fn make_room(&mut self) {
         let needed = LENGTH_BYTES + self.scratch.len();
-        if self.bytes.capacity() - start < needed {
-            self.bytes.reserve_exact((start / 8).max(needed).max(LEAST_GROWTH));
+        let is_full = |bytes: &Vec<u8>| bytes.capacity() - bytes.len() < needed;
+        if is_full(&self.bytes) && self.garbage_bytes > self.bytes.len() / GARBAGE_PART {
+            self.clean_up();
         }
+        if is_full(&self.bytes) {
+            let left = self.budget_bytes.saturating_sub(self.memory_bytes());
+            let growth = (self.bytes.len() / 8).max(LEAST_GROWTH).min(left);
+            self.bytes.reserve_exact(growth.max(needed));
+        }
+    }
+
+    /// Closes the gaps that parts leave which count no more.
+    fn clean_up(&mut self) {
+        let (mut from, mut to) = (0, 0);
+        while from < self.bytes.len() {
+            let next = part(&self.bytes, from);
+            let (hash, end) = (id_hash(Said::of(next).id), from + LENGTH_BYTES + next.len());
+            if let Some(place) = self.places.get_mut(&hash).filter(|place| place.start == from) {
+                place.start = to;
+                self.bytes.copy_within(from..end, to);
+                to += end - from;
+            }
+            from = end;
+        }
+        self.bytes.truncate(to);
+        self.garbage_bytes = 0;
+    }
+
+    /// Adds the part that was made last.
+    fn append(&mut self) -> Result<(), TooLarge> {
         self.bytes.extend_from_slice(&(self.scratch.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&self.scratch);
         let budget_bytes = self.budget_bytes;
-        if self.memory_bytes() > budget_bytes { Err(TooLarge { budget_bytes }) } else { Ok(is_new) }
+        if self.memory_bytes() > budget_bytes { Err(TooLarge { budget_bytes }) } else { Ok(()) }
     }
 
     /// Takes away what is said of a product, by the hash of its id.
     pub fn remove(&mut self, id_hash: u128) {
-        self.places.remove(&id_hash);
+        if let Some(place) = self.places.remove(&id_hash) {
+            self.garbage_bytes += LENGTH_BYTES + part(&self.bytes, place.start).len();
+        }
     }
 
     /// Whether something is said of a product, by the hash of its id.
@@ -251,6 +317,59 @@ mod tests {
         values.remove(id_hash("b"));
         assert_eq!((values.len(), values.has(id_hash("b"))), (1, false));
         assert_eq!(values.all().map(|said| said.id).collect::<Vec<_>>(), ["전기밥솥"]);
+    }
+
+    #[test]
+    fn columns_are_filled_and_the_others_stay() {
+        let mut values = values(1 << 20);
+        values.insert("a", number(1)).unwrap();
+        values.insert("b", number(2)).unwrap();
+        values.mark("a");
+        for id in ["a", "c"] {
+            values.fill(id, &[STOCK_QUANTITY], |_| ValueRef::Integer(9)).unwrap();
+        }
+        let [one, nine] = [1, 9].map(ValueRef::Integer);
+        let columns = values.columns().to_vec();
+        let expected = columns.iter().map(|c| if *c == STOCK_QUANTITY { nine } else { one });
+        assert_eq!(of(&values, "a"), expected.collect::<Vec<_>>());
+        assert_eq!(of(&values, "b"), [ValueRef::Integer(2); 4]);
+        assert_eq!((values.len(), values.unmatched().collect::<Vec<_>>()), (2, vec!["b"]));
+    }
+
+    /// Values that fit stay within the budget, whatever is filled, replaced and taken away.
+    #[test]
+    fn what_counts_no_more_takes_no_room() {
+        let ids: Vec<String> = (0..2_000).map(|n| format!("product-{n}")).collect();
+        let text = "x".repeat(200);
+        let said = |column: ColumnId| match column {
+            AVAILABILITY => ValueRef::Text(text.as_str()),
+            _ => ValueRef::Integer(7),
+        };
+        let mut values = values(640 * 1024);
+        for id in &ids {
+            values.insert(id, said).unwrap();
+        }
+        values.mark(&ids[0]);
+        for id in &ids[1_000..] {
+            values.remove(id_hash(id));
+            values.insert(id, said).unwrap();
+        }
+        for round in 0..3 {
+            for id in &ids {
+                values.fill(id, &[PRICE], |_| ValueRef::Integer(round)).unwrap();
+            }
+        }
+        let place = values.columns().iter().position(|column| *column == PRICE).unwrap();
+        for id in &ids {
+            let expected = |at: usize| match at {
+                0 => ValueRef::Text(text.as_str()),
+                at if at == place => ValueRef::Integer(2),
+                _ => ValueRef::Integer(7),
+            };
+            assert_eq!(of(&values, id), (0..4).map(expected).collect::<Vec<_>>(), "{id}");
+        }
+        assert_eq!((values.len(), values.unmatched().count()), (2_000, 1_999));
+        assert!(values.memory_bytes() <= 640 * 1024);
     }
 
     #[test]
