@@ -5,7 +5,7 @@ use super::entry;
 use crate::testing::source;
 use crate::{FeedReader, Hints, Settings, Step};
 use feedfleet_config::{Format, From as MapFrom, Target, Transform};
-use feedfleet_model::{Row, columns};
+use feedfleet_model::{ColumnId, Row, columns};
 use std::fs;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,10 +39,8 @@ impl Tally {
 
 #[test]
 fn every_file_ends_in_rows_or_a_refusal() {
-    let mut files = Vec::new();
-    collect(Path::new(FILES), &mut files);
+    let files = all_files();
     if files.is_empty() {
-        println!("SKIPPED: no {FILES}");
         return;
     }
     let pipes = ITEMS.map(by_hand);
@@ -77,7 +75,17 @@ fn every_file_ends_in_rows_or_a_refusal() {
     assert!(well_formed.rows >= well_formed.files, "a row each, and more: {well_formed:?}");
 }
 
-pub(super) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+/// All of the files; none, said aloud, where they are absent.
+pub(super) fn all_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(Path::new(FILES), &mut files);
+    if files.is_empty() {
+        eprintln!("SKIPPED: no {FILES}");
+    }
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
@@ -90,22 +98,32 @@ pub(super) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     files.sort();
 }
 
-/// XML by hand. Every item that can be read is a row: these files are not about products.
+/// Each text column with the names of its fields.
+type Texts<'a> = [(ColumnId, &'a [&'a str])];
+
+/// What a shop's feed would have.
 fn by_hand(item: &str) -> Settings {
+    every_item(
+        item,
+        &[
+            (columns::TITLE, &["title", "title/div"]),
+            (columns::DESCRIPTION, &["description", "summary", "content", "encoded"]),
+            (columns::LINK, &["link", "guid"]),
+            (columns::AVAILABILITY_DATE, &["pubDate", "updated", "published", "date"]),
+        ],
+    )
+}
+
+/// XML of which every item that can be read is a row: these files are not about products.
+pub(super) fn every_item(item: &str, texts: &Texts<'_>) -> Settings {
     let mut xml = source(Format::Xml);
     xml.item = Some(item.to_owned());
-    let text = |column, names: &[&str]| {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        entry(Target::Column(column), MapFrom::FirstOf(names), Transform::ByColumn)
-    };
     let id = MapFrom::Constant("same".to_owned());
-    let map = [
-        entry(Target::Column(columns::ID), id, Transform::ByColumn),
-        text(columns::TITLE, &["title", "title/div"]),
-        text(columns::DESCRIPTION, &["description", "summary", "content", "encoded"]),
-        text(columns::LINK, &["link", "guid"]),
-        text(columns::AVAILABILITY_DATE, &["pubDate", "updated", "published", "date"]),
-    ];
+    let mut map = vec![entry(Target::Column(columns::ID), id, Transform::ByColumn)];
+    map.extend(texts.iter().map(|(column, names)| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        entry(Target::Column(*column), MapFrom::FirstOf(names), Transform::ByColumn)
+    }));
     Settings::from_source(&xml, &map).unwrap()
 }
 

@@ -1,17 +1,13 @@
 //! What another project's feeds say that should come out of them, in their first comment, held against what comes out:
 //! title, link and id of items, of the feeds as they are and of the same feeds broken in ways that partners break them.
 
-use super::entry;
-use super::feedparser::{FILES, ITEMS, collect};
-use crate::testing::source;
+use super::feedparser::{FILES, ITEMS, all_files, every_item};
 use crate::{Completeness, FeedReader, Hints, Settings, Step};
 use encoding_rs::Encoding;
-use feedfleet_config::{Format, From as MapFrom, Target, Transform};
 use feedfleet_model::{ColumnId, Row, columns};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
 
 /// What is tested there is the work of a feed reader for people: HTML made safe, addresses made absolute, parts of a
 /// text in base64, and a format that is none of items.
@@ -97,20 +93,14 @@ fn python_text(literal: &str) -> Option<String> {
 
 /// Every item's title, link and id as they are.
 fn by_hand(item: &str) -> Settings {
-    let mut xml = source(Format::Xml);
-    xml.item = Some(item.to_owned());
-    let text = |column, names: &[&str]| {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        entry(Target::Column(column), MapFrom::FirstOf(names), Transform::ByColumn)
-    };
-    let id = MapFrom::Constant("same".to_owned());
-    let map = [
-        entry(Target::Column(columns::ID), id, Transform::ByColumn),
-        text(columns::TITLE, &["title"]),
-        text(columns::PATTERN, &["link", "guid"]),
-        text(columns::MODEL_NUMBER, &["id", "guid", "@about"]),
-    ];
-    Settings::from_source(&xml, &map).unwrap()
+    every_item(
+        item,
+        &[
+            (columns::TITLE, &["title"]),
+            (columns::PATTERN, &["link", "guid"]),
+            (columns::MODEL_NUMBER, &["id", "guid", "@about"]),
+        ],
+    )
 }
 
 /// What an item has in a column; none where there is no such item.
@@ -153,10 +143,8 @@ fn broken(feed: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn items_say_what_their_files_expect() {
-    let mut files = Vec::new();
-    collect(Path::new(FILES), &mut files);
+    let files = all_files();
     if files.is_empty() {
-        eprintln!("SKIPPED: no {FILES}");
         return;
     }
     let pipes = ITEMS.map(by_hand);
@@ -267,10 +255,8 @@ fn recover(feed: &[u8], pipes: &[Settings]) -> Recovered {
 /// the file expects must be met.
 #[test]
 fn ill_formed_feeds_give_what_is_whole_in_them() {
-    let mut files = Vec::new();
-    collect(Path::new(FILES), &mut files);
+    let files = all_files();
     if files.is_empty() {
-        eprintln!("SKIPPED: no {FILES}");
         return;
     }
     let pipes = ITEMS.map(by_hand);
