@@ -9,7 +9,7 @@ use crate::presets::Frame;
 use crate::quotes::unescape;
 use crate::records::{EndMark, Known, Read};
 use crate::settings::DelimitedShape;
-use crate::split::{Cell, Dialect, RecordEnd, delimiter_of, record_end, split};
+use crate::split::{Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, record_end, split};
 use crate::window::Window;
 use feedfleet_config::Quoting;
 use memchr::memchr;
@@ -25,6 +25,9 @@ pub(crate) struct DelimitedReader {
     columns: Vec<String>,
     /// Columns up to the last that has a name.
     named: usize,
+    /// Whether each column has a field of its own, whose number is the column's place.
+    is_by_place: bool,
+    quoted: Vec<QuotedCell>,
     cells: Vec<Cell>,
     /// The line that the next record begins on.
     line: u64,
@@ -79,6 +82,8 @@ impl DelimitedReader {
             header: Vec::new(),
             columns: Vec::new(),
             named: 0,
+            is_by_place: false,
+            quoted: Vec::new(),
             cells: Vec::new(),
             line: 1,
             record: 0,
@@ -103,6 +108,8 @@ impl DelimitedReader {
         let last = places.rposition(|(place, name)| *name != display_name("", place));
         reader.named = last.map_or(0, |place| place + 1);
         reader.header = columns.iter().map(|name| names.intern(name)).collect();
+        let mut fields = (0..).zip(&reader.header);
+        reader.is_by_place = fields.all(|(place, field)| *field == Some(place));
         reader.columns = columns;
         Ok(reader)
     }
@@ -246,7 +253,7 @@ impl DelimitedReader {
             }
             let rest = self.window.rest().as_bytes();
             let is_ended = self.window.is_ended();
-            match record_end(rest, is_ended, self.dialect) {
+            match record_end(rest, is_ended, self.dialect, &mut self.quoted) {
                 RecordEnd::Found { bytes, lines } if bytes <= self.max_record_bytes => {
                     let has_line_end = rest[bytes - 1] == self.dialect.newline;
                     if !has_line_end && self.window.cut().is_some() {
@@ -296,12 +303,18 @@ impl DelimitedReader {
 
     /// Finds the cells of the record of the window; gives their number.
     fn split(&mut self, bytes: usize) -> usize {
-        split(&self.window.rest().as_bytes()[..bytes], self.dialect, &mut self.cells)
+        let record = &self.window.rest().as_bytes()[..bytes];
+        split(record, self.dialect, &self.quoted, &mut self.cells)
     }
 
     /// Copies the record of the window.
     fn fill(&self, record: &mut Record, bytes: usize) {
         let text = &self.window.rest()[..bytes];
+        if self.is_by_place {
+            let cells = &self.cells[..self.cells.len().min(self.header.len())];
+            record.fill_cells(text, cells, |raw, out| unescape(raw, self.dialect.quoting, out));
+            return;
+        }
         let base = record.append(text);
         let unescape = |cell: &Cell, out: &mut String| {
             unescape(&text[cell.start..cell.end], self.dialect.quoting, out);
@@ -330,6 +343,9 @@ impl DelimitedReader {
         if cells < self.named {
             let value = format!("{cells} of {} cells", self.header.len());
             record.mend(RefusalReason::ShortRecord, "", &value);
+        }
+        if !self.quoted.iter().any(QuotedCell::is_mended) {
+            return;
         }
         for cell in self.cells.iter().filter(|cell| cell.is_mended) {
             let text = &self.window.rest()[..bytes];
@@ -394,14 +410,16 @@ fn column_names(text: &str, cells: &[Cell], dialect: Dialect) -> Option<Vec<Stri
 
 /// The names in the first line of a text that is not blank; none where all are.
 fn header_of(text: &str, dialect: Dialect) -> Option<Vec<String>> {
-    let (mut rest, mut cells) = (text, Vec::new());
+    let (mut rest, mut cells, mut quoted) = (text, Vec::new(), Vec::new());
     while !rest.is_empty() {
-        let bytes = match record_end(rest.as_bytes(), true, dialect) {
+        let bytes = match record_end(rest.as_bytes(), true, dialect, &mut quoted) {
             RecordEnd::Found { bytes, .. } => bytes,
-            RecordEnd::More | RecordEnd::Unclosed => rest.len(),
+            RecordEnd::More | RecordEnd::Unclosed => {
+                memchr(dialect.newline, rest.as_bytes()).map_or(rest.len(), |end| end + 1)
+            }
         };
         let (record, after) = rest.split_at(bytes);
-        split(record.as_bytes(), dialect, &mut cells);
+        split(record.as_bytes(), dialect, &quoted, &mut cells);
         let names = column_names(record, &cells, dialect);
         if names.is_some() {
             return names;

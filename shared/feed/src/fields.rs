@@ -4,6 +4,7 @@
 //! number, and the mapping indexes by it.
 
 use crate::diagnostics::RefusalReason;
+use crate::split::Cell;
 use std::ops::Range;
 
 pub(crate) use crate::names::Names;
@@ -31,6 +32,20 @@ struct Ends {
 
 impl Ends {
     const NONE: Self = Self { first: NONE, last: NONE };
+}
+
+/// Where a value is in the record's text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// Whether there is no value.
+    pub(crate) fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
 }
 
 /// What a field has.
@@ -61,6 +76,11 @@ pub(crate) struct Record {
     values: Vec<Value>,
     /// By field number.
     ends: Vec<Ends>,
+    /// Of a line of cells: by field number, the one value of each; there are no others then. Half the work for records that
+    /// have nothing more to them.
+    cells: Vec<Span>,
+    /// How many of the cells have a value.
+    filled: usize,
     /// What was mended in it; nothing, for most.
     mends: Vec<Mend>,
 }
@@ -72,11 +92,61 @@ impl Record {
             self.ends[value.field as usize] = Ends::NONE;
         }
         self.values.clear();
+        self.cells.clear();
+        self.filled = 0;
         self.text.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.is_empty() && self.filled == 0
+    }
+
+    /// Fills the record, which is empty, with the cells of a line: those of the fields 0, 1, 2 and so on.
+    pub(crate) fn fill_cells(
+        &mut self,
+        line: &str,
+        cells: &[Cell],
+        unescape: impl Fn(&str, &mut String),
+    ) {
+        let Self { text, cells: spans, .. } = self;
+        // A line of blank cells may have been there.
+        text.clear();
+        spans.clear();
+        text.push_str(line);
+        let mut filled = 0;
+        spans.extend(cells.iter().map(|cell| {
+            let span = if cell.is_escaped {
+                let start = text.len();
+                unescape(&line[cell.start..cell.end], text);
+                trimmed_span(text, start, text.len())
+            } else {
+                trimmed_span(line, cell.start, cell.end)
+            };
+            filled += usize::from(!span.is_empty());
+            span
+        }));
+        self.filled = filled;
+    }
+
+    /// The cells of a line, by field number, in [`Record::text`]; none of a record that is no such line.
+    pub(crate) fn cells(&self) -> &[Span] {
+        &self.cells
+    }
+
+    /// The text that cells are in.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Makes values of the cells, so that others can join them.
+    #[cold]
+    fn link_cells(&mut self) {
+        let mut cells = std::mem::take(&mut self.cells);
+        self.filled = 0;
+        for (field, cell) in (0..).zip(cells.drain(..)).filter(|(_, cell)| !cell.is_empty()) {
+            self.link(field, cell.start as usize, cell.end as usize, false);
+        }
+        self.cells = cells;
     }
 
     /// Notes that something was mended. Of one reason, the first counts and shows.
@@ -102,9 +172,8 @@ impl Record {
     /// Writes the record as bytes that are the same for the same fields and values in the same order.
     pub(crate) fn describe(&self, names: &Names, out: &mut Vec<u8>) {
         out.clear();
-        for value in &self.values {
-            let text = self.slice(value);
-            out.extend_from_slice(names.name(value.field).as_bytes());
+        for (field, text) in self.all() {
+            out.extend_from_slice(names.name(field).as_bytes());
             out.push(0);
             out.extend_from_slice(&(text.len() as u32).to_le_bytes());
             out.extend_from_slice(text.as_bytes());
@@ -113,7 +182,7 @@ impl Record {
 
     /// Number of values.
     pub(crate) fn len(&self) -> usize {
-        self.values.len()
+        self.values.len() + self.filled
     }
 
     /// Bytes of text.
@@ -154,25 +223,9 @@ impl Record {
 
     #[inline(always)]
     fn push_trimmed(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
-        if start >= end {
-            return;
-        }
-        let bytes = self.text.as_bytes();
-        // ASCII at both ends: they are ends of characters too.
-        if is_solid(bytes[start]) && is_solid(bytes[end - 1]) {
-            return self.link(field, start, end, preferred);
-        }
-        self.trim_and_link(field, start, end, preferred);
-    }
-
-    #[inline(never)]
-    fn trim_and_link(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
-        let whole = &self.text[start..end];
-        let rest = whole.trim_start();
-        let start = start + whole.len() - rest.len();
-        let end = start + rest.trim_end().len();
-        if start < end {
-            self.link(field, start, end, preferred);
+        let span = trimmed_span(&self.text, start, end);
+        if !span.is_empty() {
+            self.link(field, span.start as usize, span.end as usize, preferred);
         }
     }
 
@@ -199,6 +252,9 @@ impl Record {
 
     #[inline(always)]
     fn link(&mut self, field: u32, start: usize, end: usize, preferred: bool) {
+        if !self.cells.is_empty() {
+            self.link_cells();
+        }
         let place = self.values.len() as u32;
         let next = match self.ends.get_mut(field as usize) {
             Some(ends) if ends.first == NONE => {
@@ -232,51 +288,64 @@ impl Record {
         &self.text[value.start as usize..value.end as usize]
     }
 
+    /// The value of a cell.
+    pub(crate) fn cell_text(&self, cell: Span) -> &str {
+        &self.text[cell.start as usize..cell.end as usize]
+    }
+
+    /// The value of a field that is in a cell.
+    fn cell(&self, field: u32) -> Option<&str> {
+        let cell = self.cells.get(field as usize).filter(|cell| !cell.is_empty());
+        cell.map(|cell| self.cell_text(*cell))
+    }
+
     fn first_place(&self, field: u32) -> Option<u32> {
         self.ends.get(field as usize).map(|ends| ends.first).filter(|place| *place != NONE)
     }
 
     /// A field's first value.
     pub(crate) fn first(&self, field: u32) -> Option<&str> {
-        self.first_place(field).map(|place| self.slice(&self.values[place as usize]))
+        let linked = || self.first_place(field).map(|place| &self.values[place as usize]);
+        self.cell(field).or_else(|| linked().map(|value| self.slice(value)))
     }
 
     /// Whether a field has a value.
     pub(crate) fn has(&self, field: u32) -> bool {
-        self.first_place(field).is_some()
+        self.cell(field).is_some() || self.first_place(field).is_some()
     }
 
     /// A field's value, where it has one and no more.
     pub(crate) fn lone(&self, field: u32) -> Lone<'_> {
         match self.ends.get(field as usize) {
-            Some(ends) if ends.first == NONE => Lone::None,
+            Some(ends) if ends.first == NONE => self.cell(field).map_or(Lone::None, Lone::One),
             Some(ends) if ends.first == ends.last => {
                 Lone::One(self.slice(&self.values[ends.first as usize]))
             }
             Some(_) => Lone::Several,
-            None => Lone::None,
+            None => self.cell(field).map_or(Lone::None, Lone::One),
         }
     }
 
     /// Whether a field has one value and no more.
     pub(crate) fn is_single(&self, field: u32) -> bool {
-        let ends = self.ends.get(field as usize);
-        ends.is_some_and(|ends| ends.first != NONE && ends.first == ends.last)
+        matches!(self.lone(field), Lone::One(_))
     }
 
     /// Whether a field had a value when the record had this many.
     pub(crate) fn had(&self, field: u32, values: usize) -> bool {
-        self.first_place(field).is_some_and(|place| (place as usize) < values)
+        self.cell(field).is_some()
+            || self.first_place(field).is_some_and(|place| (place as usize) < values)
     }
 
     /// A field's values.
     pub(crate) fn values(&self, field: u32) -> impl Iterator<Item = &str> {
         let mut place = self.first_place(field);
-        std::iter::from_fn(move || {
+        let linked = std::iter::from_fn(move || {
             let value = &self.values[place? as usize];
             place = Some(value.next).filter(|next| *next != NONE);
             Some(self.slice(value))
-        })
+        });
+        self.cell(field).into_iter().chain(linked)
     }
 
     /// Every value with its field, in the order in which they came.
@@ -289,9 +358,32 @@ impl Record {
         &self,
         is_wanted: impl Fn(u32) -> bool,
     ) -> impl Iterator<Item = (u32, &str)> {
-        let values = self.values.iter().filter(move |value| is_wanted(value.field));
-        values.map(|value| (value.field, self.slice(value)))
+        let cells = (0..).zip(&self.cells).filter(|(_, cell)| !cell.is_empty());
+        let cells = cells.map(|(field, cell)| (field, self.cell_text(*cell)));
+        let values = self.values.iter().map(|value| (value.field, self.slice(value)));
+        cells.chain(values).filter(move |(field, _)| is_wanted(*field))
     }
+}
+
+/// Where a part of a text is without white space around it.
+#[inline(always)]
+fn trimmed_span(text: &str, start: usize, end: usize) -> Span {
+    let bytes = text.as_bytes();
+    let is_solid_at = |place: usize| bytes.get(place).is_some_and(|byte| is_solid(*byte));
+    // ASCII at both ends: they are ends of characters too. No `&&`: about every other cell is empty, and nobody can guess
+    // which.
+    if (start >= end) | (is_solid_at(start) & is_solid_at(end.wrapping_sub(1))) {
+        return Span { start: start as u32, end: end as u32 };
+    }
+    trim_span(text, start, end)
+}
+
+#[inline(never)]
+fn trim_span(text: &str, start: usize, end: usize) -> Span {
+    let whole = &text[start..end];
+    let rest = whole.trim_start();
+    let start = start + whole.len() - rest.len();
+    Span { start: start as u32, end: (start + rest.trim_end().len()) as u32 }
 }
 
 /// A text without white space around it.
@@ -339,6 +431,39 @@ mod tests {
         record.push_preferred(0, "one");
         record.push_preferred(0, "two");
         assert_eq!(record.values(0).collect::<Vec<_>>(), ["one", "two"]);
+    }
+
+    #[test]
+    fn cells_of_a_line_are_values_and_others_may_join_them() {
+        let line = " a,,\"b\"\"\",\u{a0}";
+        let cell = |start, end, is_escaped| Cell { start, end, is_escaped, is_mended: false };
+        let cells = [cell(0, 2, false), cell(3, 3, false), cell(4, 9, true), cell(10, 12, false)];
+        let unescape = |raw: &str, out: &mut String| {
+            assert_eq!(raw, "\"b\"\"\"");
+            out.push_str("b\" ");
+        };
+        let mut record = Record::default();
+        record.fill_cells(" ", &[cell(0, 1, false)], unescape);
+        assert!(record.is_empty());
+        record.fill_cells(line, &cells, unescape);
+        let filled = [(0, "a"), (2, "b\"")];
+        assert_eq!(record.all().collect::<Vec<_>>(), filled);
+        assert_eq!((record.len(), record.is_empty()), (2, false));
+        let fields = [0, 1, 2, 3, 9];
+        assert_eq!(
+            fields.map(|field| record.first(field)),
+            [Some("a"), None, Some("b\""), None, None]
+        );
+        assert_eq!(fields.map(|field| record.has(field)), [true, false, true, false, false]);
+        assert_eq!(fields.map(|field| record.values(field).count()), [1, 0, 1, 0, 0]);
+        assert_eq!((record.lone(2), record.lone(3)), (Lone::One("b\""), Lone::None));
+        assert!(record.is_single(0) && !record.is_single(1));
+        record.push(5, "c");
+        record.push(0, "d");
+        assert_eq!(record.all().collect::<Vec<_>>(), [(0, "a"), (2, "b\""), (5, "c"), (0, "d")]);
+        assert_eq!((record.lone(0), record.lone(2)), (Lone::Several, Lone::One("b\"")));
+        record.clear();
+        assert!(record.is_empty() && record.cells().is_empty());
     }
 
     proptest::proptest! {

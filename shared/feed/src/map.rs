@@ -47,9 +47,25 @@ impl Mapping<'_> {
         self.row.clear();
         let mut change = Change::Upsert;
         let mut has_id = false;
-        let plan = self.plan;
+        let (plan, record) = (self.plan, self.record);
+        let cells = record.cells();
+        if !cells.is_empty() {
+            // Most columns take a cell as it is: all are copied at once.
+            self.row.adopt(record.text());
+        }
         for &step in plan.steps() {
             if let Some(field) = step.single {
+                if has_id && !cells.is_empty() {
+                    let Some(&cell) = cells.get(field as usize) else { continue };
+                    match step.text {
+                        _ if cell.is_empty() => {}
+                        Some(column) => self.row.set_adopted(column, cell.start, cell.end),
+                        None => {
+                            self.convert(plan.rule(step), record.cell_text(cell), scratch)?;
+                        }
+                    }
+                    continue;
+                }
                 match self.record.lone(field) {
                     Lone::None => continue,
                     Lone::One(value) if has_id => {

@@ -8,6 +8,7 @@ use feedfleet_config::Quoting;
 use memchr::{memchr, memchr2};
 
 /// The quote that closes a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closing {
     pub(crate) at: usize,
     /// Whether escaped quotes come before it, or one that should be.

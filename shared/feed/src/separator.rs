@@ -6,11 +6,10 @@ use memchr::memchr;
 /// The items of a list, trimmed; some may be empty. One between commas may be in quotes, and have commas in it.
 pub(crate) fn split_items<'a>(text: &'a str, separator: &'a str) -> impl Iterator<Item = &'a str> {
     let mut rest = Some(text);
+    let may_quote = separator == "," && memchr(b'"', text.as_bytes()).is_some();
     std::iter::from_fn(move || {
         let whole = rest?;
-        if separator == ","
-            && let Some((item, behind)) = quoted(whole)
-        {
+        if may_quote && let Some((item, behind)) = quoted(whole) {
             rest = behind;
             return Some(trimmed(item));
         }

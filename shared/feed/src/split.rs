@@ -2,7 +2,7 @@
 //!
 //! A quote counts only where a cell begins, so that `12" pan` in the middle of a line swallows nothing.
 
-use crate::quotes::{Close, closing_quote};
+use crate::quotes::{Close, Closing, closing_quote};
 use feedfleet_config::Quoting;
 use memchr::{memchr, memchr_iter, memchr2};
 
@@ -33,6 +33,21 @@ pub(crate) struct Cell {
     pub(crate) is_escaped: bool,
     /// It has a quote that should have been escaped.
     pub(crate) is_mended: bool,
+}
+
+/// A cell in quotes, as [`record_end`] finds it on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuotedCell {
+    /// The quote that opens it.
+    start: usize,
+    closing: Closing,
+}
+
+impl QuotedCell {
+    /// Whether it has a quote that should have been escaped.
+    pub(crate) fn is_mended(&self) -> bool {
+        self.closing.is_mended
+    }
 }
 
 /// Where the record at the start of a text ends.
@@ -69,16 +84,30 @@ pub(crate) fn delimiter_of(text: &str, delimiters: &[u8], quoting: Quoting) -> O
     delimiters.iter().copied().rev().max_by_key(|delimiter| count(*delimiter))
 }
 
-/// Finds the end of the record at the start of `text`, which is not empty. `at_end`: nothing comes after.
-pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordEnd {
+/// Finds the end of the record at the start of `text`, which is not empty, and on the way its cells that are in quotes: none
+/// where it has no end. `at_end`: nothing comes after.
+pub(crate) fn record_end(
+    text: &[u8],
+    at_end: bool,
+    dialect: Dialect,
+    quoted: &mut Vec<QuotedCell>,
+) -> RecordEnd {
+    quoted.clear();
+    let end = find_end(text, at_end, dialect, quoted);
+    if !matches!(end, RecordEnd::Found { .. }) {
+        quoted.clear();
+    }
+    end
+}
+
+fn find_end(
+    text: &[u8],
+    at_end: bool,
+    dialect: Dialect,
+    quoted: &mut Vec<QuotedCell>,
+) -> RecordEnd {
     let mut from = 0;
-    let mut has_quotes = false;
-    let found = |bytes: usize, has_quotes: bool| {
-        // Only quoted cells have line ends inside.
-        let inside = if has_quotes { &text[..bytes - 1] } else { &[] };
-        let lines = 1 + memchr_iter(dialect.newline, inside).count() as u64;
-        RecordEnd::Found { bytes, lines }
-    };
+    let mut lines = 1;
     loop {
         let mark = if dialect.quoting != Quoting::Off {
             memchr2(b'"', dialect.newline, &text[from..])
@@ -86,114 +115,145 @@ pub(crate) fn record_end(text: &[u8], at_end: bool, dialect: Dialect) -> RecordE
             memchr(dialect.newline, &text[from..])
         };
         let Some(offset) = mark else {
-            return if at_end { found(text.len(), has_quotes) } else { RecordEnd::More };
+            let bytes = text.len();
+            return if at_end { RecordEnd::Found { bytes, lines } } else { RecordEnd::More };
         };
         let at = from + offset;
         from = at + 1;
         if text[at] == dialect.newline {
-            return found(from, has_quotes);
+            return RecordEnd::Found { bytes: from, lines };
         }
         let opens_a_cell = at == 0 || text[at - 1] == dialect.delimiter;
         if opens_a_cell {
             match closing_quote(text, from, at_end, dialect) {
-                Close::At(close) => from = close.at + 1,
+                Close::At(closing) => {
+                    // Only cells in quotes have line ends inside.
+                    let line_ends = memchr_iter(dialect.newline, &text[from..closing.at]);
+                    lines = line_ends.fold(lines, |lines, _| lines + 1);
+                    quoted.push(QuotedCell { start: at, closing });
+                    from = closing.at + 1;
+                }
                 Close::More => return RecordEnd::More,
                 Close::Never if at_end => return RecordEnd::Unclosed,
                 Close::Never => return RecordEnd::More,
             }
-            has_quotes = true;
         }
     }
 }
 
-/// Finds the cells of a whole record; gives their number.
-pub(crate) fn split(record: &[u8], dialect: Dialect, cells: &mut Vec<Cell>) -> usize {
+/// Finds the cells of a record as [`record_end`] found it; gives their number.
+pub(crate) fn split(
+    record: &[u8],
+    dialect: Dialect,
+    quoted: &[QuotedCell],
+    cells: &mut Vec<Cell>,
+) -> usize {
     cells.clear();
-    let mut marks = Marks::new(record, dialect);
-    let mut count = 0;
-    let mut start = 0;
-    loop {
-        let mut cell = Cell { start, end: start, is_escaped: false, is_mended: false };
-        let mut closed = None;
-        let mut from = start;
-        if dialect.quoting != Quoting::Off
-            && record.get(start) == Some(&b'"')
-            && let Close::At(close) = closing_quote(record, start + 1, true, dialect)
-        {
-            cell.is_escaped = close.has_escapes;
-            cell.is_mended = close.is_mended;
-            closed = Some(close.at);
-            from = close.at + 1;
+    let record = record.strip_suffix(&[dialect.newline]).unwrap_or(record);
+    let mut marks = Marks::new(record, dialect.delimiter);
+    let (mut start, mut surplus) = (0, 0);
+    for cell in quoted {
+        start = marks.plain_cells(start, cell.start, cells, &mut surplus);
+        // Marks in quotes end nothing.
+        marks.skip_to(cell.closing.at + 1);
+        let end = marks.next().unwrap_or(record.len());
+        push(quoted_cell(record, start, end, cell.closing), cells, &mut surplus);
+        start = end + 1;
+    }
+    if start <= record.len() {
+        marks.plain_cells(start, usize::MAX, cells, &mut surplus);
+    }
+    if dialect.quoting == Quoting::Backslash {
+        for cell in cells.iter_mut() {
+            cell.is_escaped |= memchr(b'\\', &record[cell.start..cell.end]).is_some();
         }
-        let found = marks.find(from);
-        cell.end = found.unwrap_or(record.len());
-        if let Some(close) = closed {
-            if !cell.is_escaped {
-                if record[from..cell.end].iter().all(u8::is_ascii_whitespace) {
-                    (cell.start, cell.end) = (start + 1, close);
-                } else {
-                    cell.is_escaped = true;
-                }
-            }
-        } else if dialect.quoting == Quoting::Backslash {
-            cell.is_escaped = memchr(b'\\', &record[start..cell.end]).is_some();
-        }
-        count += 1;
-        if cells.len() < MAX_CELLS {
-            cells.push(cell);
-        }
-        match found {
-            Some(end) if record[end] != dialect.newline => start = end + 1,
-            _ => return count,
-        }
+    }
+    cells.len() + surplus
+}
+
+/// Adds a cell, or counts it where there are too many.
+#[inline(always)]
+fn push(cell: Cell, cells: &mut Vec<Cell>, surplus: &mut usize) {
+    if cells.len() < MAX_CELLS {
+        cells.push(cell);
+    } else {
+        *surplus += 1;
     }
 }
 
-/// Where cells of a record may end: at each delimiter and each line end. Looks at a block at a time, and once: cells are
-/// short, and a search for each of them would cost more than what it finds.
+/// The cell from its opening quote to its end. Where nothing but white space follows the closing quote, and no quote comes
+/// before it, its text is what is between the two.
+fn quoted_cell(record: &[u8], start: usize, end: usize, closing: Closing) -> Cell {
+    let Closing { at, has_escapes, is_mended } = closing;
+    if !has_escapes && record[at + 1..end].iter().all(u8::is_ascii_whitespace) {
+        return Cell { start: start + 1, end: at, is_escaped: false, is_mended };
+    }
+    Cell { start, end, is_escaped: true, is_mended }
+}
+
+/// Where cells of a record may end: at each delimiter. Looks at a block at a time, and once: cells are short, and a search
+/// for each of them would cost more than what it finds.
 struct Marks<'r> {
     record: &'r [u8],
-    bytes: [u8; 2],
+    delimiter: u8,
     /// Where the block begins.
     start: usize,
-    /// A bit for each of the block's bytes.
+    /// A bit for each of the block's bytes that is a mark and was not given yet.
     bits: u64,
 }
 
 impl<'r> Marks<'r> {
-    fn new(record: &'r [u8], dialect: Dialect) -> Self {
-        let bytes = [dialect.delimiter, dialect.newline];
-        let mut marks = Self { record, bytes, start: 0, bits: 0 };
+    fn new(record: &'r [u8], delimiter: u8) -> Self {
+        let mut marks = Self { record, delimiter, start: 0, bits: 0 };
         marks.look();
         marks
     }
 
-    /// The first mark from `from` on, which is not before that of the last call.
-    #[inline]
-    fn find(&mut self, from: usize) -> Option<usize> {
-        self.find_in_block(from).or_else(|| self.find_further(from))
-    }
-
-    #[inline]
-    fn find_in_block(&self, from: usize) -> Option<usize> {
-        let bits = self.bits & u64::MAX.checked_shl((from - self.start) as u32)?;
-        (bits != 0).then(|| self.start + bits.trailing_zeros() as usize)
-    }
-
-    /// As [`Marks::find`], where the block has none.
-    #[inline(never)]
-    fn find_further(&mut self, from: usize) -> Option<usize> {
-        let skipped = (from - self.start) / BLOCK_BYTES;
-        let mut start = self.start + BLOCK_BYTES * skipped.max(1);
-        while start < self.record.len() {
-            self.start = start;
-            self.look();
-            if let Some(found) = self.find_in_block(from.max(start)) {
-                return Some(found);
+    /// Adds the cells from the one that begins at `start` up to the one that begins at `until`, or all; gives where the next
+    /// one begins.
+    fn plain_cells(
+        &mut self,
+        mut start: usize,
+        until: usize,
+        cells: &mut Vec<Cell>,
+        surplus: &mut usize,
+    ) -> usize {
+        while start != until {
+            let found = self.next();
+            let end = found.unwrap_or(self.record.len());
+            push(Cell { start, end, is_escaped: false, is_mended: false }, cells, surplus);
+            start = end + 1;
+            if found.is_none() {
+                break;
             }
-            start += BLOCK_BYTES;
         }
-        None
+        start
+    }
+
+    /// The next mark.
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            if self.record.len() - self.start <= BLOCK_BYTES {
+                return None;
+            }
+            self.start += BLOCK_BYTES;
+            self.look();
+        }
+        let at = self.start + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(at)
+    }
+
+    /// Leaves out the marks before `from`, which is not before the last one given.
+    fn skip_to(&mut self, from: usize) {
+        let from = from.min(self.record.len());
+        let skipped = (from - self.start) / BLOCK_BYTES;
+        if skipped > 0 {
+            self.start += BLOCK_BYTES * skipped;
+            self.look();
+        }
+        self.bits &= u64::MAX << (from - self.start);
     }
 
     /// Looks at the block at `start`.
@@ -210,9 +270,8 @@ impl<'r> Marks<'r> {
     }
 
     fn bits_of(&self, block: &[u8; BLOCK_BYTES]) -> u64 {
-        let [a, b] = self.bytes;
         // The compiler makes this a few instructions for many bytes at once.
-        let is_mark = block.map(|byte| u8::from(byte == a) | u8::from(byte == b));
+        let is_mark = block.map(|byte| u8::from(byte == self.delimiter));
         let (groups, _) = is_mark.as_chunks::<8>();
         let gathered =
             groups.iter().map(|group| u64::from_le_bytes(*group).wrapping_mul(GATHER) >> 56);
@@ -229,12 +288,13 @@ mod tests {
 
     fn records(text: &str, dialect: Dialect) -> Vec<Vec<String>> {
         let mut rest = text;
-        let (mut all, mut cells) = (Vec::new(), Vec::new());
+        let (mut all, mut cells, mut quoted) = (Vec::new(), Vec::new(), Vec::new());
         while !rest.is_empty() {
-            let RecordEnd::Found { bytes, .. } = record_end(rest.as_bytes(), true, dialect) else {
+            let end = record_end(rest.as_bytes(), true, dialect, &mut quoted);
+            let RecordEnd::Found { bytes, .. } = end else {
                 panic!("no record in {rest:?}");
             };
-            split(&rest.as_bytes()[..bytes], dialect, &mut cells);
+            split(&rest.as_bytes()[..bytes], dialect, &quoted, &mut cells);
             let text = |cell: &Cell| {
                 let raw = &rest[cell.start..cell.end];
                 let mut out = String::new();
@@ -249,6 +309,10 @@ mod tests {
             rest = &rest[bytes..];
         }
         all
+    }
+
+    fn end_of(text: &str, at_end: bool, dialect: Dialect) -> RecordEnd {
+        record_end(text.as_bytes(), at_end, dialect, &mut Vec::new())
     }
 
     #[test]
@@ -279,19 +343,20 @@ mod tests {
         let dialect = Dialect { quoting: Quoting::Backslash, ..CSV };
         let text = "\"12\\\" pan, \\\\ x\",5\\\" y\\n\n\"a\nb\",\"\"\n";
         assert_eq!(records(text, dialect), [["12\" pan, \\ x", "5\" y\\n"], ["a\nb", ""]]);
-        assert_eq!(record_end(b"\"a\\\"", true, dialect), RecordEnd::Unclosed);
-        assert_eq!(record_end(b"\"a\\", false, dialect), RecordEnd::More);
+        assert_eq!(end_of("\"a\\\"", true, dialect), RecordEnd::Unclosed);
+        assert_eq!(end_of("\"a\\", false, dialect), RecordEnd::More);
     }
 
     #[test]
     fn mended_cells_are_told() {
-        let mut cells = Vec::new();
+        let (mut cells, mut quoted) = (Vec::new(), Vec::new());
         for (text, mended) in [
             ("\"a \"b\" c\",x", [true, false]),
             ("\"a\"b,\"x\"", [true, false]),
             ("\"a\"\"b\",x\"y", [false, false]),
         ] {
-            split(text.as_bytes(), CSV, &mut cells);
+            record_end(text.as_bytes(), true, CSV, &mut quoted);
+            split(text.as_bytes(), CSV, &quoted, &mut cells);
             assert_eq!(
                 cells.iter().map(|cell| cell.is_mended).collect::<Vec<_>>(),
                 mended,
@@ -313,24 +378,28 @@ mod tests {
 
     #[test]
     fn a_record_is_whole_or_not_there() {
-        let text = b"\"a\"\"b\",c\n";
+        let text = "\"a\"\"b\",c\n";
         for end in 1..text.len() {
-            assert_eq!(record_end(&text[..end], false, CSV), RecordEnd::More, "{end}");
+            assert_eq!(end_of(&text[..end], false, CSV), RecordEnd::More, "{end}");
         }
         let whole = RecordEnd::Found { bytes: text.len(), lines: 1 };
-        assert_eq!(record_end(text, false, CSV), whole);
-        assert_eq!(record_end(b"a,\"b", true, CSV), RecordEnd::Unclosed);
+        assert_eq!(end_of(text, false, CSV), whole);
+        assert_eq!(end_of("a,\"b", true, CSV), RecordEnd::Unclosed);
+        let mut quoted = Vec::new();
+        record_end(b"\"a\nb\",\"c\n", true, CSV, &mut quoted);
+        assert!(quoted.is_empty(), "of a record without an end");
         let two_lines = RecordEnd::Found { bytes: 6, lines: 2 };
-        assert_eq!(record_end(b"\"a\nb\"\nc", false, CSV), two_lines);
+        assert_eq!(end_of("\"a\nb\"\nc", false, CSV), two_lines);
     }
 
     proptest::proptest! {
         /// Finding a record's end and finding its cells are two walks; they agree on where it ends.
         #[test]
         fn a_record_ends_with_its_last_cell(text in "[a\",\n]{1,40}") {
-            let mut cells = Vec::new();
-            if let RecordEnd::Found { bytes, .. } = record_end(text.as_bytes(), true, CSV) {
-                split(text.as_bytes(), CSV, &mut cells);
+            let (mut cells, mut quoted) = (Vec::new(), Vec::new());
+            let end = record_end(text.as_bytes(), true, CSV, &mut quoted);
+            if let RecordEnd::Found { bytes, .. } = end {
+                split(&text.as_bytes()[..bytes], CSV, &quoted, &mut cells);
                 let last = cells.last().map_or(0, |cell| cell.end);
                 let ends = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
                 proptest::prop_assert_eq!(ends, bytes);
@@ -342,17 +411,21 @@ mod tests {
         /// Cells end where going from byte to byte finds their ends, in and across blocks, at the record's end too.
         #[test]
         fn short_and_long_cells_end_at_the_first_mark(
-            text in "([-,\u{b}\nx가]{0,6}x{0,50}){0,8}",
+            text in "([-,\u{b}x가]{0,6}x{0,50}){0,8}",
             steps in proptest::collection::vec(0_usize..90, 1..40),
         ) {
             let record = text.as_bytes();
-            let mut marks = Marks::new(record, CSV);
+            let mut marks = Marks::new(record, b',');
             let mut from = 0;
             for step in steps {
-                let by_byte = record[from..].iter().position(|byte| b",\n".contains(byte));
+                let by_byte = record[from..].iter().position(|byte| *byte == b',');
                 let expected = by_byte.map(|offset| from + offset);
-                proptest::prop_assert_eq!(marks.find(from), expected, "{}", from);
-                from = (expected.unwrap_or(from) + step).min(record.len());
+                proptest::prop_assert_eq!(marks.next(), expected, "{}", from);
+                let Some(found) = expected else { break };
+                from = (found + 1 + step).min(record.len());
+                if step > 0 {
+                    marks.skip_to(from);
+                }
             }
         }
     }
@@ -361,7 +434,7 @@ mod tests {
     fn commas_without_end_take_no_memory() {
         let mut cells = Vec::new();
         let text = vec![b','; MAX_CELLS * 3];
-        assert_eq!(split(&text, CSV, &mut cells), text.len() + 1);
+        assert_eq!(split(&text, CSV, &[], &mut cells), text.len() + 1);
         assert_eq!(cells.len(), MAX_CELLS);
     }
 }

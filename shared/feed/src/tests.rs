@@ -274,6 +274,29 @@ fn csv_in_groups() {
 }
 
 #[test]
+fn a_row_of_a_group_has_its_own_values_once() {
+    let mut csv = source(Format::Csv);
+    csv.group = Some("Handle".to_owned());
+    let map = [field(columns::ID, "SKU"), field(columns::TITLE, "Title")];
+    let text = "Title,Handle,SKU,Note\nCoat,coat,c-1,n1\nCoat red,coat,c-2,\n";
+    let whole = read(&csv, &map, text);
+    assert_eq!(whole.rows[1].1.text(columns::TITLE), Some("Coat red"));
+    let of_both = [("Handle", "coat"), ("Note", "n1")];
+    for (_, row) in &whole.rows {
+        assert_eq!(row.extras().collect::<Vec<_>>(), of_both);
+    }
+}
+
+#[test]
+fn an_empty_cell_leaves_what_another_field_says() {
+    let category = MapEntry { target: Target::Category, ..field(columns::TITLE, "type") };
+    let map = [field(columns::ID, "id"), category, field(columns::CATEGORY_1, "c1")];
+    let whole = read(&source(Format::Csv), &map, "id,type,c1\n1,A > B,\n2,A > B,C\n");
+    let categories = whole.rows.iter().map(|(_, row)| row.text(columns::CATEGORY_1));
+    assert_eq!(categories.collect::<Vec<_>>(), [Some("A"), Some("C")]);
+}
+
+#[test]
 fn ids_too_long_are_refused() {
     let long = "x".repeat(256);
     let text = format!("id\n{long}\n{}\n", &long[1..]);

@@ -116,6 +116,27 @@ impl Row {
         self.set(column, slot);
     }
 
+    /// Takes over a text that has values of text columns in it: [`Row::set_adopted`] says where. The row must have been
+    /// cleared.
+    #[inline]
+    pub fn adopt(&mut self, text: &str) {
+        debug_assert!(self.text.is_empty());
+        self.text.push_str(text);
+    }
+
+    /// Sets a text column to a part of the text that the row took over. None of it is null.
+    ///
+    /// # Panics
+    ///
+    /// The row's values cannot be read where it is no part of the text, or cuts a character.
+    #[inline]
+    pub fn set_adopted(&mut self, column: ColumnId, start: u32, end: u32) {
+        debug_assert_eq!(column.column().kind, ColumnType::Text);
+        debug_assert!(self.text.get(start as usize..end as usize).is_some());
+        let slot = if start == end { Slot::Null } else { Slot::Text(Span { start, end }) };
+        self.set(column, slot);
+    }
+
     /// Sets an integer column.
     pub fn set_integer(&mut self, column: ColumnId, value: i64) {
         debug_assert_eq!(column.column().kind, ColumnType::Integer);
@@ -270,6 +291,25 @@ mod tests {
         row.clear();
         assert_eq!(row.get(columns::PRICE), ValueRef::Null);
         assert_eq!(row.list(columns::SEARCH_TAG).count(), 0);
+    }
+
+    #[test]
+    fn parts_of_a_text_are_values() {
+        let mut row = Row::new();
+        row.adopt("42,가 b,");
+        row.set_text(columns::LINK, "x");
+        row.set_adopted(columns::ID, 0, 2);
+        row.set_adopted(columns::TITLE, 3, 8);
+        row.set_adopted(columns::BRAND, 9, 9);
+        assert_eq!((row.id(), row.text(columns::TITLE)), ("42", Some("가 b")));
+        assert_eq!((row.text(columns::LINK), row.text(columns::BRAND)), (Some("x"), None));
+        let mut same = Row::new();
+        for column in [columns::TITLE, columns::ID, columns::LINK] {
+            same.set_text(column, row.text(column).unwrap());
+        }
+        assert_eq!(row.content_hash(&mut Vec::new()), same.content_hash(&mut Vec::new()));
+        row.clear();
+        row.adopt("");
     }
 
     #[test]

@@ -125,10 +125,10 @@ impl Measure {
 
 fn measure(text: &str, is_whole: bool, dialect: Dialect) -> Measure {
     let mut measure = Measure::default();
-    let mut cells = Vec::new();
+    let (mut cells, mut quoted) = (Vec::new(), Vec::new());
     let mut rest = text;
     while !rest.is_empty() && measure.records < RECORDS {
-        let bytes = match record_end(rest.as_bytes(), is_whole, dialect) {
+        let bytes = match record_end(rest.as_bytes(), is_whole, dialect, &mut quoted) {
             RecordEnd::Found { bytes, .. } => bytes,
             RecordEnd::More => {
                 // A quote that swallows the rest of the sample.
@@ -150,7 +150,7 @@ fn measure(text: &str, is_whole: bool, dialect: Dialect) -> Measure {
         };
         let (record, after) = rest.split_at(bytes);
         rest = after;
-        let count = split(record.as_bytes(), dialect, &mut cells);
+        let count = split(record.as_bytes(), dialect, &quoted, &mut cells);
         let record = record.trim_end_matches(['\r', '\n']);
         if record.trim().is_empty() {
             continue;
