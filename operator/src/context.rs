@@ -59,6 +59,13 @@ impl Context {
         Ok(context)
     }
 
+    /// The mistakes in the file of a pipe, or of a supplement's pipe.
+    pub fn mistakes_of(&self, name: &PipeName) -> impl Iterator<Item = &ConfigError> {
+        let pipe = name.pipe();
+        let is_its = move |file: &Path| file.file_stem().is_some_and(|stem| stem == pipe.as_str());
+        self.mistakes.iter().filter(move |mistake| is_its(&mistake.file))
+    }
+
     /// The pipes whose files lack nothing but variables. The fleet may have those: secrets need not be where its
     /// operator is.
     pub fn lacking_variables(&self) -> Vec<PipeName> {
@@ -147,6 +154,8 @@ impl Context {
     pub fn http(&self) -> Result<Client> {
         let mut options = ClientOptions::new(self.config.fleet.http.user_agent.clone());
         options.policy = self.policy();
+        // A site's crawl asks so many times at once, again and again: what is kept is not connected anew.
+        options.max_idle_per_host = self.config.fleet.hosts.concurrency;
         Ok(Client::new(options)?)
     }
 

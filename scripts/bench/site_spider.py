@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Crawls a site with Scrapy, by its sitemaps, and writes the products of its pages' JSON-LD as JSON Lines.
 
-    site_spider.py ADDRESS AT_ONCE OUT
+    site_spider.py ADDRESS AT_ONCE LINKS OUT
 
-ADDRESS such as http://127.0.0.1:40001; AT_ONCE: requests at a time. robots.txt is obeyed.
+ADDRESS such as http://127.0.0.1:40001; AT_ONCE: requests at a time; LINKS: `follow` to follow the pages' links to products,
+too, or `ignore`. robots.txt is obeyed.
 """
 
 import json
 import sys
 
+from scrapy import Request
 from scrapy.crawler import CrawlerProcess
+from scrapy.linkextractors import LinkExtractor
 from scrapy.spiders import SitemapSpider
 
 
@@ -27,8 +30,12 @@ def products(value):
 class Products(SitemapSpider):
     name = "products"
     sitemap_rules = [("/p/", "parse_product")]
+    extractor = LinkExtractor(allow=r"^[a-z]+://[^/?]*/p/[^/?]*(\?.*)?$")
 
     def parse_product(self, response):
+        if self.follows_links:
+            for link in self.extractor.extract_links(response):
+                yield Request(link.url, self.parse_product)
         for text in response.css('script[type="application/ld+json"]::text').getall():
             for product in products(json.loads(text)):
                 offer = product.get("offers") or {}
@@ -50,7 +57,7 @@ class Products(SitemapSpider):
 
 
 def main():
-    address, at_once, out = sys.argv[1:]
+    address, at_once, links, out = sys.argv[1:]
     process = CrawlerProcess({
         "AUTOTHROTTLE_ENABLED": False,
         "CONCURRENT_REQUESTS": int(at_once),
@@ -63,7 +70,7 @@ def main():
         "TELNETCONSOLE_ENABLED": False,
         "USER_AGENT": "bench",
     })
-    process.crawl(Products, sitemap_urls=[f"{address}/sitemap.xml"])
+    process.crawl(Products, sitemap_urls=[f"{address}/sitemap.xml"], follows_links=links == "follow")
     process.start()
 
 

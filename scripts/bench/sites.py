@@ -50,6 +50,7 @@ url = "{address}/"
 [source.site]
 follow = ["/p/*"]
 product = ["/p/*"]
+links = {links}
 [images]
 mirror = false
 """
@@ -75,6 +76,7 @@ def arguments():
     parser.add_argument("--pages", type=int, default=20_000, help="products, each with a page")
     parser.add_argument("--page-kib", type=int, default=64, help="KiB of a page")
     parser.add_argument("--latency-ms", type=int, help="time that an answer takes; 0, or 30 with --kill-every")
+    parser.add_argument("--ignore-links", action="store_true", help="both crawlers go by the sitemaps alone")
     parser.add_argument("--kill-every", type=float, metavar="SECONDS", help="kill each worker so long after it began")
     parser.add_argument("--most-seconds", type=int, default=1800, help="longest time for a crawl with killed workers")
     parser.add_argument("--peers", choices=("scrapy", "none"), default="scrapy", help="the other crawler, or none")
@@ -138,7 +140,7 @@ def compare_crawlers(given, folder, site):
     """Measures both; gives what is wrong."""
     results = {"feedfleet": measured(site, lambda: crawl_by_feedfleet(given, folder / "fleet", site))}
     if given.peers == "scrapy":
-        results["scrapy"] = measured(site, lambda: crawl_by_scrapy(folder, site))
+        results["scrapy"] = measured(site, lambda: crawl_by_scrapy(given, folder, site))
     show(given.pages, results)
     wrong = differences(given.pages, results)
     if given.json:
@@ -160,7 +162,7 @@ def measured(site, crawl):
 def crawl_by_feedfleet(given, fleet, site):
     """The whole command: crawl, table, report."""
     nightly.say("feedfleet: the crawl")
-    write_fleet(fleet, site)
+    write_fleet(given, fleet, site)
     log = fleet / "feedfleet.log"
     with open(log, "ab") as stderr:
         output, cost = child.run([given.feedfleet, "--config", fleet, "run", "bench", "--wait", "--json"], stderr)
@@ -172,18 +174,20 @@ def crawl_by_feedfleet(given, fleet, site):
     return {**cost, **summed, "phases": report["seconds"]}
 
 
-def crawl_by_scrapy(folder, site):
+def crawl_by_scrapy(given, folder, site):
     nightly.say("scrapy: the crawl")
     out = folder / "scrapy.jsonl"
-    _, cost = child.run([sys.executable, HERE / "site_spider.py", site.address, str(AT_ONCE), out])
+    links = "ignore" if given.ignore_links else "follow"
+    _, cost = child.run([sys.executable, HERE / "site_spider.py", site.address, str(AT_ONCE), links, out])
     prices = [Decimal(json.loads(line)["price"]) for line in out.read_text().splitlines()]
     return {**cost, "rows": len(prices), "prices": str(sum(prices))}
 
 
-def write_fleet(fleet, site):
+def write_fleet(given, fleet, site):
     (fleet / "pipes").mkdir(parents=True)
     (fleet / "fleet.toml").write_text(FLEET)
-    (fleet / "pipes" / "bench.toml").write_text(PIPE.format(address=site.address))
+    links = "false" if given.ignore_links else "true"
+    (fleet / "pipes" / "bench.toml").write_text(PIPE.format(address=site.address, links=links))
 
 
 def show(pages, results):
@@ -254,7 +258,7 @@ def rows_of(given, fleet):
 def crawl_with_kills(given, fleet, site):
     """Has one worker after the other do the same run; gives how many were killed."""
     nightly.say(f"feedfleet: the crawl, a worker killed every {given.kill_every:g} s")
-    write_fleet(fleet, site)
+    write_fleet(given, fleet, site)
     child.run([given.feedfleet, "--config", fleet, "run", "bench"])
     deadline = time.monotonic() + given.most_seconds
     kills = 0

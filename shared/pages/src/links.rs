@@ -18,8 +18,8 @@ pub(crate) fn base_url(page: &Url, base_href: Option<&str>) -> Url {
     base_href.and_then(|href| resolve(page, href)).unwrap_or_else(|| page.clone())
 }
 
-/// A URL that can be fetched.
-pub(crate) fn web_url(base: &Url, href: &str) -> Option<Url> {
+/// What a reference on a page leads to: a URL that can be fetched, or none. `base` is what the page's URLs are relative to.
+pub fn web_url(base: &Url, href: &str) -> Option<Url> {
     resolve(base, href).filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 

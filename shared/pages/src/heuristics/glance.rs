@@ -5,7 +5,7 @@ use super::availability::{AFTER, BEFORE, says_out};
 use super::marks::Marks;
 use crate::extract::{Field, Product};
 use crate::tags::{self, Attributes};
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use std::cell::OnceCell;
 
 /// Bytes of the longest text that is looked at: longer ones are sentences about something else.
@@ -110,8 +110,13 @@ impl<'a> Glance<'a> {
 
 /// Whether the digits of an amount before its decimals are in a text, however it writes them.
 fn names_amount(text: &str, whole_amount: &str) -> bool {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    !digits.is_empty() && digits.contains(whole_amount)
+    let mut digits = [0; TEXT_BYTES];
+    let mut count = 0;
+    for byte in text.bytes().filter(u8::is_ascii_digit).take(TEXT_BYTES) {
+        digits[count] = byte;
+        count += 1;
+    }
+    count > 0 && memmem::find(&digits[..count], whole_amount.as_bytes()).is_some()
 }
 
 /// Whether what is in a tag may be a price that no longer holds.

@@ -9,6 +9,8 @@ const WORDS_END: char = '\u{590}';
 /// Phrases to look for.
 #[derive(Debug)]
 pub(super) struct Phrases {
+    /// By their first character, where that is ASCII: nearly all that is looked for begins so.
+    by_ascii: [Vec<Phrase>; 128],
     by_first: HashMap<char, Vec<Phrase>>,
 }
 
@@ -23,15 +25,24 @@ impl Phrases {
     /// Takes lists of phrases, in lower case, separated by `|`. A phrase stands for whole words; with `*` at its
     /// end, the last word may go on.
     pub(super) fn new(lists: &[&'static str]) -> Self {
+        let mut by_ascii = [const { Vec::new() }; 128];
         let mut by_first: HashMap<char, Vec<Phrase>> = HashMap::new();
         for written in lists.iter().flat_map(|list| list.split('|')).map(str::trim) {
             let text = written.trim_end_matches('*');
             if let Some(first) = text.chars().next() {
                 let phrase = Phrase { text, is_stem: text.len() < written.len() };
-                by_first.entry(first).or_default().push(phrase);
+                match by_ascii.get_mut(first as usize) {
+                    Some(phrases) => phrases.push(phrase),
+                    None => by_first.entry(first).or_default().push(phrase),
+                }
             }
         }
-        Self { by_first }
+        Self { by_ascii, by_first }
+    }
+
+    fn that_begin_with(&self, first: char) -> &[Phrase] {
+        let phrases = self.by_ascii.get(first as usize).or_else(|| self.by_first.get(&first));
+        phrases.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether any of the phrases is in a text as [`fold`] gives it.
@@ -43,9 +54,8 @@ impl Phrases {
             if !is_start {
                 continue;
             }
-            let Some(phrases) = self.by_first.get(&c) else { continue };
             let rest = &folded[place..];
-            if phrases.iter().any(|phrase| phrase.begins(rest)) {
+            if self.that_begin_with(c).iter().any(|phrase| phrase.begins(rest)) {
                 return true;
             }
         }
@@ -72,6 +82,8 @@ pub(super) fn fold(text: &str) -> String {
             if !folded.ends_with(' ') {
                 folded.push(' ');
             }
+        } else if c.is_ascii() {
+            folded.push(c.to_ascii_lowercase());
         } else {
             folded.extend(c.to_lowercase());
         }

@@ -17,6 +17,7 @@ mod fetch;
 mod hosts;
 mod intake;
 mod last;
+mod links;
 mod page;
 mod preview;
 mod sitemaps;

@@ -1,9 +1,10 @@
 //! What a page gives: its products, as lines of the run's snapshot, and its links, judged. For blocking threads.
 
+use super::links::{LinkMemory, Target};
 use feedfleet_config::{PAGE_NOTES, PageSelector, Site, host_key};
 use feedfleet_feed::page_text;
 use feedfleet_http::Url;
-use feedfleet_pages::{Field, Product, Selectors, extract_page, scan};
+use feedfleet_pages::{Field, Product, Scan, Selectors, extract_page, scan, web_url};
 use feedfleet_site::{Canonical, LinkKind, Rules, Skip, UrlKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -25,6 +26,7 @@ pub(crate) struct PageReader {
     has_product_rules: bool,
     follows_links: bool,
     max_tree_bytes: u64,
+    links: LinkMemory,
 }
 
 /// A page as it came.
@@ -72,6 +74,7 @@ impl PageReader {
             has_product_rules: !site.rules.product.is_empty(),
             follows_links: site.follows_links,
             max_tree_bytes: (memory_bytes / TREE_SHARE).min(MAX_TREE_BYTES),
+            links: LinkMemory::default(),
         })
     }
 
@@ -92,25 +95,36 @@ impl PageReader {
             }
         }
         if self.follows_links && !meta.nofollow {
-            let links = found.link_urls(source.url).filter(|link| !link.rel_nofollow);
-            self.add_links(links.map(|link| link.url), source.depth, &mut page);
+            self.add_links(&found, source, &mut page);
         }
         page
     }
 
-    fn add_links(&self, links: impl Iterator<Item = Url>, depth: u16, page: &mut Page) {
-        let mut known = HashSet::new();
-        for link in links {
-            let Some(url) = self.canonical.apply(link) else { continue };
-            if !known.insert(url.as_str().to_owned()) {
-                continue;
-            }
-            match self.judge(&url, depth.saturating_add(1)) {
-                Ok(kind) => page.links.push((url.into(), kind)),
-                Err(skip) if skip.is_cut() => page.cut.push(skip),
-                Err(_) => {}
-            }
-        }
+    fn add_links(&self, found: &Scan<'_>, source: &PageSource<'_>, page: &mut Page) {
+        let base = found.base_url(source.url);
+        let depth = source.depth.saturating_add(1);
+        let followed = found.links.iter().filter(|anchor| !anchor.rel_nofollow);
+        let mut seen = HashSet::new();
+        let mut known = self.links.take();
+        known.resolve(
+            followed.map(|anchor| anchor.href.as_ref()),
+            &base,
+            depth,
+            |href| {
+                let url = self.canonical.apply(web_url(&base, href)?)?;
+                let kind = self.judge(&url, depth);
+                Some(Target { url: String::from(url).into(), kind })
+            },
+            |target| match target.kind {
+                Err(skip) if !skip.is_cut() => {}
+                kind if seen.insert(target.url.clone()) => match kind {
+                    Ok(kind) => page.links.push((target.url.to_string(), kind)),
+                    Err(skip) => page.cut.push(skip),
+                },
+                _ => {}
+            },
+        );
+        self.links.put_back(known);
     }
 
     /// What a canonical URL is to the crawl.
