@@ -304,7 +304,8 @@ def check_network(faults):
     faults.same("security groups", len(groups), 1)
     faults.same("what comes in", groups[0]["IpPermissions"], [])
     out = sorted((one["IpProtocol"], one["FromPort"], one["ToPort"]) for one in groups[0]["IpPermissionsEgress"])
-    faults.same("what goes out", out, [("tcp", 80, 80), ("tcp", 443, 443), ("tcp", 1024, 65535)])
+    ports = [(21, 22), (80, 80), (443, 443), (990, 990), (1024, 65535)]
+    faults.same("what goes out", out, [("tcp", first, last) for first, last in ports])
     endpoints = [one["ServiceName"] for one in ec2.describe_vpc_endpoints(Filters=mine)["VpcEndpoints"]]
     faults.same("endpoints", endpoints, [f"com.amazonaws.{REGION}.s3"])
 

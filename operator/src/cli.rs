@@ -49,6 +49,14 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
+    /// Says something on standard error to who waits for the command: a line of the log where programs read that.
+    pub fn tell(&self, text: &str) {
+        match self.log_format {
+            LogChoice::Text => eprintln!("{text}"),
+            LogChoice::Json => tracing::warn!("{text}"),
+        }
+    }
+
     /// The same on another process' command line.
     pub fn arguments(&self) -> [OsString; 4] {
         let format = self.log_format.name().into();
@@ -238,6 +246,12 @@ pub enum PipesCommand {
     },
 }
 
+/// Who runs this, where USER does not say so, as in services and containers.
+fn login() -> String {
+    let name = std::env::var("LOGNAME").ok().filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
 /// Whose decision it is, and why
 #[derive(Debug, Clone, Args)]
 pub struct Signature {
@@ -246,7 +260,8 @@ pub struct Signature {
         long,
         env = "USER",
         hide_env_values = true,
-        default_value = "unknown",
+        default_value_t = login(),
+        hide_default_value = true,
         value_name = "NAME"
     )]
     pub by: String,

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("feedfleet: {}", feedfleet_model::text::printable_lines(&format!("{e:#}")));
+            eprintln!("feedfleet: {}", feedfleet_model::text::printable_lines(&view::told(&e)));
             ExitCode::FAILURE
         }
     }

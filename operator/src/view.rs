@@ -75,6 +75,17 @@ pub fn print(line: impl std::fmt::Display) {
     }
 }
 
+/// An error and its causes, but for those that it tells itself.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 /// JSON over several lines, for people and programs. What steers a terminal is escaped in it.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(text::printable_json(&serde_json::to_string_pretty(value)?).into_owned())

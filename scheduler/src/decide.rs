@@ -5,14 +5,15 @@
 use crate::damaged;
 use crate::deps::Deps;
 use crate::desk::Decider;
-use feedfleet_catalog::retire::{Retirement, retire};
-use feedfleet_catalog::{CatalogError, approval_app_id, feed_app_id, rollback_app_id};
+use feedfleet_catalog::retire::{Retirement, refused, retire};
+use feedfleet_catalog::{Catalog, CatalogError};
 use feedfleet_model::hash::id_hash;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::report::{Decision, RunState};
-use feedfleet_model::{RunId, RunKey, RunReport};
+use feedfleet_model::{RunKey, RunReport};
 use feedfleet_objects::{ObjectError, ReportError, read_absences};
 use std::collections::HashSet;
+use std::fmt;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// How an approval ended.
@@ -31,6 +32,8 @@ pub enum Approval {
     Would {
         /// So many.
         remove: u64,
+        /// Of so many that are live.
+        live: u64,
     },
     /// It had been approved before.
     Already(Decision),
@@ -43,8 +46,53 @@ pub enum Rejection {
     Kept(u64),
     /// They would stay: nothing was changed.
     Would(u64),
+    /// The run waits for nobody any more. What becomes of its products was not its own to say.
+    Closed(Overtaken),
+    /// It would be closed so: nothing was changed.
+    WouldClose(Overtaken),
     /// It had been rejected before.
     Already(Decision),
+}
+
+/// Why removals that a run held cannot be approved any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overtaken {
+    /// This newer run is in the table.
+    MovedOn(RunKey),
+    /// The pipe was rolled back after the run.
+    RolledBack,
+    /// The run's commit is not in the table.
+    NotCommitted,
+}
+
+impl Overtaken {
+    fn of(refused: Retirement, run: &RunKey) -> Option<Self> {
+        match refused {
+            Retirement::Done { .. } | Retirement::AlreadyIn => None,
+            Retirement::MovedOn { by } => {
+                Some(Self::MovedOn(RunKey { pipe: run.pipe.clone(), run: by }))
+            }
+            Retirement::RolledBack => Some(Self::RolledBack),
+            Retirement::NotCommitted => Some(Self::NotCommitted),
+        }
+    }
+}
+
+/// To follow a mention of the run.
+impl fmt::Display for Overtaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MovedOn(RunKey { pipe, run }) => write!(
+                f,
+                "'{pipe}' has moved on to run {run}, which decides about what is absent; see: feedfleet runs \
+                 show {pipe} {run}"
+            ),
+            Self::RolledBack => {
+                f.write_str("the pipe was rolled back after it, so what it held counts no more")
+            }
+            Self::NotCommitted => f.write_str("it is not in the table"),
+        }
+    }
 }
 
 /// Why nothing was decided.
@@ -74,26 +122,17 @@ pub enum DecideError {
         "the removals of run {0} have been carried out: approve it again, to note that in its report"
     )]
     CarriedOut(RunKey),
-    /// A newer run is in the table.
+    /// What the run held counts no more.
     #[error(
-        "nothing was removed: '{}' has moved on to run {by}, whose own report says what is absent now; \
-         see: feedfleet runs show {} {by}", .run.pipe, .run.pipe
+        "nothing was removed of what run {run} held: {why}; to close it: feedfleet runs reject {} {}",
+        .run.pipe, .run.run
     )]
-    MovedOn {
+    Overtaken {
         /// The run that held.
         run: RunKey,
-        /// The newer one.
-        by: RunId,
+        /// Why.
+        why: Overtaken,
     },
-    /// The pipe was rolled back.
-    #[error(
-        "nothing was removed: '{}' was rolled back after run {}, so what that run held counts no more",
-        .0.pipe, .0.run
-    )]
-    RolledBack(RunKey),
-    /// The run's commit is not in the table.
-    #[error("nothing was removed: run {0} is not in the table")]
-    NotCommitted(RunKey),
     /// The list of what was held is not the one that the report names.
     #[error(
         "nothing was removed: the list of what run {run} held ('{list}') is not the one that the run wrote: it \
@@ -146,24 +185,23 @@ pub async fn approve(
     let ids = held_ids(deps, run, report.lists.held, report.counts.held).await?;
     let listed = ids.len() as u64;
     if decider.dry_run {
-        refuse_if_moved_on(deps, run).await?;
-        return Ok(Approval::Would { remove: listed });
+        return match overtaken(&deps.catalog, run).await? {
+            Some(why) => Err(DecideError::Overtaken { run: run.clone(), why }),
+            None => Ok(Approval::Would { remove: listed, live: report.counts.live }),
+        };
     }
     claim(deps, run, decider).await?;
     let (table, key) = (deps.catalog.products().clone(), run.clone());
     let retired = spawn_blocking(move || retire(&table, &key.pipe, key.run, &ids)).await??;
-    let refused = match retired {
-        Retirement::Done { removed, version } => {
-            return applied(deps, run, removed, Some(version)).await;
-        }
+    if let Some(why) = Overtaken::of(retired, run) {
+        withdraw(deps, run).await?;
+        return Err(DecideError::Overtaken { run: run.clone(), why });
+    }
+    match retired {
+        Retirement::Done { removed, version } => applied(deps, run, removed, Some(version)).await,
         // Carried out by a try that did not get as far as the report: all that was listed has gone.
-        Retirement::AlreadyIn => return applied(deps, run, listed, None).await,
-        Retirement::MovedOn { by } => DecideError::MovedOn { run: run.clone(), by },
-        Retirement::RolledBack => DecideError::RolledBack(run.clone()),
-        Retirement::NotCommitted => DecideError::NotCommitted(run.clone()),
-    };
-    withdraw(deps, run).await?;
-    Err(refused)
+        _ => applied(deps, run, listed, None).await,
+    }
 }
 
 /// Notes that an approval has been carried out.
@@ -189,7 +227,7 @@ async fn applied(
     Ok(Approval::Applied { removed, live: report.counts.live, version })
 }
 
-/// Keeps the products whose removal a run held.
+/// Keeps the products whose removal a run held. A run that was overtaken is closed: others decide about its products.
 pub async fn reject(
     deps: &Deps,
     run: &RunKey,
@@ -204,11 +242,14 @@ pub async fn reject(
         }
         None => {}
     }
-    if deps.fence(approval_app_id(&run.pipe)).await?? == Some(run.run.0) {
+    let refused = refusal(&deps.catalog, run).await?;
+    if refused == Some(Retirement::AlreadyIn) {
         return Err(DecideError::CarriedOut(run.clone()));
     }
+    let overtaken = refused.and_then(|refused| Overtaken::of(refused, run));
     if decider.dry_run {
-        return Ok(Rejection::Would(report.counts.held));
+        let would = Rejection::Would(report.counts.held);
+        return Ok(overtaken.map_or(would, Rejection::WouldClose));
     }
     let decision = decision(deps, decider, false);
     let now = decision.at;
@@ -227,7 +268,19 @@ pub async fn reject(
         return Err(DecideError::Decided { run: run.clone(), decision: earlier });
     }
     tracing::info!(run = %run, held = report.counts.held, "held removals rejected");
-    Ok(Rejection::Kept(report.counts.held))
+    Ok(overtaken.map_or(Rejection::Kept(report.counts.held), Rejection::Closed))
+}
+
+/// Why the removals that a run held cannot be approved any more; none where they can.
+pub async fn overtaken(catalog: &Catalog, run: &RunKey) -> Result<Option<Overtaken>, DecideError> {
+    let refused = refusal(catalog, run).await?;
+    Ok(refused.and_then(|refused| Overtaken::of(refused, run)))
+}
+
+/// What [`retire`] would refuse.
+async fn refusal(catalog: &Catalog, run: &RunKey) -> Result<Option<Retirement>, DecideError> {
+    let (table, key) = (catalog.products().clone(), run.clone());
+    Ok(spawn_blocking(move || refused(&table, &key.pipe, key.run)).await??)
 }
 
 async fn load(deps: &Deps, run: &RunKey) -> Result<RunReport, DecideError> {
@@ -260,25 +313,6 @@ async fn held_ids(
         return Ok(ids);
     }
     Err(DecideError::WrongList { run: run.clone(), list, listed, held })
-}
-
-/// What [`retire`] would refuse, for a dry run.
-async fn refuse_if_moved_on(deps: &Deps, run: &RunKey) -> Result<(), DecideError> {
-    let (table, pipe) = (deps.catalog.products().clone(), run.pipe.clone());
-    let fences = spawn_blocking(move || {
-        let Some(snapshot) = table.snapshot()? else { return Ok((None, None)) };
-        let feed = snapshot.fence(&feed_app_id(&pipe))?;
-        Ok::<_, CatalogError>((feed, snapshot.fence(&rollback_app_id(&pipe))?))
-    });
-    let this = Some(run.run.0);
-    match fences.await?? {
-        (_, rollback) if rollback > this => Err(DecideError::RolledBack(run.clone())),
-        (Some(by), _) if by > run.run.0 => {
-            Err(DecideError::MovedOn { run: run.clone(), by: RunId(by) })
-        }
-        (feed, _) if feed < this => Err(DecideError::NotCommitted(run.clone())),
-        _ => Ok(()),
-    }
 }
 
 /// Writes the approval into the report before anything is removed: of two operators who decide at once, the

@@ -233,7 +233,7 @@ mod tests {
         world.pass(TimeDelta::hours(-1));
         let table = world.deps.catalog.products();
         for _ in 0..2 {
-            assert!(restore(table, &acme(), fast).unwrap().plan.is_empty());
+            assert!(restore(table, &acme(), fast, &[]).unwrap().plan.is_empty());
         }
         let next = run(&world).await;
         let approved = retire(table, &acme(), next, &HashSet::new()).unwrap();

@@ -130,12 +130,12 @@ fn load_config(deps: &Deps) -> Option<Config> {
     match feedfleet_config::load_lenient(&deps.config_folder, deps.environment.as_ref()) {
         Ok((config, errors)) => {
             for error in errors.iter() {
-                deps.complain(&error.to_string());
+                deps.complain(&error.one_line());
             }
             Some(config)
         }
         Err(errors) => {
-            deps.complain(&errors.to_string());
+            deps.complain(&errors.one_line());
             None
         }
     }

@@ -34,7 +34,7 @@ pub struct Rollback {
 pub enum RollbackError {
     /// A run of the pipe has not ended.
     #[error(
-        "nothing was changed: run {run} is {} and must end first{}", .state.word(),
+        "{}: run {run} is {} and must end first{}", unchanged_words(*.is_paused), .state.word(),
         paused_words(.run, *.is_paused)
     )]
     Unfinished {
@@ -46,7 +46,7 @@ pub enum RollbackError {
         is_paused: bool,
     },
     /// The run cannot be gone back to.
-    #[error("nothing was changed: {0}")]
+    #[error("nothing was changed: {}{}", .0, where_to_look(.0))]
     Impossible(Box<RestoreError>),
     /// It failed in the middle.
     #[error(
@@ -99,15 +99,25 @@ impl RollbackError {
     }
 }
 
+fn unchanged_words(is_paused: bool) -> &'static str {
+    if is_paused { "the pipe is paused, and no row was changed" } else { "nothing was changed" }
+}
+
 fn paused_words(run: &RunKey, is_paused: bool) -> String {
     if !is_paused {
         return String::new();
     }
     format!(
-        "; the pipe is paused, so no other follows: roll it back then, or let it run as it is: feedfleet \
-         pipes resume {}",
+        "; no other follows: roll the pipe back then, or let it run as it is: feedfleet pipes resume {}",
         run.pipe.pipe()
     )
+}
+
+fn where_to_look(why: &RestoreError) -> String {
+    match why {
+        RestoreError::NotCommitted { pipe, .. } => format!("; see: feedfleet runs list {pipe}"),
+        _ => String::new(),
+    }
 }
 
 /// Puts a pipe back as it was after `run`, of its own or of a supplement, and pauses it. Who paused it before, and why,
@@ -145,8 +155,8 @@ async fn roll_back_paused(
 ) -> Result<Rollback, RollbackError> {
     let newest = refuse_if_unfinished(deps, &run.pipe, true).await?;
     forget_last_reading(deps, run).await?;
-    let (table, key) = (deps.catalog.products().clone(), run.clone());
-    let restored = spawn_blocking(move || restore(&table, &key.pipe, key.run)).await?;
+    let (table, key, said) = (deps.catalog.products().clone(), run.clone(), said(run, decider));
+    let restored = spawn_blocking(move || restore(&table, &key.pipe, key.run, &said)).await?;
     let Restored { plan, version } = restored.map_err(impossible)?;
     tracing::info!(
         run = %run, put_back = plan.put_back, taken_out = plan.taken_out, stays = plan.stays,
@@ -166,6 +176,14 @@ async fn roll_back_paused(
     let issued_meanwhile =
         noted.map_err(|why| RollbackError::NotNoted { run: run.clone(), why })?;
     Ok(Rollback { plan, version: Some(version), issued_meanwhile })
+}
+
+/// What the table's history says of a rollback; when, it says anyway. The pause says so too, and ends with the next
+/// `feedfleet pipes resume`.
+fn said(run: &RunKey, decider: &Decider) -> Vec<(&'static str, String)> {
+    let mut said = vec![("rollbackTo", run.to_string()), ("by", decider.by.clone())];
+    said.extend(decider.note.clone().map(|note| ("note", note)));
+    said
 }
 
 /// Notes in the pause what was done. A run that was issued meanwhile, if there is one: since the pause was written

@@ -90,13 +90,13 @@ impl Deps {
     pub fn host_shares(&self) -> Result<HostShares, String> {
         let environment = self.environment.as_ref();
         let (config, _) = feedfleet_config::load_lenient(&self.config_folder, environment)
-            .map_err(|errors| errors.to_string())?;
+            .map_err(|errors| errors.one_line())?;
         Ok(HostShares::of(self.fleet.hosts.concurrency, &config.pipes))
     }
 
-    /// A pipe's configuration as it is now, or what is wrong with it.
+    /// A pipe's configuration as it is now, or what is wrong with it, on one line.
     pub fn pipe(&self, name: &PipeName) -> Result<Pipe, String> {
         feedfleet_config::load_pipe(&self.config_folder, name, self.environment.as_ref())
-            .map_err(|errors| errors.to_string())
+            .map_err(|errors| errors.one_line())
     }
 }

@@ -327,7 +327,9 @@ fn begin_image(deps: &Deps, message: &Received) -> Result<Option<Outcome>, Begin
     Ok(Some(Outcome::Dead(Reason::new(ReasonClass::WorkerLost, text))))
 }
 
-/// `may_be_taken`: workers' machines come and go, and each interruption has cost the job a receive without a failure.
+/// What becomes of a batch of pictures. From the second try on it waits longer and longer, and as long as its host asks at
+/// least: one that says "in a second" each time would use the tries up in seconds. `may_be_taken`: workers' machines come and
+/// go, and each interruption has cost the job a receive without a failure.
 fn end_image(max_receives: u32, may_be_taken: bool, receives: u32, outcome: Outcome) -> Outcome {
     let slack = if may_be_taken { RECEIVE_SLACK } else { 0 };
     match outcome {
@@ -336,6 +338,9 @@ fn end_image(max_receives: u32, may_be_taken: bool, receives: u32, outcome: Outc
         }
         Outcome::RetryAfter(_, reason) if reason.class == ReasonClass::Storage => {
             Outcome::RetryAfter(backoff::after_failures(receives), reason)
+        }
+        Outcome::RetryAfter(wait, reason) if receives > 1 => {
+            Outcome::RetryAfter(wait.max(backoff::after_failures(receives)), reason)
         }
         outcome => outcome,
     }
@@ -470,5 +475,19 @@ mod tests {
         assert!(!dies(false, 4) && dies(false, 5), "here every receive before was a failure");
         assert!(!dies(true, 5) && !dies(true, 14) && dies(true, 15));
         assert_eq!(end_image(5, true, 15, Outcome::Interrupted), Outcome::Interrupted);
+    }
+
+    #[test]
+    fn an_image_job_waits_longer_with_each_try_and_as_long_as_its_host_asks() {
+        let waits = |asked_secs, receives| {
+            let busy = Reason::new(ReasonClass::SourceUnavailable, "answered 429");
+            let asked = Outcome::RetryAfter(Duration::from_secs(asked_secs), busy);
+            match end_image(5, false, receives, asked) {
+                Outcome::RetryAfter(wait, _) => wait.as_secs(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((waits(1, 1), waits(600, 4)), (1, 600));
+        assert!(waits(1, 2) > 20 && waits(1, 4) > 90);
     }
 }

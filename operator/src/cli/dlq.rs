@@ -42,7 +42,7 @@ pub enum DlqCommand {
         /// Also those that were decided on
         #[arg(long)]
         all: bool,
-        /// Write to this file instead of standard output
+        /// Write to this file, which must not be there yet, instead of standard output (-)
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },

@@ -24,9 +24,11 @@ pub async fn approve(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
             at_version(version),
             number(live)
         ),
-        Approval::Would { remove } => {
-            format!("approving run {run} would remove {} products", number(remove))
-        }
+        Approval::Would { remove, live } => format!(
+            "approving run {run} would remove {} of {} products",
+            number(remove),
+            number(live)
+        ),
         Approval::Already(decision) => format!("run {run} is {} already", told(&decision)),
     });
     Ok(ended(&decider))
@@ -44,6 +46,8 @@ pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
         Rejection::Would(held) => {
             format!("rejecting run {run} would keep its {} absent products", number(held))
         }
+        Rejection::Closed(why) => format!("run {run} is rejected: {why}"),
+        Rejection::WouldClose(why) => format!("rejecting run {run} would only close it: {why}"),
         Rejection::Already(decision) => format!("run {run} is {} already", told(&decision)),
     });
     Ok(ended(&decider))
@@ -75,6 +79,7 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     );
     if decider.dry_run {
         view::print(format!("rolling '{pipe}' back to run {back_to} would mean: {rows}"));
+        view::print(format!("it would be paused, too, until: feedfleet pipes resume {pipe}"));
         return Ok(ended(&decider));
     }
     view::print(format!("'{pipe}' is as it was after run {back_to}: {rows}"));

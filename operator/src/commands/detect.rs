@@ -89,9 +89,6 @@ fn place_of(context: &Context, source: &str) -> Result<Place> {
 /// The place of a pipe's source, as its file has it.
 fn place_of_pipe(context: &Context, name: &PipeName) -> Result<Place> {
     let Some(pipe) = context.config.sources().find(|pipe| pipe.name == *name) else {
-        for mistake in context.mistakes.iter() {
-            eprintln!("{mistake}");
-        }
         bail!("{}", no_such_pipe(context, name));
     };
     if matches!(pipe.source.location, Location::Site(_)) {

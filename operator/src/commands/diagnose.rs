@@ -2,7 +2,7 @@
 //! the partner.
 
 use super::pipes::{is_configured, no_such_pipe};
-use super::runs::emptied_and_noted;
+use super::runs::{emptied_and_noted, told_sample};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Context as _, Result, bail};
@@ -118,10 +118,7 @@ fn as_text(found: &Diagnosis) -> String {
         for count in counts {
             line(format!("  {} × {}", number(count.count), count.reason));
             for sample in &count.samples {
-                let field = sample.field.as_deref().unwrap_or_default();
-                let value =
-                    sample.value.as_deref().map(|v| format!(" = '{v}'")).unwrap_or_default();
-                line(format!("      {}: {field}{value}: {}", sample.position, sample.message));
+                line(format!("      {}", told_sample(sample)));
             }
         }
     }
@@ -210,7 +207,9 @@ fn as_csv(found: &Diagnosis) -> String {
             for sample in samples {
                 let field = sample.field.as_deref().unwrap_or_default();
                 let value = sample.value.as_deref().unwrap_or_default();
-                let text = format!("{}: {value}: {}", sample.position, sample.message);
+                let mut parts = vec![sample.position.as_str(), value, sample.message.as_str()];
+                parts.retain(|part| !part.is_empty());
+                let text = parts.join(": ");
                 line([*what, field, reason, &count, "", "", &text]);
             }
         }

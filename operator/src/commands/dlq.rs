@@ -1,11 +1,13 @@
 //! `feedfleet dlq`: dead letters listed, shown, replayed, dropped and exported.
 
+use super::pipes::{is_configured, no_such_pipe};
 use crate::cli::Signature;
 use crate::cli::dlq::{DlqCommand, DlqDecide, DlqSelect};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
+use feedfleet_model::PipeName;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::text::{self, printable};
 use feedfleet_objects::dead_letters::Decision;
@@ -14,8 +16,8 @@ use feedfleet_scheduler::desk::{
     Decider, Desk, DeskError, Group, Selection, Verdict, find, groups,
 };
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -65,6 +67,23 @@ fn complain(unreadable: &[ObjectKey]) -> ExitCode {
     if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Fails where the pipe that was asked for is not there, nor any letter of it.
+async fn refuse_unknown_pipe(context: &Context, selection: &Selection) -> Result<()> {
+    // One whose file has mistakes is there all the same.
+    let is_here = |pipe: &PipeName| {
+        is_configured(context, pipe) || context.mistakes_of(pipe).next().is_some()
+    };
+    let Some(pipe) = selection.pipe.as_ref().filter(|pipe| !is_here(pipe)) else {
+        return Ok(());
+    };
+    let all = Selection { pipe: Some(pipe.clone()), decided_too: true, ..Selection::default() };
+    let (found, unreadable) = find(&letters(context)?, &all, context.clock.now()).await?;
+    if found.is_empty() && unreadable.is_empty() {
+        bail!("{}", no_such_pipe(context, pipe));
+    }
+    Ok(())
+}
+
 fn nothing_found(selection: &Selection) -> &'static str {
     match (selection.is_narrow(), selection.decided_too) {
         (true, true) => "no dead letter is like that",
@@ -82,6 +101,9 @@ async fn list(
 ) -> Result<ExitCode> {
     let now = context.clock.now();
     let (found, unreadable) = find(&letters(context)?, selection, now).await?;
+    if found.is_empty() {
+        refuse_unknown_pipe(context, selection).await?;
+    }
     let code = complain(&unreadable);
     match (json, each) {
         (true, true) => view::print_json(&found)?,
@@ -170,7 +192,7 @@ fn print_letter(letter: &DeadLetter) {
 async fn export(context: &Context, selection: &Selection, out: Option<&Path>) -> Result<ExitCode> {
     let (found, unreadable) = find(&letters(context)?, selection, context.clock.now()).await?;
     let code = complain(&unreadable);
-    let Some(path) = out else {
+    let Some(path) = out.filter(|path| *path != Path::new("-")) else {
         for letter in &found {
             view::print(view::json_line(letter)?);
         }
@@ -181,13 +203,30 @@ async fn export(context: &Context, selection: &Selection, out: Option<&Path>) ->
         lines.push_str(&view::json_line(letter)?);
         lines.push('\n');
     }
-    let written = File::create(path).and_then(|mut file| {
-        file.write_all(lines.as_bytes())?;
-        file.sync_all()
-    });
+    let written = write_new(path, lines.as_bytes());
+    if written.as_ref().is_err_and(|e| e.kind() == ErrorKind::AlreadyExists) {
+        bail!(
+            "{} is there already, and stays as it is: name another file, move that one away, or say --out - \
+             for standard output",
+            path.display()
+        );
+    }
     written.with_context(|| format!("could not write {}", path.display()))?;
     view::print(format!("{} dead letters written to {}", found.len(), path.display()));
     Ok(code)
+}
+
+/// Writes a file that is not there yet: all of it, or none. Pipes and devices take it as they are.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
+    let mut file = File::create_new(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        fs::remove_file(path).ok();
+    }
+    written
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -207,6 +246,7 @@ async fn decide(context: &Context, args: &DlqDecide, action: Action) -> Result<E
     let (found, unreadable) = find(&letters(context)?, &selection, context.clock.now()).await?;
     let mut code = complain(&unreadable);
     if found.is_empty() {
+        refuse_unknown_pipe(context, &selection).await?;
         view::print(nothing_found(&selection));
         return Ok(code);
     }

@@ -38,7 +38,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let live = match live_products(&context) {
         Ok(live) => live,
         Err(e) => {
-            eprintln!("{e:#}");
+            eprintln!("{}", view::told(&e));
             None
         }
     };
@@ -228,8 +228,12 @@ pub fn is_sound(context: &Context, name: &PipeName) -> bool {
     context.config.sources().any(|known| known.name == *name)
 }
 
-/// What to say of a pipe that is not there.
+/// What to say of a pipe that is not there, or whose file has mistakes: those, and no other pipe's.
 pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
+    let own: Vec<String> = context.mistakes_of(name).map(ToString::to_string).collect();
+    if !own.is_empty() {
+        return format!("the file of pipe '{}' has mistakes\n{}", name.pipe(), own.join("\n"));
+    }
     let lacking = context.lacking_variables();
     let others = lacking.iter().filter(|other| *other != name);
     let sound = context.config.sources().map(|p| &p.name);

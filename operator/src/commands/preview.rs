@@ -27,9 +27,6 @@ pub async fn preview(
 ) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
     let Some(pipe) = context.config.sources().find(|p| p.name == *name) else {
-        for mistake in context.mistakes.iter() {
-            eprintln!("{mistake}");
-        }
         bail!("{}", no_such_pipe(&context, name));
     };
     if matches!(pipe.source.location, Location::Site(_)) {

@@ -34,15 +34,12 @@ pub async fn run(folder: &Path, args: &RunArgs, logs: &LogArgs) -> Result<ExitCo
         FleetBackend::Processes => is_sound(&context, &args.pipe),
     };
     if !can_run {
-        for mistake in context.mistakes.iter() {
-            eprintln!("{mistake}");
-        }
         bail!("{}", no_such_pipe(&context, &args.pipe));
     }
     let reports = context.reports()?;
     let key = match issue_now(&context.scheduler()?, &args.pipe, args.replay).await {
         Err(IssueError::Unfinished { run, state }) if args.wait && args.replay.is_none() => {
-            eprintln!("run {run} is {} already: following it", state.word());
+            logs.tell(&format!("run {run} is {} already: following it", state.word()));
             run
         }
         issued => issued?,
@@ -75,7 +72,7 @@ pub async fn run(folder: &Path, args: &RunArgs, logs: &LogArgs) -> Result<ExitCo
     if args.json {
         view::print_json(&report)?
     } else {
-        print_report(&report)
+        print_report(&report, None)
     }
     Ok(match report.state {
         RunState::Dead => ExitCode::FAILURE,
@@ -92,7 +89,7 @@ async fn follow(
 ) -> Result<Option<RunReport>> {
     let reports = context.reports()?;
     let bar = view::spinner();
-    let (mut told, mut finals) = (0, 0);
+    let (mut told, mut known, mut finals) = (0, 0, 0);
     loop {
         let report = reports.load(key).await?.context("the run's report has gone")?;
         if report.state.is_final() {
@@ -107,17 +104,15 @@ async fn follow(
         own.ensure(context).await?;
         bar.set_message(follow_progress(&report));
         let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
-        for end in ended.iter().skip(told) {
+        // Those that had ended at the look before: of the last one, the run's own end is known a moment later.
+        for end in ended.iter().take(known).skip(told) {
             if let Some(reason) = &end.reason {
-                bar.suspend(|| {
-                    eprintln!(
-                        "attempt failed, it will be tried again: {}",
-                        text::printable(&reason.to_string())
-                    )
-                });
+                let reason = text::printable(&reason.to_string()).to_string();
+                let text = format!("attempt failed, it will be tried again: {reason}");
+                bar.suspend(|| own.logs.tell(&text));
             }
         }
-        told = ended.len();
+        (told, known) = (known, ended.len());
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = stop.cancelled() => {
@@ -161,7 +156,9 @@ impl OwnWorker<'_> {
         if let Some(child) = &mut self.child {
             match child.try_wait()? {
                 None => return Ok(()),
-                Some(status) => eprintln!("the worker of this command ended early: {status}"),
+                Some(status) => {
+                    self.logs.tell(&format!("the worker of this command ended early: {status}"));
+                }
             }
         }
         self.child = None;

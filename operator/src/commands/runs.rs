@@ -6,8 +6,9 @@ use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use feedfleet_feed::RefusalReason;
-use feedfleet_model::report::{RefusalCount, RunState};
+use feedfleet_model::report::{Decision, RefusalCount, RefusalSample, RunState, TO_DECIDE};
 use feedfleet_model::{PipeName, ReasonClass, RunId, RunKey, RunReport, keys, text};
+use feedfleet_scheduler::decide::{Overtaken, overtaken};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub async fn list(
     runs.sort_by_key(|key| std::cmp::Reverse(key.run));
     let mut found = Vec::new();
     let mut code = ExitCode::SUCCESS;
+    let total = runs.len();
     for key in runs.into_iter().take(limit) {
         match reports.load(&key).await {
             Ok(report) => found.extend(report),
@@ -66,7 +68,8 @@ pub async fn list(
     ]);
     for report in &found {
         let counts = &report.counts;
-        let reason = report.reason.as_ref().map(|r| text::shorten(&r.to_string(), 60).into_owned());
+        let reason = report.reason.as_ref().map(ToString::to_string).or_else(|| cut_off(report));
+        let reason = reason.map(|reason| text::shorten(&reason, 60).into_owned());
         table.add_row(vec![
             report.key.pipe.to_string().into(),
             report.key.run.to_string().into(),
@@ -76,14 +79,26 @@ pub async fn list(
             view::number(counts.new),
             view::number(counts.changed),
             view::number(counts.removed),
-            view::number(counts.held),
+            view::number(if decided(report).is_some() { 0 } else { counts.held }),
             view::number(counts.refused),
             view::seconds(report.total_seconds()),
             text::printable(&reason.unwrap_or_default()).into_owned().into(),
         ]);
     }
     view::print(table);
+    if total > limit {
+        let of = pipe.map(|pipe| format!(" {pipe}")).unwrap_or_default();
+        view::print(format!(
+            "{} older runs are not shown; to see them: feedfleet runs list{of} --limit {total}",
+            text::count((total - limit) as u64)
+        ));
+    }
     Ok(code)
+}
+
+/// What shows that the source was cut off, of a run that was done all the same: nothing was absent.
+fn cut_off(report: &RunReport) -> Option<String> {
+    report.source.completeness.clone().filter(|text| text.starts_with("truncated"))
 }
 
 /// The state, and what was decided on a run that was held.
@@ -93,6 +108,11 @@ fn state(report: &RunReport) -> String {
         Some(decision) => format!("{state} ({})", decision.word()),
         None => state.to_owned(),
     }
+}
+
+/// What was decided on what a run held, once that is carried out.
+fn decided(report: &RunReport) -> Option<&Decision> {
+    report.decision.as_ref().filter(|_| report.state != RunState::Held)
 }
 
 /// Shows one run's report; with `link`, also addresses of its objects that are good for so long.
@@ -123,12 +143,20 @@ pub async fn show(
     if json {
         view::print_json(&report)?
     } else {
-        print_report(&report)
+        print_report(&report, what_overtook(&context, &report).await.as_ref())
     }
     if let Some(valid_for) = link {
         print_links(&context, &report.key, valid_for).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why what a run holds cannot be approved any more. A report is shown also where the table cannot be read.
+async fn what_overtook(context: &Context, report: &RunReport) -> Option<Overtaken> {
+    if report.state != RunState::Held {
+        return None;
+    }
+    overtaken(&context.catalog().ok()?, &report.key).await.ok()?
 }
 
 /// Prints under which addresses the run's report and its raw snapshot can be read for so long.
@@ -149,16 +177,25 @@ async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Re
     Ok(())
 }
 
-/// A report for people.
-pub fn print_report(report: &RunReport) {
+/// A report for people; `overtaken`: why what it holds cannot be approved any more.
+pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
     let line = |name: &str, value: String| view::print(format!("{name:14} {value}"));
     line("run", report.key.to_string());
     line("state", state(report));
     if let Some(decision) = &report.decision {
         line("decision", told(decision));
     }
+    if let Some(why) = overtaken {
+        let RunKey { pipe, run } = &report.key;
+        line("overtaken", format!("{why}; to close this run: feedfleet runs reject {pipe} {run}"));
+    }
     if let Some(reason) = &report.reason {
-        line("reason", text::printable(&reason.to_string()).into_owned());
+        let mut reason = reason.to_string();
+        let is_settled = overtaken.is_some() || decided(report).is_some();
+        if let Some(end) = reason.rfind(TO_DECIDE).filter(|_| is_settled) {
+            reason.truncate(end);
+        }
+        line("reason", text::printable(&reason).into_owned());
     }
     line("scheduled", view::moment(report.scheduled_at()));
     if let Some(at) = report.finished_at {
@@ -228,12 +265,20 @@ pub fn print_report(report: &RunReport) {
     );
     let phases: Vec<_> = report.seconds.iter().map(|(name, s)| format!("{name} {s:.2}")).collect();
     line("seconds", format!("{:.2} ({})", report.total_seconds(), phases.join(", ")));
-    line("peak memory", text::bytes(report.peak_memory_bytes));
+    // A process that was killed has not told.
+    if report.peak_memory_bytes > 0 {
+        line("peak memory", text::bytes(report.peak_memory_bytes));
+    }
     if let Some(version) = report.table_version {
         line("table version", version.to_string());
     }
+    let is_dead = report.state == RunState::Dead;
     for (place, attempt) in report.attempts.iter().enumerate() {
         let end = match &attempt.end {
+            // Each failure asks for another try; the last one gets none.
+            Some(end) if is_dead && place + 1 == report.attempts.len() => {
+                format!("failed at {}", view::moment(end.at))
+            }
             Some(end) => format!("{} at {}", end.outcome, view::moment(end.at)),
             None => "no end noted".to_owned(),
         };
@@ -262,12 +307,23 @@ fn refusals(what: &str, counts: &[RefusalCount]) {
     for count in counts {
         view::print(format!("{what:14} {} × {}", text::count(count.count), count.reason));
         for sample in &count.samples {
-            let field = sample.field.as_deref().unwrap_or_default();
-            let value = sample.value.as_deref().map(|v| format!(" = '{v}'")).unwrap_or_default();
-            let text = format!("{}: {field}{value}: {}", sample.position, sample.message);
-            view::print(format!("{:14}   {}", "", text::printable(&text)));
+            view::print(format!("{:14}   {}", "", text::printable(&told_sample(sample))));
         }
     }
+}
+
+/// Where something was met, in which field, and what was expected; what is not known is left out.
+pub fn told_sample(sample: &RefusalSample) -> String {
+    let field = sample.field.as_deref().filter(|field| !field.is_empty());
+    let what = match (field, sample.value.as_deref()) {
+        (Some(field), Some(value)) => format!("{field} = '{value}'"),
+        (Some(field), None) => field.to_owned(),
+        (None, Some(value)) => format!("'{value}'"),
+        (None, None) => String::new(),
+    };
+    let mut parts = vec![sample.position.as_str(), what.as_str(), sample.message.as_str()];
+    parts.retain(|part| !part.is_empty());
+    parts.join(": ")
 }
 
 /// What the run left of its pipe's products.
@@ -282,12 +338,14 @@ fn products(report: &RunReport) -> String {
         _ => return "as they were: the run is not in the table".to_owned(),
     }
     let number = text::count;
-    let mut told = format!(
-        "{} live; {} removed, {} held",
-        number(counts.live),
-        number(counts.removed),
-        number(counts.held)
-    );
+    let held = number(counts.held);
+    let held = match decided(report) {
+        None => format!("{held} held"),
+        Some(decision) if decision.approved => format!("{held} of them as approved"),
+        Some(_) => format!("{held} held until rejected"),
+    };
+    let mut told =
+        format!("{} live; {} removed, {held}", number(counts.live), number(counts.removed));
     if counts.absent > 0 && report.key.pipe.is_supplement() {
         told += &format!(", {} absent keep what was said of them", number(counts.absent));
     } else if counts.absent > 0 {

@@ -1,12 +1,12 @@
 //! Whether the catalog's place can take a commit, and whether its tables can be read.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, blocking, cloud, plain};
+use super::{Finding, State, blocking, cloud, plain};
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
-use feedfleet_catalog::{DataFile, Snapshot, Table, read};
+use feedfleet_catalog::{DamagedEntry, DataFile, Snapshot, Table, read};
 use feedfleet_config::Place;
 use feedfleet_model::text;
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ pub async fn check(context: Arc<Context>) -> Vec<Finding> {
     if let Place::S3 { bucket, prefix } = &context.config.fleet.catalog.place {
         findings.push(cloud::store(&context, CHECK, bucket, prefix).await);
     }
+    let is_reached = findings.iter().all(|finding| finding.state != State::Broken);
     let now = context.clock.now();
     let read = move || match context.catalog() {
         Ok(catalog) => {
@@ -28,7 +29,7 @@ pub async fn check(context: Arc<Context>) -> Vec<Finding> {
             let folder = context.config.fleet.catalog.place.folder();
             let mut found: Vec<Finding> =
                 folder.map(|path| judged_folder(path, tables)).into_iter().collect();
-            found.extend(tables.map(|table| read_table(table, now)));
+            found.extend(tables.map(|table| read_table(table, is_reached, now)));
             found
         }
         Err(e) => vec![unopened(&context.config.fleet.catalog.place, &e)],
@@ -79,16 +80,47 @@ fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
     ))
 }
 
-fn read_table(table: &Table, now: DateTime<Utc>) -> Finding {
+/// `is_reached`: nothing is known to be wrong with the place where the table is.
+fn read_table(table: &Table, is_reached: bool, now: DateTime<Utc>) -> Finding {
     let check = format!("table {}", table.spec().name);
     match try_table(table, now) {
         Ok(found) => Finding::ok(check, found),
         Err(e) => {
-            let remedy = "put the table's folder back from a copy, or a pipe as it was after an earlier run: \
-                          feedfleet runs rollback PIPE RUN; the raw feeds are among the objects";
+            let damaged = if is_reached { table.damaged_entry() } else { Ok(None) };
+            let remedy = match damaged {
+                _ if !is_reached => {
+                    format!("do what is said of the {CHECK} first: the table itself may be sound")
+                }
+                Ok(Some(entry)) => without(table, &entry),
+                _ => "put the table's folder back from a copy, or a pipe as it was after an earlier run: \
+                      feedfleet runs rollback PIPE RUN; the raw feeds are among the objects"
+                    .to_owned(),
+            };
             Finding::broken(check, format!("{e:#}"), remedy)
         }
     }
+}
+
+/// What to do about a damaged log. A rollback could not read it. A table without its newest entries is a whole one; and
+/// validators count only for the run that is a pipe's newest in the table, so that runs read again what is lost.
+fn without(table: &Table, entry: &DamagedEntry) -> String {
+    let what = match entry.newer {
+        0 => "it, which is the newest entry".to_owned(),
+        newer => format!("it and the {newer} newer entries"),
+    };
+    let lost = if table.spec().name == "images" {
+        "Pictures that are missing then are asked for by themselves"
+    } else {
+        "The next run of each pipe that had changed reads its whole source (feedfleet run PIPE), and holds again what \
+         was approved since; what was rolled back since is to be rolled back again"
+    };
+    format!(
+        "put {} back into {}/_delta_log from a copy. Without one, move {what} out of there, while no process of the \
+         fleet runs: the table is then as it was before that commit. {lost}. Then feedfleet doctor says whether all files \
+         are there",
+        entry.name,
+        table.address().trim_end_matches('/')
+    )
 }
 
 fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 const AWS: &str = "aws";
 const GROUP: &str = "group";
+/// A worker that is let go is gone within 100 s; an instance's end has to wait that long.
+const LEAST_DRAIN_SECS: u32 = 110;
 /// What to do where nothing better is known.
 pub const REMEDY: &str = "check [queue], [catalog], [objects], [fleet] and [aws] in fleet.toml, and the role or \
                           the user that this machine is to AWS";
@@ -234,6 +236,12 @@ fn judged(name: &str, facts: &GroupFacts, hook: Option<u32>, workers: &Workers) 
         return Finding::broken(GROUP, found, remedy);
     };
     let found = format!("{found}; a worker that leaves has {drain_secs} s");
+    if drain_secs < LEAST_DRAIN_SECS {
+        let remedy = format!(
+            "give the hook {DRAIN_HOOK} a HeartbeatTimeout of 150 s: a worker may take 100 s to hand its work back"
+        );
+        return Finding::warning(GROUP, found, remedy);
+    }
     if most < workers.max || least > workers.min {
         let found = format!("{found}; [workers] wants {} to {}", workers.min, workers.max);
         let remedy = "give the group MinSize and MaxSize that take in min and max under [workers]";
@@ -273,5 +281,6 @@ mod tests {
         assert_eq!(state((0, 3), Some(120)), State::Warning);
         assert_eq!(state((1, 4), Some(120)), State::Warning);
         assert_eq!(state((0, 4), None), State::Broken);
+        assert_eq!(state((0, 4), Some(100)), State::Warning);
     }
 }

@@ -5,9 +5,13 @@ use super::Finding;
 use crate::context::Context;
 use feedfleet_config::{ConfigError, ConfigErrors, FleetBackend};
 use feedfleet_feed::Settings;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const CHECK: &str = "configuration";
+/// What to do where nothing is configured.
+const ELSEWHERE: &str = "go to the folder that has fleet.toml and the pipes, name it with --config, or begin with a \
+                         pipes/NAME.toml (docs/configuration.md)";
 
 /// Loads the configuration; none where `fleet.toml` itself cannot be used. Pipes with mistakes are left
 /// out of it, and told.
@@ -16,6 +20,9 @@ pub fn check(folder: &Path) -> (Option<Context>, Vec<Finding>) {
         Ok(context) => context,
         Err(e) => {
             let findings = match e.downcast_ref::<ConfigErrors>() {
+                Some(errors) if !folder.is_dir() => {
+                    errors.iter().map(|e| Finding::broken(CHECK, told(e), ELSEWHERE)).collect()
+                }
                 Some(errors) => errors.iter().map(mistake).collect(),
                 None => vec![Finding::broken(CHECK, format!("{e:#}"), "see --config")],
             };
@@ -51,9 +58,7 @@ fn summary(context: &Context, sound: usize) -> Finding {
     }
     if config.fleet_file.is_none() {
         let found = format!("there is neither a fleet.toml nor a pipe in {folder}");
-        let remedy = "go to the folder that has them, name it with --config, or begin with a \
-                      pipes/NAME.toml (docs/configuration.md)";
-        return Finding::broken(CHECK, found, remedy);
+        return Finding::broken(CHECK, found, ELSEWHERE);
     }
     let found = format!("fleet.toml and no pipe in {folder}");
     Finding::warning(CHECK, found, "begin with a pipes/NAME.toml (docs/configuration.md)")
@@ -83,10 +88,19 @@ fn told(e: &ConfigError) -> String {
     told
 }
 
+/// What to do about variables that are not set.
+pub fn set(variables: &[&str]) -> String {
+    let variables: BTreeSet<&str> = variables.iter().copied().collect();
+    let variables: Vec<&str> = variables.into_iter().collect();
+    format!("set {} in the environment of scheduler and workers, and here", variables.join(", "))
+}
+
 fn mistake(e: &ConfigError) -> Finding {
-    let remedy = match &e.expected {
-        Some(expected) => expected.clone(),
-        None => "correct it; feedfleet pipes check shows the line".to_owned(),
+    let remedy = match (&e.unset, &e.expected) {
+        (Some(variable), _) => set(&[variable.as_str()]),
+        (None, Some(expected)) => expected.clone(),
+        (None, None) if e.line == 0 => "correct that file, its name, or who may read it".to_owned(),
+        (None, None) => "correct it; feedfleet pipes check shows the line".to_owned(),
     };
     Finding::broken(CHECK, told(e), remedy)
 }
@@ -135,7 +149,17 @@ mod tests {
         // Where workers are processes, they have what is set here.
         let (findings, lacking) = examined("", UNSET, "");
         assert_eq!(findings[0].state, State::Broken, "{findings:?}");
+        let remedy = findings[0].remedy.as_deref().unwrap();
+        assert!(remedy.starts_with("set NEVER_SET_4711 in"), "{remedy}");
         assert_eq!(lacking, ["acme"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_looked_for_elsewhere() {
+        let (context, findings) = check(Path::new("/no/such/folder/4711"));
+        assert!(context.is_none() && findings.len() == 1, "{findings:?}");
+        let line = findings[0].to_string();
+        assert!(line.contains("no such folder") && line.contains("--config"), "{line}");
     }
 
     #[test]

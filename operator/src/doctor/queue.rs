@@ -3,6 +3,7 @@
 use super::scratch::{self, Scratch};
 use super::{Finding, blocking, cloud};
 use crate::context::Context;
+use crate::view;
 use anyhow::{Context as _, Result, bail};
 use feedfleet_config::QueueBackend;
 use feedfleet_model::text;
@@ -15,6 +16,11 @@ use std::time::{Duration, Instant};
 
 const CHECK: &str = "queue";
 const BODY: &str = "{}";
+/// What to do about a file that is there and no queue.
+const DAMAGED: &str = "; if it can, and nobody keeps the file locked, the file is damaged: stop all processes of the \
+                       fleet and move it away, with the -wal and -shm beside it. Another is made, runs that have \
+                       not ended get their message again from the scheduler, and pictures that are missing are \
+                       asked for again";
 /// SQLite's number for `synchronous = FULL`.
 const FULL: i64 = 2;
 
@@ -36,10 +42,11 @@ pub async fn check(context: Arc<Context>) -> Vec<Finding> {
 async fn file(context: &Arc<Context>, path: &Path) -> Finding {
     let tried = if path.exists() { in_use(context, path).await } else { not_yet(path).await };
     tried.unwrap_or_else(|e| {
-        let found = format!("{}: {e:#}", path.display());
+        let found = format!("{}: {}", path.display(), view::told(&e));
         let remedy = "check path under [queue] in fleet.toml: this user must be able to write the file and \
                       its folder, on a local disk with room";
-        Finding::broken(CHECK, found, remedy)
+        let more = if path.is_file() { DAMAGED } else { "" };
+        Finding::broken(CHECK, found, format!("{remedy}{more}"))
     })
 }
 

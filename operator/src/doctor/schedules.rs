@@ -1,7 +1,7 @@
 //! What comes next for each pipe, and what waits for an operator.
 
 use super::objects::existing;
-use super::{Finding, plain};
+use super::{Finding, configuration, plain};
 use crate::context::Context;
 use crate::view;
 use anyhow::Result;
@@ -11,12 +11,17 @@ use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunReport, text};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::{DeadLetters, ReportError, Reports};
+use feedfleet_scheduler::decide::{Overtaken, overtaken};
 use feedfleet_scheduler::pause::{Pause, all_paused};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 const DEAD_LETTERS: &str = "dead letters";
+/// The table is asked for so long about runs that hold removals; of more of them, less is said.
+const HELD_LIMIT: Duration = Duration::from_secs(5);
 
 /// The newest report of each pipe. Two checks want them, and read them once.
 #[derive(Default)]
@@ -48,11 +53,15 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
         Pauses::new()
     });
     let last_runs = last_runs.get(&context).await;
+    let overtaken = overtaken_runs(&context, last_runs).await;
     let sound = context.config.sources().map(|pipe| (pipe.name.clone(), Plan::of(pipe, now)));
-    let lacking = context.lacking_variables().into_iter().map(|name| (name, Plan::unknown()));
+    let lacking = context.lacking_variables().into_iter().map(|name| {
+        let plan = Plan::unknown(&context, &name);
+        (name, plan)
+    });
     for (name, plan) in sound.chain(lacking) {
         findings.push(match standing(&name, last_runs, &paused) {
-            Ok(standing) => judged(&name, plan, &standing),
+            Ok(standing) => judged(&name, plan, &standing, overtaken.get(&name)),
             Err(e) => {
                 let found = format!("its newest report, or its pause, cannot be read: {e}");
                 let remedy = format!("feedfleet runs list {name}");
@@ -68,6 +77,26 @@ async fn pauses(context: &Context) -> Result<Pauses, ReportError> {
         Ok(Some(objects)) => all_paused(&objects).await,
         _ => Ok(Pauses::new()),
     }
+}
+
+/// The pipes whose newest run holds removals that cannot be approved any more. Of a table that cannot be read another
+/// check tells.
+async fn overtaken_runs(context: &Context, last_runs: &Reported) -> BTreeMap<PipeName, Overtaken> {
+    let mut found = BTreeMap::new();
+    let reports = last_runs.values().flatten().flatten();
+    let held: Vec<_> = reports.filter(|report| report.state == RunState::Held).collect();
+    if held.is_empty() {
+        return found;
+    }
+    let Ok(catalog) = context.catalog() else { return found };
+    let end = Instant::now() + HELD_LIMIT;
+    for report in held {
+        let Ok(look) = timeout_at(end, overtaken(&catalog, &report.key)).await else { break };
+        if let Ok(Some(why)) = look {
+            found.insert(report.key.pipe.clone(), why);
+        }
+    }
+    found
 }
 
 /// What is known of a pipe besides its configuration.
@@ -108,13 +137,22 @@ impl Plan {
         Self { told, remedy }
     }
 
-    /// Of a pipe that is not read here, as it lacks variables.
-    fn unknown() -> Self {
-        Self { told: "its file lacks variables here".to_owned(), remedy: None }
+    /// Of a pipe that is not read here, as it lacks variables. Workers on other machines may have them.
+    fn unknown(context: &Context, name: &PipeName) -> Self {
+        let lacking = context.mistakes_of(name).filter(|e| !context.may_be_set_elsewhere(e));
+        let lacking: Vec<&str> = lacking.filter_map(|e| e.unset.as_deref()).collect();
+        let remedy = (!lacking.is_empty()).then(|| configuration::set(&lacking));
+        Self { told: "its file lacks variables here".to_owned(), remedy }
     }
 }
 
-fn judged(name: &PipeName, plan: Plan, standing: &Standing<'_>) -> Finding {
+/// `overtaken`: why what its newest run holds cannot be approved any more.
+fn judged(
+    name: &PipeName,
+    plan: Plan,
+    standing: &Standing<'_>,
+    overtaken: Option<&Overtaken>,
+) -> Finding {
     let check = format!("pipe {name}");
     let mut found = plan.told;
     if let Some(pause) = standing.paused {
@@ -123,12 +161,20 @@ fn judged(name: &PipeName, plan: Plan, standing: &Standing<'_>) -> Finding {
     if let Some(last) = standing.last {
         found.push_str(&format!("; run {}: {}", last.key.run, last.state.word()));
     }
-    if let Some(remedy) = plan.remedy {
+    if let Some(mut remedy) = plan.remedy {
+        if standing.paused.is_some() {
+            remedy.push_str(&format!("; then feedfleet pipes resume {name}"));
+        }
         return Finding::warning(check, found, remedy);
     }
     match standing.last {
         Some(last) if last.state == RunState::Held => {
             let (run, held) = (last.key.run, text::count(last.counts.held));
+            if let Some(why) = overtaken {
+                found.push_str(&format!(", but {why}"));
+                let remedy = format!("feedfleet runs reject {name} {run}, which closes it");
+                return Finding::warning(check, found, remedy);
+            }
             found.push_str(&format!(", {held} removals wait"));
             let remedy = format!("feedfleet runs approve {name} {run}, or reject");
             return Finding::warning(check, found, remedy);

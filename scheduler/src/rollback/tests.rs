@@ -55,11 +55,24 @@ async fn an_earlier_pause_stays_on_record() {
     assert_eq!(pause_of(&world).await, Some(said));
 }
 
+/// The pause goes when somebody lets the pipe run again; the table's history stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_the_table_says_who_asked_and_why() {
+    let world = two_nights();
+    let done = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap();
+    let entry = world.table_path(&format!("_delta_log/{:020}.json", done.version.unwrap()));
+    let entry = std::fs::read_to_string(entry).unwrap();
+    for said in [r#""rollbackTo":"acme/1""#, r#""by":"ada""#, r#""note":"all cost 1""#] {
+        assert!(entry.contains(said), "{said} is not in: {entry}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_gone_back_to_pauses_nothing() {
     let world = two_nights();
     let why = roll_back(&world.deps, &run(17), &by("ada", "a typo")).await.unwrap_err();
-    says(&why, &["nothing was changed", "run 17", "not in the table"]);
+    let told = ["nothing was changed", "run 17", "not in the table", "feedfleet runs list acme"];
+    says(&why, &told);
     assert_eq!(pause_of(&world).await, None);
 }
 
@@ -82,9 +95,14 @@ async fn what_fails_after_the_pause_says_how_to_let_the_pipe_run() {
 async fn an_unfinished_run_leaves_the_pipe_paused_and_says_so() {
     let world = two_nights();
     world.report(3, RunState::Running, |_| {}).await;
+    let looks = Decider { dry_run: true, ..by("ada", "all cost 1") };
+    let why = roll_back(&world.deps, &run(1), &looks).await.unwrap_err();
+    says(&why, &["nothing was changed: run acme/3 is running and must end first"]);
+    assert_eq!(pause_of(&world).await, None);
     let why = roll_back(&world.deps, &run(1), &by("ada", "all cost 1")).await.unwrap_err();
     let told = "run acme/3 is running and must end first";
-    says(&why, &["nothing was changed", told, "is paused", "feedfleet pipes resume acme"]);
+    says(&why, &["is paused", "no row was changed", told, "feedfleet pipes resume acme"]);
+    assert!(!why.to_string().contains("nothing was changed"), "{why}");
     assert!(pause_of(&world).await.is_some());
 }
 

@@ -101,7 +101,7 @@ impl Table {
     /// Commits a change, or says why it must not be. On any error the caller reads the fence again before
     /// it decides anything: the entry may have been written.
     pub fn commit(&self, change: &Change) -> Result<CommitOutcome, CatalogError> {
-        self.commit_if(change, |_| Ok(true))
+        self.commit_if(change, &[], |_| Ok(true))
     }
 
     /// As [`commit`](Self::commit), for a run of a pipe or of a supplement, which is void
@@ -114,7 +114,7 @@ impl Table {
         change: &Change,
         grounds: &[Ground],
     ) -> Result<CommitOutcome, CatalogError> {
-        self.commit_if(change, |now| {
+        self.commit_if(change, &[], |now| {
             for Ground { app_id, run } in grounds {
                 if now.fence(app_id)? != *run {
                     return Ok(false);
@@ -125,10 +125,12 @@ impl Table {
     }
 
     /// As [`commit`](Self::commit), for a change that rests on more than its fence and its files: it is
-    /// void ([`CommitOutcome::Moved`]) where `holds` says no of the version that it would follow.
+    /// void ([`CommitOutcome::Moved`]) where `holds` says no of the version that it would follow. `said` stands in the
+    /// table's history, by name.
     pub(crate) fn commit_if(
         &self,
         change: &Change,
+        said: &[(&'static str, String)],
         holds: impl Fn(&Snapshot) -> Result<bool, CatalogError>,
     ) -> Result<CommitOutcome, CatalogError> {
         let begun = Instant::now();
@@ -150,7 +152,7 @@ impl Table {
                 change.adds.iter().for_each(NewFile::release);
                 return Ok(CommitOutcome::Moved);
             }
-            if let Some(outcome) = self.try_commit(&snapshot, change, &mut prepared)? {
+            if let Some(outcome) = self.try_commit(&snapshot, change, said, &mut prepared)? {
                 return Ok(outcome);
             }
             conflicts += 1;
@@ -173,6 +175,7 @@ impl Table {
         &self,
         snapshot: &Snapshot,
         change: &Change,
+        said: &[(&'static str, String)],
         kept: &mut Option<Prepared>,
     ) -> Result<Option<CommitOutcome>, CatalogError> {
         let subject = self.url().as_str();
@@ -186,6 +189,7 @@ impl Table {
             .inner
             .clone()
             .update_table(operation, ENGINE_INFO, change.data_change)
+            .with_operation_parameters(said.iter().map(|(name, text)| (*name, Some(text.as_str()))))
             .build(self.engine(), self.committer())
             .context("begin a commit to table", subject)?
             .with_transaction_id(change.fence.app_id.clone(), change.fence.run)

@@ -60,7 +60,7 @@ pub fn compact(
     }
     let schema = table.spec().file_schema()?;
     let label = format!("compacted-{}", snapshot.version());
-    let mut parts = Parts::new(table, pipe, label, schema.clone());
+    let mut parts = Parts::new(table, pipe, label, schema.clone()).unlisted();
     for file in &chosen {
         read::for_each_batch(snapshot, file, None, |rows| {
             let live = rows.live_batch().context("read", &file.path)?;

@@ -22,7 +22,7 @@ pub struct CatalogError {
 pub enum Cause {
     /// The Delta log.
     #[error(transparent)]
-    Delta(#[from] delta_kernel::KernelError),
+    Delta(delta_kernel::KernelError),
     /// A data file.
     #[error(transparent)]
     Parquet(#[from] parquet::errors::ParquetError),
@@ -41,6 +41,16 @@ pub enum Cause {
     /// The table is not one that this build can use.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl From<KernelError> for Cause {
+    /// Without the backtrace, which is no text for operators.
+    fn from(mut error: KernelError) -> Self {
+        while let KernelError::Backtraced { source, .. } = error {
+            error = *source;
+        }
+        Self::Delta(error)
+    }
 }
 
 impl CatalogError {
@@ -87,5 +97,21 @@ pub(crate) trait Context<T> {
 impl<T, E: Into<Cause>> Context<T> for Result<T, E> {
     fn context(self, action: &'static str, subject: &str) -> Result<T, CatalogError> {
         self.map_err(|e| CatalogError { action, subject: subject.to_owned(), source: e.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::backtrace::Backtrace;
+
+    #[test]
+    fn a_backtrace_is_not_told() {
+        let inner = Box::new(KernelError::generic("no JSON"));
+        let backtrace = Box::new(Backtrace::force_capture());
+        let traced = KernelError::Backtraced { source: inner, backtrace };
+        let read: Result<(), KernelError> = Err(traced);
+        let told = read.context("read the log of table", "products").unwrap_err().to_string();
+        assert!(told.contains("no JSON") && !told.contains('\n'), "{told}");
     }
 }

@@ -54,9 +54,12 @@ pub(crate) struct Found {
 pub(crate) enum Draft {
     /// Whoever lists the folder finds it, and finds it unreadable.
     Listed,
-    /// In a store: nobody.
+    /// Nobody. On this machine it has the name of a draft until it is finished.
     Unlisted,
 }
+
+/// What the name of an unlisted draft on this machine ends with.
+pub(crate) const DRAFT: &str = ".draft";
 
 /// Rows of a file, as they come.
 pub(crate) type Visit<'a> = dyn FnMut(RecordBatch) -> Result<(), CatalogError> + 'a;
@@ -155,7 +158,9 @@ impl Files {
     /// Begins a file that is not there yet.
     pub fn create(&self, place: &FilePlace, draft: Draft) -> Result<NewObject, CatalogError> {
         match (self, place) {
-            (Self::Folder, FilePlace::Disk(path)) => Ok(NewObject::Disk(DiskFile::create(path)?)),
+            (Self::Folder, FilePlace::Disk(path)) => {
+                Ok(NewObject::Disk(DiskFile::create(path, draft)?))
+            }
             (Self::Store(store), FilePlace::Object(path)) => {
                 Ok(NewObject::Object(Upload::begin(store.clone(), path.clone(), draft)?))
             }

@@ -74,7 +74,8 @@ pub fn for_each_named(
     for file in snapshot.files(Some(pipe))? {
         unread.extend(products.place(&file.path)?.name().map(str::to_owned));
     }
-    // Whatever is committed from here on was in the folder, or will be found unreadable there.
+    // Whatever is committed from here on was in the folder, or will be found unreadable there; what a compaction is
+    // writing is not found, but has its rows from files that are.
     let folder = products.place(&format!("{PARTITION}={pipe}/"))?;
     for found in products.files().list(&folder)? {
         let Some(name) = found.place.name().filter(|name| name.ends_with(".parquet")) else {

@@ -142,15 +142,21 @@ pub fn plan_restore(
     Ok(Draft::make(table, pipe, run)?.plan)
 }
 
-/// Puts a pipe back as `run`, of the pipe or of a supplement, left it. Safe to repeat. Where there is nothing to do, the fence is committed all the
-/// same: what was worked out before it, such as a run whose worker sleeps, or an approval, is void from now on.
-pub fn restore(table: &Table, pipe: &PipeName, run: RunId) -> Result<Restored, RestoreError> {
+/// Puts a pipe back as `run`, of the pipe or of a supplement, left it. Safe to repeat. Where there is nothing to do, the
+/// fence is committed all the same: what was worked out before it, such as a run whose worker sleeps, or an approval, is
+/// void from now on. `said`, such as who asked for it and why, stands in the table's history, by name.
+pub fn restore(
+    table: &Table,
+    pipe: &PipeName,
+    run: RunId,
+    said: &[(&'static str, String)],
+) -> Result<Restored, RestoreError> {
     for _ in 0..MAX_ROUNDS {
         let draft = Draft::make(table, pipe, run)?;
         let (plan, marks, newest) = (draft.plan, draft.marks, draft.newest);
         let change = draft.into_change(table, pipe)?;
         // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
-        let outcome = table.commit_if(&change, |now| {
+        let outcome = table.commit_if(&change, said, |now| {
             Ok(Marks::of(now, pipe)? == marks && newest_of_pipe(now, pipe)? == newest)
         })?;
         if let CommitOutcome::Committed { version, .. } = outcome {

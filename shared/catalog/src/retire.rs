@@ -35,6 +35,18 @@ pub enum Retirement {
     NotCommitted,
 }
 
+/// Why [`retire`] would remove nothing now; none: it would. Changes nothing.
+pub fn refused(
+    table: &Table,
+    pipe: &PipeName,
+    run: RunId,
+) -> Result<Option<Retirement>, CatalogError> {
+    match table.snapshot()? {
+        Some(snapshot) => refusal(&snapshot, pipe, run),
+        None => Ok(Some(Retirement::NotCommitted)),
+    }
+}
+
 /// Compactions of the pipe can come in between a few times, not more.
 const MAX_ROUNDS: u32 = 10;
 
@@ -53,7 +65,8 @@ pub fn retire(
         }
         let (change, removed) = removal(&snapshot, pipe, run, ids)?;
         // A run that changed no file moves its fence alone; it may have seen the products again.
-        let outcome = table.commit_if(&change, |now| Ok(refusal(now, pipe, run)?.is_none()))?;
+        let outcome =
+            table.commit_if(&change, &[], |now| Ok(refusal(now, pipe, run)?.is_none()))?;
         if let CommitOutcome::Committed { version, .. } = outcome {
             return Ok(Retirement::Done { removed, version });
         }

@@ -2,6 +2,7 @@
 //! reading the source and encoding for the table each have a core. A stage that is not finished leaves nothing behind.
 
 use crate::error::{CatalogError, Cause, Context};
+use crate::files::Draft;
 use crate::table::Table;
 use crate::writer::{NewFile, PartWriter};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -172,6 +173,7 @@ pub(crate) struct Parts {
     pipe: PipeName,
     label: String,
     schema: SchemaRef,
+    draft: Draft,
     file_bytes: u64,
     current: Option<PartWriter>,
     files: Vec<NewFile>,
@@ -184,10 +186,16 @@ impl Parts {
             pipe: pipe.clone(),
             label,
             schema,
+            draft: Draft::Listed,
             file_bytes: FILE_BYTES,
             current: None,
             files: Vec::new(),
         }
+    }
+
+    /// Nobody finds the files before they are whole. Their rows must be in other files of the table too.
+    pub fn unlisted(self) -> Self {
+        Self { draft: Draft::Unlisted, ..self }
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), CatalogError> {
@@ -196,7 +204,10 @@ impl Parts {
         }
         let mut writer = match self.current.take() {
             Some(writer) => writer,
-            None => PartWriter::create(&self.table, &self.pipe, &self.label, self.schema.clone())?,
+            None => {
+                let (table, schema) = (&self.table, self.schema.clone());
+                PartWriter::begin(table, &self.pipe, &self.label, schema, self.draft)?
+            }
         };
         writer.write(batch)?;
         if writer.bytes() >= self.file_bytes {
@@ -219,6 +230,7 @@ impl Parts {
 mod tests {
     use super::*;
     use crate::Catalog;
+    use crate::pictures::for_each_named;
     use crate::read;
     use arrow::array::{ArrayRef, Int64Array, StringArray};
     use feedfleet_model::RunId;
@@ -274,6 +286,37 @@ mod tests {
         stage.write(RecordBatch::try_from_iter([("id", numbers)]).unwrap()).unwrap();
         assert!(stage.finish().is_err(), "an id is a text");
         assert_eq!(files_on_disk(&table), 0);
+    }
+
+    /// A sweep of pictures stops at a file that is being written, unless it has the same rows in others.
+    #[test]
+    fn unlisted_files_are_in_nobodys_way_before_they_are_whole() {
+        let (_folder, stage) = stage();
+        let (table, pipe) = (stage.table.clone(), stage.pipe.clone());
+        table.ensure().unwrap();
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let rows = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let rows = read::conform(&rows, &stage.schema).unwrap();
+        let is_swept = || for_each_named(&table, &pipe, &mut |_| ()).is_ok();
+        let parts = || Parts::new(&table, &pipe, "label".to_owned(), stage.schema.clone());
+
+        let mut listed = parts();
+        listed.write(&rows).unwrap();
+        assert!(!is_swept());
+        drop(listed);
+
+        let mut unlisted = parts().unlisted();
+        unlisted.write(&rows).unwrap();
+        assert!(is_swept() && files_on_disk(&table) == 1);
+        drop(unlisted);
+        assert_eq!(files_on_disk(&table), 0);
+
+        let mut unlisted = parts().unlisted();
+        unlisted.write(&rows).unwrap();
+        let files = unlisted.finish().unwrap();
+        assert!(is_swept() && files_on_disk(&table) == 1);
+        let place = table.place(&files[0].path).unwrap();
+        assert_eq!(table.files().size(&place).unwrap(), Some(files[0].size_bytes));
     }
 
     #[test]

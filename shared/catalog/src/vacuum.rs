@@ -2,7 +2,7 @@
 //! it is young enough to be a writer's work in progress. The log is cut off behind the window.
 
 use crate::error::{CatalogError, Cause};
-use crate::files::{FilePlace, Found};
+use crate::files::{DRAFT, FilePlace, Found};
 use crate::log_files::{LogFile, LogFiles, for_each_entry, places, snapshot_at};
 use crate::snapshot::Snapshot;
 use crate::table::Table;
@@ -89,6 +89,7 @@ fn remove<'a>(
 }
 
 fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(DRAFT).unwrap_or(name);
     name.ends_with(".parquet") || (name.starts_with("deletion_vector_") && name.ends_with(".bin"))
 }
 

@@ -92,11 +92,22 @@ impl PartWriter {
         label: &str,
         schema: SchemaRef,
     ) -> Result<Self, CatalogError> {
+        // Whoever asks which rows there are must not overlook those that are on their way.
+        Self::begin(table, pipe, label, schema, Draft::Listed)
+    }
+
+    /// As [`PartWriter::create`]. [`Draft::Unlisted`] is for rows that are in other files of the table too.
+    pub(crate) fn begin(
+        table: &Table,
+        pipe: &PipeName,
+        label: &str,
+        schema: SchemaRef,
+        draft: Draft,
+    ) -> Result<Self, CatalogError> {
         let path = format!("{PARTITION}={pipe}/{label}-{}.parquet", uuid::Uuid::new_v4());
         let place = table.place(&path)?;
         let files = table.files().clone();
-        // Whoever asks which rows there are must not overlook those that are on their way.
-        let file = files.create(&place, Draft::Listed)?;
+        let file = files.create(&place, draft)?;
         let writer =
             ArrowWriter::try_new(file, schema, Some(properties())).with("begin", &place)?;
         let columns: Vec<ColumnName> =

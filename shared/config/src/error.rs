@@ -28,6 +28,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// The same on one line, without the excerpt: for a log, and for a reason.
+    pub fn one_line(&self) -> String {
+        Self { excerpt: None, ..self.clone() }.to_string().replace('\n', " ")
+    }
+
     /// A mistake of the file as a whole.
     pub(crate) fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self {
@@ -81,6 +86,11 @@ impl ConfigErrors {
         self.0.iter()
     }
 
+    /// All of them on one line, without their excerpts: for a log, and for a reason.
+    pub fn one_line(&self) -> String {
+        self.iter().map(ConfigError::one_line).collect::<Vec<_>>().join("; ")
+    }
+
     pub(crate) fn extend(&mut self, more: ConfigErrors) {
         self.0.extend(more.0);
     }
@@ -129,3 +139,25 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let error = ConfigError {
+            line: 7,
+            column: 1,
+            expected: Some("did you mean 'price'?".to_owned()),
+            excerpt: Some("    prize = \"price\"\n    ^".to_owned()),
+            ..ConfigError::of_file("pipes/acme.toml", "unknown column 'prize' in [map]")
+        };
+        let line = "pipes/acme.toml:7:1: unknown column 'prize' in [map]; did you mean 'price'?";
+        assert_eq!(error.one_line(), line);
+        assert!(error.to_string().lines().count() == 3);
+        let other = ConfigError::of_file("pipes/acme.toml", "not TOML:\nno end");
+        let errors = ConfigErrors::from(vec![error, other]);
+        assert_eq!(errors.one_line(), format!("{line}; pipes/acme.toml: not TOML: no end"));
+    }
+}

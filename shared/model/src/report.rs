@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub const REPORT_SCHEMA: u32 = 1;
 /// Samples kept of one kind of refusal.
 pub const SAMPLES_PER_REASON: usize = 5;
+/// With this the reason of a run that held removals goes on to say how to decide on them.
+pub const TO_DECIDE: &str = ". To remove them: ";
 
 /// What is known of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

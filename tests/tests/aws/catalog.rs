@@ -411,7 +411,7 @@ fn upkeep_takes_what_nobody_needs() {
     let compacted = compact(table, &newest(&catalog), &pipe, limits);
     assert!(compacted.expect("the pipe can be compacted").is_some());
     assert_eq!(rows_of(&newest(&catalog), &pipe), state(6));
-    let restored = restore(table, &pipe, RunId(3)).expect("the pipe can be rolled back");
+    let restored = restore(table, &pipe, RunId(3), &[]).expect("the pipe can be rolled back");
     assert!(!restored.plan.is_empty());
     assert_eq!(rows_of(&newest(&catalog), &pipe), state(3));
     assert!(run(&catalog, &pipe, 20));

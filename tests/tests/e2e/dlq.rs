@@ -315,6 +315,9 @@ fn an_export_is_json_a_line() {
     scene.dlq(&["export", "--out", &out]).ok().says(&["2 dead letters written to"]);
     let written = fs::read_to_string(&file).expect("the file was written");
     assert_eq!(read(&written), printed);
+    scene.dlq(&["export", "--pipe", "shop", "--out", &out]).failed().says(&["is there already"]);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), written);
+    assert_eq!(read(&scene.dlq(&["export", "--out", "-"]).ok().stdout), printed);
     let of_shop = read(&scene.dlq(&["export", "--pipe", "shop"]).ok().stdout);
     assert_eq!(of_shop.len(), 1);
 }
@@ -331,6 +334,10 @@ fn mistakes_are_answered_with_what_to_do() {
         scene.dlq(&[command, "crawl-shop-17"]).failed().says(unknown);
     }
     scene.dlq(&["show", "../reports/shop/17"]).failed().says(&["no dead letter"]);
+    for args in [&["list", "--pipe", "shpo"][..], &["replay", "--pipe", "shpo"]] {
+        scene.dlq(args).failed().says(&["no pipe 'shpo'", "did you mean 'shop'?"]);
+    }
+    scene.dlq(&["list", "--pipe", "shop"]).ok().says(&["no dead letter that waits is like that"]);
     let class = scene.dlq(&["list", "--class", "404"]).says(&["source-refused", "not-a-feed"]);
     assert_eq!(class.code, Some(2));
     let told = ["ms, s, m, h or d, such as 2h"];

@@ -248,6 +248,57 @@ fn mistakes_are_told_with_their_lines_and_stop_no_other_check() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_is_named_where_the_pipe_is_told_of() {
+    let fleet = shop();
+    fleet.pipe("secret", &pipe("https://acme.example/feed?key=${NEVER_SET_4711}"));
+    let findings = offline(&fleet, 1);
+    assert_finding(&findings, "pipe secret", "warning", &["lacks variables", "set NEVER_SET_4711"]);
+    assert_finding(&findings, "pipe shop", "ok", &[]);
+}
+
+#[test]
+fn a_queue_that_is_damaged_can_be_moved_away() {
+    let fleet = shop();
+    fleet.run_pipe("shop");
+    for side in ["-wal", "-shm"] {
+        fs::remove_file(fleet.path(&format!("var/queue.db{side}"))).ok();
+    }
+    fleet.write("var/queue.db", "garbage ".repeat(1024));
+    let findings = offline(&fleet, 1);
+    assert_finding(&findings, "queue", "broken", &["move it away", "get their message again"]);
+    fs::remove_file(fleet.path("var/queue.db")).expect("a file of this test can be removed");
+    assert_eq!(fleet.run_pipe("shop")["state"], "done");
+}
+
+/// What the doctor says to do about a damaged log mends it.
+#[test]
+fn a_damaged_log_entry_can_be_moved_away() {
+    let fleet = shop();
+    fleet.run_pipe("shop");
+    fleet.write("products.csv", feed(12));
+    assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 2);
+    let log = fleet.path("var/catalog/products/_delta_log");
+    let entries: Vec<_> = fleet.files().into_keys().filter(|p| p.starts_with(&log)).collect();
+    let newest = entries.iter().rfind(|p| p.extension().is_some_and(|e| e == "json"));
+    let newest = newest.expect("the log has an entry");
+    let text = fs::read(newest).expect("a log entry can be read");
+    fs::write(newest, &text[..300]).expect("a file of this test can be written");
+    let name = newest.file_name().expect("it has a name").to_string_lossy();
+
+    let mut command = fleet.command(&["doctor", "--offline", "--json"]);
+    command.env("RUST_BACKTRACE", "1");
+    let findings = fleet.finish(command).failed().json();
+    let told = [&*name, "newest", "_delta_log", "while no process", "feedfleet run PIPE"];
+    assert_finding(&findings, "table products", "broken", &told);
+    let finding = finding(&findings, "table products").to_string();
+    assert!(!finding.contains("rollback") && !finding.contains("\\n"), "{finding}");
+
+    fs::remove_file(newest).expect("a file of this test can be removed");
+    assert_finding(&offline(&fleet, 0), "table products", "ok", &["10 rows of 1 pipes"]);
+    assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 2);
+}
+
+#[test]
 fn a_table_that_lost_a_file_is_broken() {
     let fleet = shop();
     fleet.run_pipe("shop");

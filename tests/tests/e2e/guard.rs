@@ -119,7 +119,7 @@ fn approving_applies_exactly_what_was_held() {
 
     let before = files(&fleet);
     let dry = fleet.run(&["runs", "approve", "shop", &run, "--dry-run"]).ok();
-    dry.says(&["would remove 6 products", "nothing was changed"]);
+    dry.says(&["would remove 6 of 11 products", "nothing was changed"]);
     assert_eq!(files(&fleet), before);
 
     let approve = ["runs", "approve", "shop", &run, "--by", "ada", "--note", "the season is over"];
@@ -132,7 +132,9 @@ fn approving_applies_exactly_what_was_held() {
     assert_eq!(report["decision"]["approved"], true, "{report:#}");
     assert_eq!(report["decision"]["by"], "ada", "{report:#}");
     let shown = fleet.run(&["runs", "show", "shop"]).ok();
-    shown.says(&["done (approved)", "approved by ada", "the season is over"]);
+    let shown = shown.says(&["done (approved)", "approved by ada", "the season is over"]);
+    let shown = shown.says(&["max_removed", "6 removed, 6 of them as approved"]).all();
+    assert!(!shown.contains("runs approve"), "nothing is left to decide: {shown}");
     fleet.run(&["runs", "list"]).ok().says(&["done (approved)"]);
 
     let before = files(&fleet);
@@ -164,6 +166,35 @@ fn approving_is_refused_once_the_pipe_has_moved_on() {
         fleet.run(&approve).failed().says(&["nothing was removed", "moved on", &see]);
     }
     assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+}
+
+/// What was held by a run that another has overtaken need not be there any more: its rejection says no such thing.
+#[test]
+fn rejecting_closes_a_run_once_the_pipe_has_moved_on() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let held = run_of(&night(&fleet, 0..4));
+    let next = run_of(&night(&fleet, 0..9));
+    let moved_on = format!("'shop' has moved on to run {next}, which decides about what is absent");
+    let to_close = format!("feedfleet runs reject shop {held}");
+    let shown = fleet.run(&["runs", "show", "shop", &held]).ok();
+    let shown = shown.says(&["6 held", &moved_on, &to_close]).all();
+    assert!(!shown.contains("runs approve"), "{shown}");
+
+    let reject = ["runs", "reject", "shop", held.as_str()];
+    let dry = fleet.run(&[&reject[..], &["--dry-run"]].concat()).ok();
+    dry.says(&["would only close it", &moved_on, "nothing was changed"]);
+    let rejected = fleet.run(&reject).ok().says(&["is rejected", &moved_on]).all();
+    assert!(!rejected.contains("stay"), "{rejected}");
+    let shown = fleet.run(&["runs", "show", "shop", &held]).ok();
+    let shown = shown.says(&["done (rejected)", "0 removed, 6 held until rejected"]).all();
+    assert!(!shown.contains("moved on") && !shown.contains("runs approve"), "{shown}");
+    assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+
+    let listed = fleet.run(&["runs", "list", "shop", "--limit", "1"]).ok();
+    listed.says(&["2 older runs are not shown", "feedfleet runs list shop --limit 3"]);
+    let listed = fleet.run(&["runs", "list", "shop", "--limit", "3"]).ok().all();
+    assert!(!listed.contains("not shown"), "{listed}");
 }
 
 #[test]
@@ -283,6 +314,18 @@ fn an_incomplete_night_does_not_count() {
     let complete = night(&fleet, 0..5);
     assert_counts(&complete, &[("absent", 4), ("removed", 1), ("live", 9)]);
     assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+}
+
+/// Nothing is absent from a first load, and so nothing is held; that it is not whole is seen all the same.
+#[test]
+fn a_first_load_that_was_cut_short_says_so() {
+    let fleet = shop("");
+    let cut = cut_night(&fleet, 0..5);
+    assert_counts(&cut, &[("new", 5), ("held", 0)]);
+    fleet.run(&["runs", "list", "shop"]).ok().says(&["done", "truncated: "]);
+    night(&fleet, 0..6);
+    let list = fleet.run(&["runs", "list", "shop", "--limit", "1"]).ok();
+    assert!(!list.stdout.contains("truncated"), "{}", list.stdout);
 }
 
 /// Promise 12: what has been absent for long enough is still subject to the limit, and once held it stays

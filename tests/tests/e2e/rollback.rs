@@ -102,7 +102,8 @@ fn a_pipe_is_put_back_as_it_was_after_a_run() {
 
     let before = files(fleet);
     let dry = fleet.run(&["runs", "rollback", "shop", &first, "--dry-run"]).ok();
-    dry.says(&["would mean", "10 rows put back, 10 taken out", "nothing was changed"]);
+    let told = ["would be paused", "feedfleet pipes resume shop", "nothing was changed"];
+    dry.says(&["would mean", "10 rows put back, 10 taken out"]).says(&told);
     assert_eq!(files(fleet), before);
 
     let rollback = ["runs", "rollback", "shop", &first, "--by", "ada", "--note", "all cost 1"];
@@ -149,7 +150,7 @@ fn a_rollback_waits_for_the_run_that_is_under_way() {
     fleet.run(&dry).failed().says(&["nothing was changed", &named]);
     assert!(!partner.is_paused("shop"));
     let paused = ["the pipe is paused", "feedfleet pipes resume shop"];
-    fleet.run(&rollback).failed().says(&["nothing was changed", &named]).says(&paused);
+    fleet.run(&rollback).failed().says(&["no row was changed", &named]).says(&paused);
     assert_eq!(fleet.products("shop"), third_night);
     assert!(partner.is_paused("shop"));
 
@@ -170,7 +171,9 @@ fn what_cannot_be_gone_back_to_is_told_before_anything_is_done() {
     let before = files(fleet);
     for flags in [&["--dry-run"][..], &[]] {
         let rollback = [&["runs", "rollback", "shop", "17"][..], flags].concat();
-        fleet.run(&rollback).failed().says(&["nothing was changed", "run 17", "not in the table"]);
+        let told =
+            ["nothing was changed", "run 17", "not in the table", "feedfleet runs list shop"];
+        fleet.run(&rollback).failed().says(&told);
     }
     assert_eq!(files(fleet), before);
     assert!(!partner.is_paused("shop"), "a rollback that did not begin pauses nothing");
@@ -206,7 +209,7 @@ fn who_paused_the_pipe_before_its_rollback_stays_on_record() {
     fleet.run(&["pipes", "list"]).ok().says(&told);
 }
 
-/// Promise 12: what a run held counts no more once the pipe was rolled back.
+/// Promise 12: what a run held counts no more once the pipe was rolled back. Nobody is told to approve it then.
 #[test]
 fn approving_after_a_rollback_is_refused() {
     let partner = Partner::new();
@@ -221,6 +224,15 @@ fn approving_after_a_rollback_is_refused() {
         let approve = [&["runs", "approve", "shop", held.as_str()][..], flags].concat();
         fleet.run(&approve).failed().says(&["nothing was removed", "was rolled back"]);
     }
+    let reject = format!("feedfleet runs reject shop {held}");
+    for look in [&["doctor", "--offline"][..], &["runs", "show", "shop"]] {
+        let told = fleet.run(look).all();
+        assert!(told.contains("the pipe was rolled back after it"), "{told}");
+        assert!(told.contains(&reject) && !told.contains("runs approve"), "{told}");
+    }
+    fleet.run(&["runs", "reject", "shop", &held]).ok().says(&["is rejected", "was rolled back"]);
+    let told = fleet.run(&["doctor", "--offline"]).all();
+    assert!(!told.contains("runs reject"), "{told}");
     assert_eq!(fleet.products("shop"), first_night);
 }
 

@@ -198,6 +198,13 @@ fn a_wrong_column_of_the_table_is_answered_with_the_right_one() {
     {
         fleet.run(command).failed().says(told);
     }
+    // Of the pipe that was asked for, and of no other.
+    fleet.pipe("other", &but("title = \"name\"", "prize = \"name\""));
+    for command in [&["pipes", "preview", "shop"][..], &["run", "shop"]] {
+        let output = fleet.run(command).failed().says(told);
+        let all = output.all();
+        assert!(!all.contains("prize") && !all.contains("there is no pipe"), "{all}");
+    }
 }
 
 #[test]

@@ -25,6 +25,10 @@ use tokio::process::{Child, Command};
 /// A child that has said all it has to say is killed if it has not gone by then.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Settings of mimalloc, the allocator, in a child: what it frees goes back to the system within milliseconds, by small
+/// pages. By itself it keeps it for a second, which would make half as much again of a crawl's share of the memory.
+const ALLOCATOR: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "10"), ("MIMALLOC_ALLOW_THP", "0")];
+
 /// How to start this program again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -46,7 +50,10 @@ impl Program {
     ///
     /// The system starts no process.
     pub(crate) fn start(&self, role: &str) -> io::Result<Child> {
+        // Whoever set them himself has his reasons.
+        let allocator = ALLOCATOR.iter().filter(|(name, _)| std::env::var_os(name).is_none());
         Command::new(&self.path)
+            .envs(allocator.copied())
             .args(&self.options)
             .arg(role)
             .arg("--parent")

@@ -76,6 +76,13 @@ impl SqsAttributes {
                     .to_owned(),
             );
         }
+        if self.content_dedup {
+            faults.push(
+                "it takes messages without an id of their own, and equal ones for one: set \
+                 ContentBasedDeduplication = false"
+                    .to_owned(),
+            );
+        }
         match self.max_receives {
             None => faults.push(
                 "it has no redrive policy: a message that kills its workers would come back for ever"
@@ -153,6 +160,10 @@ mod tests {
         let cases = [
             (SqsAttributes { fifo: false, ..sound.clone() }, "FIFO"),
             (SqsAttributes { dedup_by_group: false, ..sound.clone() }, "high-throughput"),
+            (
+                SqsAttributes { content_dedup: true, ..sound.clone() },
+                "ContentBasedDeduplication = false",
+            ),
             (good("arn:crawl", None), "no redrive policy"),
             (good("arn:crawl", Some((5, "arn:dead"))), "maxReceiveCount = 25"),
             (good("arn:crawl", Some((25, "arn:other"))), "arn:other"),

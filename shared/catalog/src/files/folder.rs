@@ -1,6 +1,6 @@
 //! Files on this machine.
 
-use super::{BATCH_ROWS, FilePlace, Found, Visit, elsewhere};
+use super::{BATCH_ROWS, DRAFT, Draft, FilePlace, Found, Visit, elsewhere};
 use crate::durable;
 use crate::error::{CatalogError, Context};
 use bytes::Bytes;
@@ -121,21 +121,33 @@ pub(super) fn for_each_batch(
 /// A file that is being written.
 pub(crate) struct DiskFile {
     file: File,
+    /// Where it is to be.
     path: PathBuf,
+    /// Where it is now.
+    written: PathBuf,
     is_kept: bool,
 }
 
 impl DiskFile {
     /// Begins it, in a folder that is made where it is absent.
-    pub fn create(path: &Path) -> Result<Self, CatalogError> {
+    pub fn create(path: &Path, draft: Draft) -> Result<Self, CatalogError> {
         path.parent().map_or(Ok(()), durable::make_folder)?;
-        let file = File::create_new(path).at("create", path)?;
-        Ok(Self { file, path: path.to_owned(), is_kept: false })
+        let mut written = path.as_os_str().to_owned();
+        if draft == Draft::Unlisted {
+            written.push(DRAFT);
+        }
+        let written = PathBuf::from(written);
+        let file = File::create_new(&written).at("create", &written)?;
+        Ok(Self { file, path: path.to_owned(), written, is_kept: false })
     }
 
     /// Makes it and its name durable; its size in bytes.
     pub fn finish(mut self) -> Result<u64, CatalogError> {
-        self.file.sync_all().at("sync", &self.path)?;
+        self.file.sync_all().at("sync", &self.written)?;
+        if self.written != self.path {
+            std::fs::rename(&self.written, &self.path).at("name", &self.path)?;
+            self.written.clone_from(&self.path);
+        }
         self.path.parent().map_or(Ok(()), durable::sync_folder)?;
         let bytes = self.file.metadata().at("measure", &self.path)?.len();
         self.is_kept = true;
@@ -157,7 +169,7 @@ impl Drop for DiskFile {
     fn drop(&mut self) {
         if !self.is_kept {
             // If it cannot be removed, vacuum will.
-            std::fs::remove_file(&self.path).ok();
+            std::fs::remove_file(&self.written).ok();
         }
     }
 }

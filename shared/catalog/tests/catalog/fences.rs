@@ -114,7 +114,7 @@ fn a_run_that_was_rolled_back_before_it_committed_is_void() {
     for again in 0..2 {
         let seen = rollback();
         let (late, _) = prepare(&catalog, &night("acme", 7, &products(2, 10)));
-        let done = restore(table, &pipe("acme"), RunId(1)).unwrap();
+        let done = restore(table, &pipe("acme"), RunId(1), &[]).unwrap();
         assert!(done.plan.is_empty(), "{:?}", done.plan);
         assert!(rollback().run > seen.run, "rollback {again} left no trace");
         assert_eq!(table.commit_run(&late, &[seen]).unwrap(), CommitOutcome::Moved);

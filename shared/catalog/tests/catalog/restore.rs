@@ -64,13 +64,13 @@ proptest! {
             let then = table.snapshot_at(plan.from_version).unwrap().unwrap();
             prop_assert_eq!(&stored_in(&then, "acme"), &after[place]);
 
-            let done = restore(table, &pipe("acme"), run_id).unwrap();
+            let done = restore(table, &pipe("acme"), run_id, &[]).unwrap();
             prop_assert_eq!(done.plan, plan);
             prop_assert_eq!(&stored(&catalog, "acme"), &after[place]);
             prop_assert_eq!(plan.live_after() as usize, after[place].len());
             prop_assert_eq!(&stored(&catalog, "other"), &other);
 
-            let again = restore(table, &pipe("acme"), run_id).unwrap();
+            let again = restore(table, &pipe("acme"), run_id, &[]).unwrap();
             prop_assert!(again.plan.is_empty(), "there is nothing left to do");
             prop_assert_eq!(&stored(&catalog, "acme"), &after[place]);
         }
@@ -88,7 +88,7 @@ fn only_what_differs_is_written() {
     records.truncate(90);
     records.push(Product { id: "new".into(), ..records[0].clone() });
     night(&catalog, "acme", 2, &records);
-    let plan = restore(catalog.products(), &pipe("acme"), RunId(1)).unwrap().plan;
+    let plan = restore(catalog.products(), &pipe("acme"), RunId(1), &[]).unwrap().plan;
     assert_eq!((plan.put_back, plan.taken_out, plan.stays), (11, 2, 89));
     assert_eq!(stored(&catalog, "acme").len(), 100);
     assert_eq!(stored(&catalog, "acme")["p7"].run, 1, "with the lineage that it had");
@@ -101,7 +101,7 @@ fn the_newest_run_is_gone_back_to_by_its_fence_alone() {
     compact_all(&catalog, "acme");
     let before = catalog.products().snapshot().unwrap().unwrap();
     let rows = stored(&catalog, "acme");
-    let done = restore(catalog.products(), &pipe("acme"), RunId(1)).unwrap();
+    let done = restore(catalog.products(), &pipe("acme"), RunId(1), &[]).unwrap();
     assert!(done.plan.is_empty() && done.plan.stays == 10, "{:?}", done.plan);
     let after = catalog.products().snapshot().unwrap().unwrap();
     assert_eq!((done.version, after.version()), (before.version() + 1, before.version() + 1));
@@ -119,7 +119,7 @@ fn a_run_that_never_was_is_refused() {
     let (_folder, catalog) = catalog();
     let table = catalog.products();
     let refused = |run: i64| {
-        let e = restore(table, &pipe("acme"), RunId(run)).unwrap_err();
+        let e = restore(table, &pipe("acme"), RunId(run), &[]).unwrap_err();
         assert!(matches!(e, RestoreError::NotCommitted { .. }), "{e}");
     };
     refused(1);
@@ -142,7 +142,7 @@ fn a_run_ends_where_the_next_begins() {
     let of = |run: i64| version_of(catalog.products(), &pipe("acme"), RunId(run)).unwrap();
     // Version 0 creates the table; the other pipe's commits change nothing for this one.
     assert_eq!([of(1), of(2), of(3)], [2, 4, 6]);
-    restore(catalog.products(), &pipe("acme"), RunId(1)).unwrap();
+    restore(catalog.products(), &pipe("acme"), RunId(1), &[]).unwrap();
     assert_eq!([of(1), of(2), of(3)], [2, 4, 6], "a rollback is not a run");
 }
 
@@ -161,7 +161,7 @@ fn what_is_gone_is_said_before_anything_is_done() {
         version(&catalog),
         std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count(),
     );
-    let e = restore(table, &pipe("acme"), RunId(1)).unwrap_err();
+    let e = restore(table, &pipe("acme"), RunId(1), &[]).unwrap_err();
     let RestoreError::Gone { files, rows, oldest, .. } = e else { panic!("{e}") };
     assert_eq!((files, rows, oldest), (1, 10, Some(RunId(2))));
     assert!(plan_restore(table, &pipe("acme"), RunId(1)).is_err());
@@ -170,6 +170,6 @@ fn what_is_gone_is_said_before_anything_is_done() {
         std::fs::read_dir(table.folder().unwrap().join("pipe=acme")).unwrap().count(),
     );
     assert_eq!(before, after, "nothing was written");
-    restore(table, &pipe("acme"), RunId(2)).unwrap();
+    restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
     assert!(stored(&catalog, "acme").values().all(|p| p.price == 2));
 }

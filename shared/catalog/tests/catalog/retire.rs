@@ -3,7 +3,7 @@
 use crate::support::{Night, Product, catalog, compact_all, key, pipe, run, stored};
 use feedfleet_catalog::diff::Absent;
 use feedfleet_catalog::restore::restore;
-use feedfleet_catalog::retire::{Retirement, retire};
+use feedfleet_catalog::retire::{Retirement, refused, retire};
 use feedfleet_catalog::{Catalog, Table};
 use feedfleet_model::RunId;
 use feedfleet_model::hash::id_hash;
@@ -39,6 +39,9 @@ fn approval_removes_exactly_what_was_held_and_only_once() {
     let table = catalog.products();
     let other = stored(&catalog, "other");
     assert_eq!(stored(&catalog, "acme").len(), 10);
+    let before = version(table);
+    assert_eq!(refused(table, &pipe("acme"), RunId(2)).unwrap(), None);
+    assert_eq!(version(table), before, "a look changes nothing");
 
     let done = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     assert_eq!(done, Retirement::Done { removed: 6, version: version(table) });
@@ -48,6 +51,7 @@ fn approval_removes_exactly_what_was_held_and_only_once() {
     let before = version(table);
     let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     assert_eq!((again, version(table)), (Retirement::AlreadyIn, before));
+    assert_eq!(refused(table, &pipe("acme"), RunId(2)).unwrap(), Some(Retirement::AlreadyIn));
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn a_rollback_in_between_ends_it() {
     let (_folder, catalog, ids) = held();
     let table = catalog.products();
     night(&catalog, "acme", 5, &products(4..12), Absent::Hold);
-    restore(table, &pipe("acme"), RunId(2)).unwrap();
+    restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
     let before = version(table);
     let refused = retire(table, &pipe("acme"), RunId(5), &ids).unwrap();
     assert_eq!((refused, version(table)), (Retirement::RolledBack, before));
@@ -105,7 +109,7 @@ fn a_rollback_in_between_ends_it() {
 fn a_rollback_that_finds_nothing_to_do_ends_it_too() {
     let (_folder, catalog, ids) = held();
     let table = catalog.products();
-    let done = restore(table, &pipe("acme"), RunId(1)).unwrap();
+    let done = restore(table, &pipe("acme"), RunId(1), &[]).unwrap();
     assert!(done.plan.is_empty(), "{:?}", done.plan);
     let refused = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     assert_eq!(refused, Retirement::RolledBack);
@@ -118,7 +122,7 @@ fn an_approval_after_its_run_can_itself_be_rolled_back() {
     let table = catalog.products();
     let before = stored(&catalog, "acme");
     retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
-    let restored = restore(table, &pipe("acme"), RunId(2)).unwrap();
+    let restored = restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
     assert_eq!((restored.plan.put_back, restored.plan.taken_out), (6, 0));
     assert_eq!(stored(&catalog, "acme"), before);
     let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();

@@ -87,8 +87,8 @@ fn nights_go_as_in_a_folder() {
     }
     assert!(data_files(&store).iter().any(|path| path.contains("deletion_vector_")));
     let expected = stored(&beside, "acme");
-    restore(beside.products(), &pipe("acme"), RunId(2)).unwrap();
-    restore(table, &pipe("acme"), RunId(2)).unwrap();
+    restore(beside.products(), &pipe("acme"), RunId(2), &[]).unwrap();
+    restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
     assert_eq!(stored(&catalog, "acme"), stored(&beside, "acme"));
     assert_ne!(stored(&catalog, "acme"), expected);
 }
@@ -209,7 +209,7 @@ fn files_of_a_commit_whose_reply_was_lost_stay() {
         assert_eq!(stored(&catalog, "acme"), rows);
 
         store.expect(&[fault]);
-        assert!(!restore(table, &pipe("acme"), RunId(1)).unwrap().plan.is_empty());
+        assert!(!restore(table, &pipe("acme"), RunId(1), &[]).unwrap().plan.is_empty());
         assert!(store.is_done());
         assert_eq!(stored(&catalog, "acme"), first);
     }

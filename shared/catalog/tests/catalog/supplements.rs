@@ -117,7 +117,7 @@ fn a_pipe_goes_back_to_a_supplements_run() {
     supplement(&catalog, 50, &["p1"], 9);
     run(&catalog, &night(200, &products(1, 5)));
     supplement(&catalog, 60, &["p0", "p1", "p2", "p3", "p4"], 0);
-    let done = restore(table, &pipe(STOCK), RunId(50)).unwrap();
+    let done = restore(table, &pipe(STOCK), RunId(50), &[]).unwrap();
     assert_eq!((done.plan.put_back, done.plan.taken_out), (5, 5));
     // As it was before the run that was wrong, with the night that came before that.
     assert_eq!(prices(&catalog), [1, 9, 1, 1, 1]);

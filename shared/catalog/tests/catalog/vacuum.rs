@@ -104,10 +104,12 @@ fn the_window_and_work_in_progress_are_spared() {
     let young = folder.join("run-9-young.parquet");
     let orphans = [
         folder.join("run-9-orphan.parquet"),
+        folder.join("compacted-9-orphan.parquet.draft"),
         table.folder().unwrap().join("deletion_vector_0b7a6d1c-5e0f-4f3b-9a53-3a0a3a1f2b77.bin"),
     ];
     let notes = folder.join("notes.txt");
-    for (path, day) in [(&young, 6.5), (&orphans[0], 5.5), (&orphans[1], 5.5), (&notes, 0.0)] {
+    let old = orphans.iter().map(|path| (path, 5.5));
+    for (path, day) in old.chain([(&young, 6.5), (&notes, 0.0)]) {
         std::fs::write(path, "12345").unwrap();
         date(path, at_day(day));
     }
@@ -119,8 +121,8 @@ fn the_window_and_work_in_progress_are_spared() {
     assert_eq!(data_files(table), before, "a dry run deletes nothing");
     let done = vacuum(table, keeping(3.5), now, false).unwrap();
     assert_eq!(done, planned);
-    assert_eq!((done.files, done.log_entries), (5, 2));
-    assert_eq!(data_files(table).len(), before.len() - 5);
+    assert_eq!((done.files, done.log_entries), (6, 2));
+    assert_eq!(data_files(table).len(), before.len() - 6);
     assert!(young.exists() && notes.exists());
     assert!(!orphans.iter().any(|path| path.exists()));
 
@@ -143,12 +145,12 @@ fn rollback_says_what_a_vacuum_has_taken() {
     vacuum(table, keeping(3.5), at_day(7.0), false).unwrap();
 
     let before = data_files(table);
-    let e = restore(table, &pipe("acme"), RunId(1)).unwrap_err();
+    let e = restore(table, &pipe("acme"), RunId(1), &[]).unwrap_err();
     assert!(
         matches!(e, RestoreError::TooOld { oldest: Some(RunId(3)), .. }),
         "its log entry is gone: {e}"
     );
-    let e = restore(table, &pipe("acme"), RunId(2)).unwrap_err();
+    let e = restore(table, &pipe("acme"), RunId(2), &[]).unwrap_err();
     assert!(
         matches!(e, RestoreError::Gone { files: 2, rows: 20, oldest: Some(RunId(3)), .. }),
         "its files are gone: {e}"
@@ -156,7 +158,7 @@ fn rollback_says_what_a_vacuum_has_taken() {
     assert_eq!(data_files(table), before);
     assert_eq!(table.snapshot().unwrap().unwrap().version(), 6);
 
-    restore(table, &pipe("acme"), RunId(3)).unwrap();
+    restore(table, &pipe("acme"), RunId(3), &[]).unwrap();
     assert_eq!(stored(&catalog, "acme"), night_3);
 }
 
@@ -176,7 +178,7 @@ fn a_quiet_pipe_keeps_the_run_that_the_window_began_with() {
     backdate(table);
     let done = vacuum(table, keeping(1.0), at_day(8.5), false).unwrap();
     assert_eq!(done.log_entries, 7, "the run's own entry is among them");
-    restore(table, &pipe("acme"), RunId(2)).unwrap();
+    restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
     assert_eq!(stored(&catalog, "acme"), wanted);
 }
 

@@ -8,6 +8,7 @@ use super::support::{
 use feedfleet_tests::{Fleet, Reply, Server, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 /// The entries of all receipts that wait to be folded, by the pictures' addresses.
@@ -135,6 +136,27 @@ fn pictures_that_end_their_decoders() {
     // The last of its decoders is there still, and does not outlive it.
     assert!(!children(worker.pid()).is_empty());
     kill_with_children(&mut worker);
+}
+
+/// Promise 16: what a crawl's process holds, as the system counts it, is within its share of the worker's memory, but
+/// for the program's own pages.
+#[test]
+fn a_crawl_holds_its_share_of_the_memory() {
+    const SHARE_BYTES: u64 = 128 << 20;
+    const PROGRAM_BYTES: u64 = 16 << 20;
+    let fleet = fleet("", "max = 1\nmemory = \"256MiB\"");
+    let mut feed = "id,title,price,link\n".to_owned();
+    for n in 0..400_000 {
+        writeln!(feed, "I{n},T{n},1.00 EUR,https://shop.example/p/{n}").expect("a String takes it");
+    }
+    fleet.write("mill.csv", &feed);
+    let map = "[map]\nid = \"id\"\ntitle = \"title\"\nprice = \"price\"\nlink = \"link\"\n";
+    let url = fleet.path("mill.csv");
+    fleet.pipe("mill", &format!("[source]\nurl = \"{}\"\nformat = \"csv\"\n{map}", url.display()));
+    let run = fleet.run_pipe("mill");
+    assert_eq!(run["state"], "done", "{run:#}");
+    let peak = run["peak_memory_bytes"].as_u64().expect("the run's peak is known");
+    assert!(peak < SHARE_BYTES + PROGRAM_BYTES, "{} MiB", peak >> 20);
 }
 
 /// Promise 1: a worker that is killed takes the crawl in its hands with it: nobody is left who would go on

@@ -266,8 +266,11 @@ fn no_log_in_json_passes_control_characters_on() {
         let args = ["--log", "debug", "--log-format", "json", "run", pipe, "--wait", "--json"];
         let output = fleet.run(&args);
         assert_harmless(&format!("{args:?}"), &output.all());
-        let logs = output.stderr.lines().map(serde_json::from_str::<Value>);
-        let logs: Vec<Value> = logs.collect::<Result<_, _>>().expect("every line of a log is JSON");
+        let log = |line: &str| -> Value {
+            serde_json::from_str(line)
+                .unwrap_or_else(|e| panic!("a line of the log is no JSON, {e}: {line}"))
+        };
+        let logs: Vec<Value> = output.stderr.lines().map(log).collect();
         let whose = |part: &str| {
             logs.iter().any(|log| log["target"].as_str().is_some_and(|t| t.contains(part)))
         };

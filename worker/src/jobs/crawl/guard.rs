@@ -7,7 +7,7 @@ use super::load::Work;
 use feedfleet_catalog::diff::{Absent, Diff};
 use feedfleet_config::Guard;
 use feedfleet_feed::Completeness;
-use feedfleet_model::report::{Lists, RunState};
+use feedfleet_model::report::{Lists, RunState, TO_DECIDE};
 use feedfleet_model::{Night, Reason, ReasonClass, RunKey, RunReport, text};
 use feedfleet_objects::{ReportError, Reports};
 
@@ -283,7 +283,7 @@ pub(super) fn reason_to_keep(
 pub(super) fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
     let RunKey { pipe, run } = run;
     let text = format!(
-        "{absent} of {live} products are absent from the source and are held: {why}. To remove them: \
+        "{absent} of {live} products are absent from the source and are held: {why}{TO_DECIDE}\
          feedfleet runs approve {pipe} {run}; to keep them: feedfleet runs reject {pipe} {run}"
     );
     Reason::new(ReasonClass::LimitExceeded, text)
