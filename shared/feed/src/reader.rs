@@ -27,6 +27,8 @@ use std::io::Read;
 
 /// Names of fields that a message shows.
 const SHOWN_NAMES: usize = 20;
+/// Bytes of text, without white space before it, by which a feed's shape is told.
+const BEGINNING_BYTES: usize = 16 * 1024;
 /// Characters of a wrong body that a message shows.
 const SHOWN_CHARS: usize = 80;
 
@@ -136,7 +138,7 @@ impl FeedReader {
             top_level_domain: settings.preset.and_then(|preset| preset.top_level_domain),
         };
         let mut window = Window::new(TextReader::open(bytes, encoding)?);
-        window.fill()?;
+        see_beginning(&mut window, settings.max_record_bytes)?;
         check_start(&window, &settings.shape)?;
         let mut names = Names::default();
         let max = settings.max_record_bytes;
@@ -463,6 +465,20 @@ impl FeedReader {
             dropped_values: self.names.turned_away(),
         }
     }
+}
+
+/// Has so much of the text in the window that it shows what it is, and what is between its cells: white space may come
+/// before it. No more than a record may take.
+fn see_beginning(window: &mut Window, max_record_bytes: usize) -> Result<(), FeedError> {
+    window.fill()?;
+    while window.rest().trim_start().len() < BEGINNING_BYTES
+        && window.rest().len() <= max_record_bytes
+    {
+        if !window.grow()? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what can't be a feed of this shape.

@@ -296,6 +296,19 @@ fn an_empty_cell_leaves_what_another_field_says() {
     assert_eq!(categories.collect::<Vec<_>>(), [Some("A"), Some("C")]);
 }
 
+/// The text comes in chunks, and white space before a feed may move its beginning to the end of one.
+#[test]
+fn what_a_feed_is_does_not_depend_on_the_white_space_before_it() {
+    let legacy = source(Format::NaverEpLegacy);
+    let text =
+        "Words of the shop\n<<<begin>>>\n<<<mapid>>>1\n<<<pname>>>A\n<<<price>>>5\n<<<ftend>>>\n";
+    for shown in [0, 1, 12, 25] {
+        let blank = " ".repeat(256 * 1024 - shown - 1);
+        let whole = read(&legacy, &[], format!("{blank}\n{text}"));
+        assert_eq!(ids(&whole), ["1"], "{shown}");
+    }
+}
+
 #[test]
 fn ids_too_long_are_refused() {
     let long = "x".repeat(256);
