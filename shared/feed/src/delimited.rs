@@ -283,7 +283,9 @@ impl DelimitedReader {
     /// Refuses the record that begins here, and goes on with the next line: whatever an open quote would
     /// swallow is read again.
     fn refuse_line(&mut self, reason: RefusalReason, message: String) -> Result<Found, FeedError> {
-        let refusal = Refusal::new(reason, self.position(), message);
+        let line = self.window.rest().split(char::from(self.dialect.newline)).next();
+        let line = line.unwrap_or_default().trim_end_matches('\r');
+        let refusal = Refusal::new(reason, self.position(), message).showing(line);
         self.record += 1;
         self.line += 1;
         loop {
@@ -375,7 +377,8 @@ impl DelimitedReader {
         } else {
             return None;
         };
-        Some(Refusal::new(RefusalReason::MalformedRecord, at, message))
+        let text = self.window.rest()[..bytes].trim_end_matches(['\r', '\n']);
+        Some(Refusal::new(RefusalReason::MalformedRecord, at, message).showing(text))
     }
 
     fn end_mark(&self) -> EndMark {
@@ -481,6 +484,10 @@ mod tests {
         assert_eq!(refused.len(), 1);
         assert_eq!(*refused[0].message, *"4 fields where the header has 3");
         assert_eq!((refused[0].position.line, refused[0].position.record), (Some(7), 3));
+        assert_eq!(
+            (refused[0].field.as_deref(), refused[0].value.as_deref()),
+            (None, Some("1,2,,x"))
+        );
         assert!(matches!(end, EndMark::Open(_)));
     }
 
@@ -508,6 +515,7 @@ mod tests {
         let (rows, refused, end) = read(text, 1000);
         assert_eq!(rows.iter().map(|row| row["id"].as_str()).collect::<Vec<_>>(), ["2", "3"]);
         assert_eq!(refused[0].position.line, Some(2));
+        assert_eq!(refused[0].value.as_deref(), Some("1,\"open"));
         assert!(matches!(end, EndMark::Cut(_)));
         let long = [&text[..], "4,z\n".repeat(200_000).as_bytes(), b"5,\"\n"].concat();
         let (rows, refused, _) = read(&long, 1000);

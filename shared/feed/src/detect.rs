@@ -268,7 +268,9 @@ pub fn look(
         found.key.lost = trial.lost + without_id;
         found.key.better = survey.keys.unique(&found.key.usual);
         found.warn_of_key(&survey);
-        found.set_key = found.key.better.clone();
+        if !found.loses_few(&survey) {
+            found.set_key = found.key.better.clone();
+        }
         if !found.set_key.is_empty() {
             trial = Trial::run(&sample, &found.pipe(location)?)?;
         }

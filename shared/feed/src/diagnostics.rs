@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Characters of a value that a diagnostic shows.
-const SHOWN_CHARS: usize = 200;
+pub(crate) const SHOWN_CHARS: usize = 200;
 /// Samples of one kind of warning that are kept over a whole feed.
 const SAMPLES: usize = 5;
 
@@ -54,6 +54,8 @@ pub enum RefusalReason {
     LinkWithSpaces,
     /// Mended: a code or a whole number written as `50007257.0`.
     PointZero,
+    /// Mended: a code of digits behind an apostrophe, by which spreadsheets mark text.
+    TextMark,
     /// Mended: NUL and other control characters, taken out.
     ControlCharacter,
     /// Mended: characters that could not be decoded, replaced by U+FFFD.
@@ -64,7 +66,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::MissingId,
         Self::IdTooLong,
         Self::MalformedRecord,
@@ -86,6 +88,7 @@ impl RefusalReason {
         Self::UnknownReference,
         Self::LinkWithSpaces,
         Self::PointZero,
+        Self::TextMark,
         Self::ControlCharacter,
         Self::BrokenCharacter,
         Self::FurtherFiles,
@@ -106,6 +109,7 @@ impl RefusalReason {
                 | Self::UnknownReference
                 | Self::LinkWithSpaces
                 | Self::PointZero
+                | Self::TextMark
                 | Self::ControlCharacter
                 | Self::BrokenCharacter
         )
@@ -133,6 +137,7 @@ impl RefusalReason {
             Self::UnknownReference => "nobody knows this reference; it was kept as written",
             Self::LinkWithSpaces => "white space in an address; it was encoded or taken out",
             Self::PointZero => "a whole number with a point; what is behind it was taken out",
+            Self::TextMark => "a spreadsheet's mark of text before a code; it was taken out",
             Self::ControlCharacter => "control characters were taken out, here for the first time",
             Self::BrokenCharacter => {
                 "characters that can't be decoded were replaced, here for the first time"
@@ -166,6 +171,7 @@ impl RefusalReason {
             Self::UnknownReference => "unknown-reference",
             Self::LinkWithSpaces => "link-with-spaces",
             Self::PointZero => "point-zero",
+            Self::TextMark => "text-mark",
             Self::ControlCharacter => "control-character",
             Self::BrokenCharacter => "broken-character",
             Self::FurtherFiles => "further-files",
@@ -218,7 +224,7 @@ pub struct Refusal {
     pub position: Position,
     /// The feed's field, or the column, that is to blame.
     pub field: Option<String>,
-    /// The value that is to blame, cut to 200 characters.
+    /// The value that is to blame, or the beginning of a record whose fields can't be told, cut to 200 characters.
     pub value: Option<String>,
     /// What is wrong, in plain words.
     pub message: Box<str>,
@@ -231,6 +237,11 @@ impl Refusal {
 
     pub(crate) fn in_field(mut self, field: &str, value: &str) -> Self {
         self.field = Some(field.to_owned());
+        self.showing(value)
+    }
+
+    /// With a value of no field: a record's text.
+    pub(crate) fn showing(mut self, value: &str) -> Self {
         self.value = (!value.is_empty()).then(|| value.chars().take(SHOWN_CHARS).collect());
         self
     }

@@ -273,7 +273,7 @@ impl JsonReader {
         let text = &self.window.rest()[..bytes];
         let read = match flatten(text, record, names, &mut self.path, &mut self.members) {
             Ok(()) => Read::Record(at),
-            Err(error) => Read::Refused(refuse(error, at)),
+            Err(error) => Read::Refused(refuse(error, at, text)),
         };
         // A stray closing brace has no length; go past it all the same.
         self.window.consume(bytes.max(1));
@@ -331,9 +331,9 @@ impl JsonReader {
     }
 }
 
-/// What becomes of an element that is no record.
-pub(crate) fn refuse(error: FlattenError, at: Position) -> Refusal {
+/// What becomes of an element, with this text, that is no record.
+pub(crate) fn refuse(error: FlattenError, at: Position, text: &str) -> Refusal {
     let reason =
         if error.is_too_deep { RefusalReason::TooDeep } else { RefusalReason::MalformedRecord };
-    Refusal::new(reason, at, error.message)
+    Refusal::new(reason, at, error.message).showing(text.trim())
 }

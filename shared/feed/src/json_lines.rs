@@ -81,7 +81,7 @@ impl JsonLinesReader {
                     if !has_end {
                         self.cut = Some("the last line is no whole JSON object".to_owned());
                     }
-                    Read::Refused(refuse(error, at))
+                    Read::Refused(refuse(error, at, line))
                 }
             };
             self.window.consume(bytes);

@@ -8,7 +8,7 @@ use crate::diagnostics::{Position, Refusal, RefusalReason, Warnings};
 use crate::fields::{Lone, Names, Record};
 use crate::links::{has_space, is_http, push_link, split_links};
 use crate::money::parse_money;
-use crate::number::{parse_integer, parse_number, without_point_zero};
+use crate::number::{parse_integer, parse_number, without_point_zero, without_text_mark};
 use crate::plan::{Bound, Plan, Slot};
 use crate::presets::ChangeField;
 use crate::reader::Change;
@@ -197,13 +197,19 @@ impl Mapping<'_> {
         let Scratch { converted, last_form, .. } = scratch;
         match &rule.action {
             Action::Text(column) => self.row.set_text(*column, value),
-            Action::Code(column) => match without_point_zero(value) {
-                None => self.row.set_text(*column, value),
-                Some(code) => {
-                    self.row.set_text(*column, code);
-                    self.mended(RefusalReason::PointZero, *column, value);
+            Action::Code(column) => {
+                let pointed =
+                    without_point_zero(value).map(|code| (code, RefusalReason::PointZero));
+                let marked =
+                    || without_text_mark(value).map(|code| (code, RefusalReason::TextMark));
+                match pointed.or_else(marked) {
+                    None => self.row.set_text(*column, value),
+                    Some((code, reason)) => {
+                        self.row.set_text(*column, code);
+                        self.mended(reason, *column, value);
+                    }
                 }
-            },
+            }
             Action::Word(column) => {
                 let word = known_word(*column, value, converted);
                 self.row.set_text(*column, word);

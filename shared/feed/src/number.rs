@@ -42,6 +42,13 @@ pub(crate) fn without_point_zero(text: &str) -> Option<&str> {
     (!whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit())).then_some(whole)
 }
 
+/// A code of digits without the apostrophe by which spreadsheets mark text, as in `'4006381333931`. None: there is none
+/// to take out.
+pub(crate) fn without_text_mark(text: &str) -> Option<&str> {
+    let code = text.strip_prefix('\'')?;
+    (!code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit())).then_some(code)
+}
+
 /// Appends a whole number's digits.
 pub(crate) fn push_whole(number: u64, out: &mut String) {
     // As many as the largest has.
@@ -88,6 +95,14 @@ mod tests {
         assert_eq!(without_point_zero("50007257.0"), Some("50007257"));
         for text in ["50007257", "1.00", "1.5", ".0", "v1.0", ""] {
             assert_eq!(without_point_zero(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_before_codes_go() {
+        assert_eq!(without_text_mark("'0400638"), Some("0400638"));
+        for text in ["0400638", "'", "'a1", "''1", "1'", "'12 pan", ""] {
+            assert_eq!(without_text_mark(text), None, "{text}");
         }
     }
 

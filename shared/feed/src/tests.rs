@@ -356,8 +356,9 @@ fn json_documents() {
     let two = r#"{"a": [{"id": 1}], "b": [{"id": 2}]}"#;
     let error = read_error(&json, &json_map(), two);
     assert!(error.to_string().contains("/a and /b"), "{error}");
-    let whole = read(&json, &json_map(), "[{\"id\": 1}, {\"id\": 2}]");
+    let whole = read(&json, &json_map(), "[{\"id\": 1}, [3], {\"id\": 2}]");
     assert_eq!(ids(&whole), ["1", "2"]);
+    assert_eq!(whole.refused[0].value.as_deref(), Some("[3]"));
 }
 
 #[test]
@@ -367,6 +368,8 @@ fn json_lines() {
     assert_eq!(ids(&whole), ["1", "2"]);
     assert_eq!(reasons(&whole), ["malformed-record"; 2]);
     assert_eq!(whole.refused[0].position.line, Some(3));
+    let shown: Vec<_> = whole.refused.iter().map(|refusal| refusal.value.as_deref()).collect();
+    assert_eq!(shown, [Some("[1]"), Some("{\"id\": 3")]);
     assert!(matches!(whole.completeness, Completeness::Truncated(_)));
 }
 

@@ -1,7 +1,7 @@
 //! XML as a stream of items. Nothing is expanded or fetched; an item that is not well-formed is mended where its
 //! fields can be told all the same, and refused otherwise; reading goes on with the next one.
 
-use crate::diagnostics::{Position, Refusal, RefusalReason};
+use crate::diagnostics::{Position, Refusal, RefusalReason, SHOWN_CHARS};
 use crate::error::FeedError;
 use crate::fields::{Names, Record};
 use crate::presets::Compound;
@@ -13,6 +13,9 @@ use crate::xml_plain::PlainItems;
 use quick_xml::errors::Error as XmlError;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
+
+/// Bytes of an item's beginning that are kept, to be shown if it is refused: as many characters, whatever they are.
+const HEAD_BYTES: usize = SHOWN_CHARS * 4;
 
 /// What the items of a document look like.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub(crate) struct XmlReader {
     outer: i64,
     record: u64,
     item_start: u64,
+    /// The text that the item begins with, as far as it is in memory, and what follows it if it is short.
+    head: String,
     end: Option<EndMark>,
 }
 
@@ -67,6 +72,7 @@ impl XmlReader {
             outer: 0,
             record: 0,
             item_start: 0,
+            head: String::new(),
             end: None,
         }
     }
@@ -272,8 +278,32 @@ impl XmlReader {
         self.is_in_item = true;
         self.record += 1;
         self.item_start = place;
+        self.keep_head(tag);
         self.item.begin(tag.local_name().into_inner());
         self.item.attributes(tag, to);
+    }
+
+    /// Keeps the beginning of the item whose start tag was read last.
+    fn keep_head(&mut self, tag: &str) {
+        let mut head = std::mem::take(&mut self.head);
+        head.clear();
+        head.push('<');
+        head.push_str(tag);
+        head.push('>');
+        let rest = self.window().rest();
+        let mut end = rest.len().min(HEAD_BYTES);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        head.push_str(&rest[..end]);
+        self.head = head;
+    }
+
+    /// The beginning of the open item.
+    fn head(&self) -> &str {
+        let bytes = self.window().position().saturating_sub(self.item_start);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.head.get(..bytes).unwrap_or(&self.head).trim_end()
     }
 
     fn close(&mut self, local: &str, to: &mut Target<'_>) -> Result<Option<Read>, FeedError> {
@@ -332,7 +362,7 @@ impl XmlReader {
     fn refusal(&mut self) -> Read {
         let unknown = || (RefusalReason::MalformedRecord, "not well-formed".to_owned());
         let (reason, message) = self.item.take_broken().unwrap_or_else(unknown);
-        Read::Refused(Refusal::new(reason, self.position(), message))
+        Read::Refused(Refusal::new(reason, self.position(), message).showing(self.head()))
     }
 
     /// Goes on after an error of the parser, if there is anything to go on with.

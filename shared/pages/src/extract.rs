@@ -111,7 +111,7 @@ pub fn extract_scan(scan: &Scan<'_>, url: &Url) -> Option<Extraction> {
         product.fill(Field::Description, description, Origin::OpenGraph);
         product.fill(Field::GroupId, group.as_deref(), Origin::Heuristic);
         let link = subject.addresses.last().cloned();
-        product.fill(Field::Link, link, Origin::OpenGraph);
+        product.fill(Field::Link, link, Origin::Heuristic);
         finish(product);
     }
     let is_complete = |product: &Product| COMPLETE.iter().all(|field| !product.lacks(*field));
@@ -169,7 +169,7 @@ fn add_head(document: &Document, product: &mut Product) {
         .map(|(_, content)| content);
     product.fill(Field::Description, description, origin);
     let canonical = document.canonical();
-    product.fill(Field::Link, canonical, origin);
+    product.fill(Field::Link, canonical, Origin::Heuristic);
     product.fill(Field::Link, Some(document.url().as_str()), Origin::Heuristic);
 }
 

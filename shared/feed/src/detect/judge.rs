@@ -100,11 +100,21 @@ impl Detected {
         self.key.better = survey.keys.unique(&self.key.usual);
         self.warn_of_key(survey);
         self.set_key = self.key.better.clone();
+        if self.loses_few(survey) {
+            self.set_key.clear();
+        }
         if self.set_key.is_empty() && !has_some {
             // As above.
             self.set_key =
                 survey.fields.list.iter().take(1).map(|field| field.name.clone()).collect();
         }
+    }
+
+    /// Whether the usual fields are an id but for a few records that are broken: at most one in a hundred, or two where
+    /// there are less than 200.
+    pub(super) fn loses_few(&self, survey: &Survey) -> bool {
+        let (lost, records) = (self.key.lost, survey.keys.records());
+        !self.key.usual.is_empty() && lost <= (records / 100).max(2) && lost * 20 <= records
     }
 
     pub(super) fn warn_of_key(&mut self, survey: &Survey) {
@@ -124,6 +134,11 @@ impl Detected {
             [one] => format!("; {one} is different in every record"),
             several => format!("; {} are different in every record", several.join(" and ")),
         });
+        if !self.key.better.is_empty() && self.loses_few(survey) {
+            warning.push_str(
+                ". They are so few that it stays the id: another key would rename every product",
+            );
+        }
         self.warnings.push(warning);
     }
 

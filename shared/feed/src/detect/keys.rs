@@ -13,6 +13,10 @@ const MAX_RECORDS: usize = 20_000;
 const MAX_FIELDS: usize = 300;
 /// Fields of which pairs are tried.
 const MAX_PAIRED: usize = 24;
+/// Ids that are tried with two fields that tell variants apart.
+const MAX_LEADS: usize = 4;
+/// Fields that tell variants apart of which two are tried with an id.
+const MAX_TRAITS: usize = 8;
 /// Bytes that a value of an id has on average at most.
 const MAX_MEAN_BYTES: u64 = 120;
 /// Names of fields that are ids, the likeliest first.
@@ -41,9 +45,9 @@ const IDS: [&str; 20] = [
 /// Ranks from here on are of fields that have no id's name.
 const NO_ID: usize = IDS.len() + MAX_FIELDS;
 /// Words in the names of fields that tell a product's variants apart.
-const VARIANTS: [&str; 12] = [
+const VARIANTS: [&str; 14] = [
     "size", "color", "colour", "option", "variant", "sku", "style", "groesse", "größe", "farbe",
-    "taille", "model",
+    "taille", "model", "material", "pattern",
 ];
 /// Words in the names of fields whose values change: no part of an id.
 const VOLATILE: [&str; 20] = [
@@ -156,8 +160,8 @@ impl Keys {
         lost
     }
 
-    /// Fields of which no two records have the same: one, or two together; `current` are those that the id is made of
-    /// now. Empty: there are none, or too few records to tell.
+    /// Fields of which no two records have the same: one, or two together, or an id and two that tell variants apart;
+    /// `current` are those that the id is made of now. Empty: there are none, or too few records to tell.
     pub(crate) fn unique(&self, current: &[String]) -> Vec<String> {
         if self.records.len() < 2 {
             return Vec::new();
@@ -172,11 +176,13 @@ impl Keys {
             found.map(|(_, at)| vec![*at])
         };
         // A field that is no id, such as a title, may be unique by chance, and is edited: what the id is made of now,
-        // with another field, goes before it.
+        // with another field or two that tell variants apart, goes before it.
         let places = alone(NO_ID)
             .or_else(|| self.pair(&candidates, |at| now.contains(&at)))
+            .or_else(|| self.triple(&candidates, |_, at| now.contains(&at)))
             .or_else(|| alone(usize::MAX))
-            .or_else(|| self.pair(&candidates, |_| true));
+            .or_else(|| self.pair(&candidates, |_| true))
+            .or_else(|| self.triple(&candidates, |rank, _| rank < NO_ID));
         places.unwrap_or_default().into_iter().map(|at| self.names[at].clone()).collect()
     }
 
@@ -194,6 +200,31 @@ impl Keys {
             let second = others.into_iter().find(|at| self.lost_at(&[*first, *at], true) == 0);
             if let Some(second) = second {
                 return Some(vec![*first, second]);
+            }
+        }
+        None
+    }
+
+    /// Three fields of which no two records have the same: one that `may_lead`, by its rank and place, and two that tell
+    /// variants apart.
+    fn triple(
+        &self,
+        candidates: &[(usize, usize)],
+        may_lead: impl Fn(usize, usize) -> bool,
+    ) -> Option<Vec<usize>> {
+        let places = candidates.iter().map(|(_, at)| *at);
+        let traits: Vec<usize> =
+            places.filter(|at| self.tells_variants_apart(*at)).take(MAX_TRAITS).collect();
+        let leads = candidates.iter().filter(|(rank, at)| may_lead(*rank, *at));
+        for (_, lead) in leads.take(MAX_LEADS) {
+            for (nth, second) in traits.iter().enumerate() {
+                for third in &traits[nth + 1..] {
+                    let places = [*lead, *second, *third];
+                    let is_own = second != lead && third != lead;
+                    if is_own && self.lost_at(&places, true) == 0 {
+                        return Some(places.to_vec());
+                    }
+                }
             }
         }
         None
@@ -271,6 +302,21 @@ mod tests {
         let keys = self::keys("id,brand,size,price", &rows);
         assert_eq!(keys.unique(&text(&["id"])), ["id", "size"]);
         assert_eq!(keys.lost(&text(&["id", "size"])), 0);
+    }
+
+    #[test]
+    fn an_id_with_two_fields_is_tried_where_one_more_is_not_enough() {
+        let mut rows = Vec::new();
+        for id in ["1", "2", "3"] {
+            for color in ["red", "blue"] {
+                rows.extend(["S", "M"].map(|size| format!("{id},T {id},x,{color},{size},5")));
+            }
+        }
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let keys = keys("id,title,brand,color,size,price", &rows);
+        assert_eq!(keys.unique(&text(&["id"])), ["id", "color", "size"]);
+        assert_eq!(keys.unique(&[]), ["id", "color", "size"]);
+        assert_eq!(keys.lost(&text(&["id", "color", "size"])), 0);
     }
 
     #[test]

@@ -73,22 +73,21 @@ pub(super) fn cut(text: &str, is_whole: bool) -> Cut {
         }
     }
     let delimiter = best.0;
-    // Of those that are as good as each other, the first: it is the usual one.
+    // Of those that are as good as each other, the first: it is the usual one, which mends stray quotes.
     let ways = [Quoting::Doubled, Quoting::Backslash, Quoting::Off];
-    let measures =
-        ways.map(|quoting| (quoting, measure(text, is_whole, dialect(delimiter, quoting))));
-    let mut chosen = &measures[0];
-    for other in &measures[1..] {
-        if other.1.faults() < chosen.1.faults() {
-            chosen = other;
-        }
+    let measures = ways.map(|quoting| measure(text, is_whole, dialect(delimiter, quoting)));
+    let has_quotes = measures.iter().any(|measure| measure.quoted > 0);
+    let [doubled, backslash, off] = measures;
+    let may_be_text = doubled.opens_as_text(delimiter);
+    let mut chosen = (Quoting::Doubled, doubled);
+    if text.contains("\\\"") && backslash.faults() < chosen.1.faults() {
+        chosen = (Quoting::Backslash, backslash);
     }
-    Cut {
-        delimiter,
-        quoting: chosen.0,
-        has_quotes: measures.iter().any(|(_, measure)| measure.quoted > 0),
-        columns: chosen.1.columns,
+    // Where quotes are text, what looks mended was cut in the wrong place.
+    if may_be_text && off.faults() < chosen.1.faults() + chosen.1.mended {
+        chosen = (Quoting::Off, off);
     }
+    Cut { delimiter, quoting: chosen.0, has_quotes, columns: chosen.1.columns }
 }
 
 /// How well a text can be cut in one way.
@@ -105,6 +104,9 @@ struct Measure {
     unclosed: usize,
     /// Cells that begin with a quote.
     quoted: usize,
+    /// Of these, those whose first quote seems to be text: more text comes behind the one that closes it, or that one is
+    /// a stray one on another line.
+    loose: usize,
 }
 
 impl Measure {
@@ -119,7 +121,14 @@ impl Measure {
 
     fn faults(&self) -> usize {
         let uneven = self.records - self.even;
-        uneven + self.literal + self.mended + 10 * self.unclosed
+        uneven + self.literal + 10 * self.unclosed
+    }
+
+    /// Whether most quotes that cells begin with are text, or are never closed; between tabs, where quotes often are
+    /// text, whether any is.
+    fn opens_as_text(&self, delimiter: u8) -> bool {
+        let as_text = self.loose + self.unclosed;
+        as_text > self.quoted - self.loose || (delimiter == b'\t' && as_text > 0)
     }
 }
 
@@ -165,8 +174,11 @@ fn measure(text: &str, is_whole: bool, dialect: Dialect) -> Measure {
             let raw = record.get(cell.start..cell.end.min(record.len())).unwrap_or_default().trim();
             measure.mended += usize::from(cell.is_mended);
             let is_wrapped = raw.len() > 1 && raw.starts_with('"') && raw.ends_with('"');
-            measure.quoted +=
-                usize::from(is_wrapped || cell.is_escaped || is_unwrapped(record, cell.start));
+            let is_quoted = is_wrapped || cell.is_escaped || is_unwrapped(record, cell.start);
+            let has_line_end = raw.contains(char::from(dialect.newline));
+            let is_loose = cell.is_mended && (!is_wrapped || has_line_end);
+            measure.quoted += usize::from(is_quoted);
+            measure.loose += usize::from(is_quoted && is_loose);
             let is_literal = match dialect.quoting {
                 Quoting::Off => is_wrapped,
                 Quoting::Doubled => raw.contains("\\\""),
@@ -220,6 +232,19 @@ mod tests {
             ("id\ttitle\n1\t\"Best\" pan\n2\t\"Top\n3\tx\n", ('\t', Quoting::Off, true)),
             ("id,title\n1,\"12\\\" pan, big\"\n2,\"a \\\\ b\"\n", (',', Quoting::Backslash, true)),
             ("id,title\n1,\"say \"\"hi\"\", he said\"\n", (',', Quoting::Doubled, true)),
+            // Stray quotes, which the usual way mends, and no backslash.
+            (
+                "id,title,note\n1,\"12\" pan\",x\n2,\"a \"quoted\" word\",x\n3,12\" pan,x\n4,\"two\nlines\",x\n",
+                (',', Quoting::Doubled, true),
+            ),
+            // One that is never closed.
+            (
+                "id,title,note\n1,\"12\" pan, steel\",x\n2,\"a \"quoted\" word\",x\n3,b,x\n4,\"open,x\n5,c,x\n6,d,x\n",
+                (',', Quoting::Doubled, true),
+            ),
+            ("id\ttitle\n1\t\"Best\"\n2\t\"Good\"\n3\t\"Top\n", ('\t', Quoting::Off, true)),
+            // A backslash that escapes nothing.
+            ("id,title\n1,\"12\" pan\"\n2,C:\\x\n", (',', Quoting::Doubled, true)),
             ("only\n1\n2\n", (',', Quoting::Doubled, false)),
         ] {
             assert_eq!(found(text), expected, "{text}");

@@ -86,6 +86,27 @@ fn an_id_that_is_not_unique() {
     assert!(!found.warnings.iter().any(|w| w.contains("refused")), "{:?}", found.warnings);
 }
 
+/// One repeated id is a mistake in one record: a key of addresses would rename all others.
+#[test]
+fn an_id_that_is_not_unique_but_for_few_stays_the_id() {
+    let head = "id,title,description,link,image_link,availability,price\n";
+    let row = |id: u32, page: u32| {
+        format!(
+            "{id},Shirt {id},Good,https://s.example/{page},https://i.example/{id}.jpg,in_stock,5 EUR\n"
+        )
+    };
+    let rows: String = (0..300).map(|id| row(id, id)).collect();
+    let (few, pipe) = found(format!("{head}{rows}{}", row(5, 1_000)));
+    assert_eq!((few.key.lost, few.key.better.as_slice()), (1, &["link".to_owned()][..]));
+    assert!(pipe.source.key.is_empty(), "{:?}", pipe.source.key);
+    assert_warns(&few, &["id is no id: 1 of 301 records", "it stays the id"]);
+    let toml = few.to_toml("https://shop.kr/feed");
+    assert!(toml.contains("\n# key = [\"link\"]\n"), "{toml}");
+    let repeats: String = (0..30).map(|id| row(id, 1_000 + id)).collect();
+    let (many, pipe) = found(format!("{head}{rows}{repeats}"));
+    assert_eq!((many.key.lost, pipe.source.key.as_slice()), (30, &["link".to_owned()][..]));
+}
+
 #[test]
 fn naver_in_its_own_encoding() {
     let text = "id\ttitle\tprice_pc\tlink\timage_link\tcategory_name1\tshipping\n\

@@ -109,9 +109,14 @@ pub(super) fn write(found: &Detected, place: &str) -> String {
     if found.changes_only {
         line(&mut out, "changes_only", "true");
     }
+    let key = |fields: &[String]| {
+        let names: Vec<String> = fields.iter().map(|name| quoted(name)).collect();
+        format!("[{}]", names.join(", "))
+    };
     if !found.set_key.is_empty() {
-        let names: Vec<String> = found.set_key.iter().map(|name| quoted(name)).collect();
-        line(&mut out, "key", &format!("[{}]", names.join(", ")));
+        line(&mut out, "key", &key(&found.set_key));
+    } else if !found.key.better.is_empty() {
+        line(&mut out, "# key", &key(&found.key.better));
     }
     if found.lacks_currency {
         out.push_str("# currency = \"EUR\"   # prices name none: say which it is\n");

@@ -86,7 +86,9 @@ const AWIN_FIELDS: &[PresetField] = &[
     field(&["search_price", "price"], "price", Money),
     field(&["currency"], "price_currency", Column),
     field(&["rrp_price"], "normal_price", Money),
+    field(&["currency"], "normal_price_currency", Column),
     field(&["delivery_cost"], "shipping_cost", Money),
+    field(&["currency"], "shipping_cost_currency", Column),
     field(&["in_stock", "stock_status"], "availability", Column)
         .words(&[
             ("1", "in_stock"),

@@ -56,6 +56,19 @@ fn cells() {
 }
 
 #[test]
+fn codes_that_spreadsheets_mark_as_text() {
+    let mut whole = read_csv("id,title,link,gtin,stock\n'1,'2,,'4006381333931,\n2,b,,'A1,\n");
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["'1", "2"], vec![]));
+    let row = &whole.rows[0].1;
+    assert_eq!(row.text(columns::GTIN), Some("4006381333931"));
+    // What is no code stays as it is.
+    assert_eq!(row.text(columns::TITLE), Some("'2"));
+    assert_eq!(whole.rows[1].1.text(columns::GTIN), Some("'A1"));
+    let mark = (RefusalReason::TextMark, 1, line(1, 2, 25), Some("'4006381333931".to_owned()));
+    assert_eq!(told(&mut whole), [mark]);
+}
+
+#[test]
 fn characters() {
     let mut whole =
         read_csv(b"id,title\n1,a\0\x01b\n2,caf\xc3\xa9\xea \xc3\xa9\xc3\xa9\n".to_vec());
@@ -144,6 +157,8 @@ fn items_without_an_end() {
     // Which field an open element swallowed can't be told.
     let whole = read_items("<item><id>1<title>A</title></item><item><id>2</id></item>");
     assert_eq!((ids(&whole), reasons(&whole)), (vec!["2"], vec!["malformed-record"]));
+    let shown = Some("<item><id>1<title>A</title></item>");
+    assert_eq!((&whole.refused[0].field, whole.refused[0].value.as_deref()), (&None, shown));
     let whole = read_items("<item><id>1</id></item><item><id>2</id><title>A");
     assert_eq!((ids(&whole), reasons(&whole)), (vec!["1"], vec!["malformed-record"]));
 }

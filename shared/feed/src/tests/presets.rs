@@ -253,16 +253,22 @@ fn woocommerce() {
 #[test]
 fn awin_between_bars() {
     let text = "aw_deep_link|product_name|aw_product_id|merchant_product_id|merchant_image_url|description|\
-        merchant_category|search_price|currency|delivery_cost|brand_name|ean|in_stock|stock_quantity|\
+        merchant_category|search_price|rrp_price|currency|delivery_cost|brand_name|ean|in_stock|stock_quantity|\
         alternate_image|Fashion:size|custom_1\n\
         https://www.awin.example/p?1|\"A \"\"coat\"\" | long\"|77|c-1|https://i.example/1|Warm|Clothes > Coats|\
-        99.90|GBP|4.50|Acme|4006381333931|1|5|https://i.example/2|M|x\n";
+        99.90|120.00|GBP|4.50|Acme|4006381333931|1|5|https://i.example/2|M|x\n";
     let mut whole = read_by_name(Format::Awin, text);
     assert_no_warnings(&mut whole);
     let row = &whole.rows[0].1;
     assert_eq!((row.id(), row.text(columns::TITLE)), ("77", Some("A \"coat\" | long")));
     assert_eq!(decimal(row, columns::PRICE), Some(999_000));
-    assert_eq!(row.text(columns::PRICE_CURRENCY), Some("GBP"));
+    assert_eq!(decimal(row, columns::NORMAL_PRICE), Some(1_200_000));
+    assert_eq!(decimal(row, columns::SHIPPING_COST), Some(45_000));
+    for column in
+        [columns::PRICE_CURRENCY, columns::NORMAL_PRICE_CURRENCY, columns::SHIPPING_COST_CURRENCY]
+    {
+        assert_eq!(row.text(column), Some("GBP"), "{}", column.column().name);
+    }
     assert_eq!(row.text(columns::AVAILABILITY), Some("in_stock"));
     assert_eq!(row.text(columns::CATEGORY_2), Some("Coats"));
     assert_eq!(row.text(columns::SIZE), Some("M"));

@@ -89,9 +89,9 @@ pub enum Origin {
     Microdata,
     /// RDFa.
     Rdfa,
-    /// Open Graph and its like, and the page's other `<meta>` and `<link>` elements.
+    /// Open Graph and its like, and the page's title and other `<meta>` elements.
     OpenGraph,
-    /// What the page shows, read by rules of thumb.
+    /// What the page shows, read by rules of thumb; and the address it calls canonical, or its own.
     Heuristic,
 }
 

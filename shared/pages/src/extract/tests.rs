@@ -38,6 +38,20 @@ fn what_the_page_shows_fills_in_and_corrects() {
     }
 }
 
+/// A page without Open Graph has nothing from there; the address it calls canonical is a part of what it shows.
+#[test]
+fn the_pages_address_is_no_open_graph() {
+    let head = r#"<link rel="canonical" href="https://shop.example/pan">"#;
+    let found = read(&format!("{head}{FULL}"), &[]);
+    let link = Some(("https://shop.example/pan", Origin::Heuristic));
+    assert_eq!(told(&found.products[0], Field::Link), link);
+    let url = Url::parse("https://shop.example/iron-pan-14347.html").unwrap();
+    let found = extract_scan(&scan(&format!("{head}{FULL}")), &url).unwrap();
+    assert_eq!(told(&found.products[0], Field::Link), link);
+    let found = extract_scan(&scan(FULL), &url).unwrap();
+    assert_eq!(told(&found.products[0], Field::Link), Some((url.as_str(), Origin::Heuristic)));
+}
+
 #[test]
 fn selectors_come_first() {
     let rules =
