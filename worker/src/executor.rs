@@ -227,6 +227,8 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u3
     let key = RunKey { pipe: job.pipe.clone(), run: job.run };
     let now = deps.clock.now();
     let Finished { mut outcome, peak_memory_bytes } = finished;
+    let max_failed = deps.fleet.leases.max_receives as usize;
+    let mut repeated_after = None;
     let noted = deps
         .reports()
         .update(&key, |report| {
@@ -234,10 +236,20 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u3
                 Outcome::RetryAfter(_, reason) | Outcome::Dead(reason) => Some(reason.clone()),
                 _ => None,
             };
+            // This attempt is among them: it has no other end yet.
+            let failed = report.failed_attempts();
+            repeated_after = match &outcome {
+                Outcome::RetryAfter(wait, _) if failed < max_failed => {
+                    Some(wait_after(failed, *wait))
+                }
+                _ => None,
+            };
+            let next_at = repeated_after.map(|wait| now + wait);
             let word = outcome.word().to_owned();
             let mine = report.attempts.iter_mut().rev().find(|a| a.worker == deps.worker);
             if let Some(mine) = mine {
-                mine.end = Some(AttemptEnd { at: now, outcome: word, reason: reason.clone() });
+                let reason = reason.clone();
+                mine.end = Some(AttemptEnd { at: now, outcome: word, reason, next_at });
             }
             report.updated_at = now;
             // A worker that slept past its lease must not undo what another has finished.
@@ -261,16 +273,11 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u3
         Ok(report) => report,
         Err(e) => return storage_failed(&e, receives),
     };
-    if let Outcome::RetryAfter(wait, reason) = &outcome {
-        let failed = report.failed_attempts();
-        let is_last = failed >= deps.fleet.leases.max_receives as usize;
-        if is_last {
-            outcome = Outcome::Dead(reason.clone());
-        } else if failed > 1 {
-            let wait =
-                backoff::after_failures(u32::try_from(failed).unwrap_or(u32::MAX)).max(*wait);
-            outcome = Outcome::RetryAfter(wait, reason.clone());
-        }
+    if let Outcome::RetryAfter(_, reason) = outcome {
+        outcome = match repeated_after {
+            Some(wait) => Outcome::RetryAfter(wait, reason),
+            None => Outcome::Dead(reason),
+        };
     }
     let reason = match outcome {
         Outcome::Dead(reason) => reason,
@@ -285,6 +292,14 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u3
         }
     }
     finish_dead(deps, &key, reason).await.unwrap_or_else(|e| storage_failed(&e, receives))
+}
+
+/// How long a job waits that has failed so often, and asks for `wait` itself.
+fn wait_after(failed: usize, wait: Duration) -> Duration {
+    if failed <= 1 {
+        return wait;
+    }
+    backoff::after_failures(u32::try_from(failed).unwrap_or(u32::MAX)).max(wait)
 }
 
 /// The attempt failed after its commit, and its report does not know of that: what is in the table is not dead. The

@@ -108,7 +108,9 @@ async fn follow(
         for end in ended.iter().take(known).skip(told) {
             if let Some(reason) = &end.reason {
                 let reason = text::printable(&reason.to_string()).to_string();
-                let text = format!("attempt failed, it will be tried again: {reason}");
+                let when = end.next_at.map(|next| format!(" at {}", view::moment(next)));
+                let when = when.unwrap_or_default();
+                let text = format!("attempt failed, it will be tried again{when}: {reason}");
                 bar.suspend(|| own.logs.tell(&text));
             }
         }

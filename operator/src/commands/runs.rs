@@ -279,7 +279,12 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
             Some(end) if is_dead && place + 1 == report.attempts.len() => {
                 format!("failed at {}", view::moment(end.at))
             }
-            Some(end) => format!("{} at {}", end.outcome, view::moment(end.at)),
+            Some(end) => {
+                let is_last = place + 1 == report.attempts.len() && !report.state.is_final();
+                let next = end.next_at.filter(|_| is_last).map(view::moment);
+                let wait = next.map(|next| format!("; it waits until {next}")).unwrap_or_default();
+                format!("{} at {}{wait}", end.outcome, view::moment(end.at))
+            }
             None => "no end noted".to_owned(),
         };
         let started = view::moment(attempt.started_at);

@@ -84,7 +84,7 @@ impl Office {
         let now = self.clock.now();
         let mut report = RunReport::new(key.clone(), Trigger::Schedule, now);
         report.state = state;
-        let end = AttemptEnd { at: now, outcome: "retry".into(), reason: None };
+        let end = AttemptEnd { at: now, outcome: "retry".into(), reason: None, next_at: None };
         report.attempts.push(Attempt { worker: "w/1".into(), started_at: now, end: Some(end) });
         assert!(self.desk.reports.create(&report).await.unwrap());
         key

@@ -50,7 +50,7 @@ fn metered() -> (World, Arc<Sink>, Meters) {
 
 fn ended(world: &World, outcome: &str, class: Option<ReasonClass>) -> Attempt {
     let reason = class.map(|class| Reason::new(class, "why"));
-    let end = AttemptEnd { at: world.now(), outcome: outcome.into(), reason };
+    let end = AttemptEnd { at: world.now(), outcome: outcome.into(), reason, next_at: None };
     Attempt { worker: "w".into(), started_at: world.now(), end: Some(end) }
 }
 

@@ -168,6 +168,9 @@ pub struct AttemptEnd {
     pub outcome: String,
     /// Why, unless it was done.
     pub reason: Option<Reason>,
+    /// When the job's message comes again, of an attempt that failed and is to be repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<DateTime<Utc>>,
 }
 
 /// Records by what became of them.
@@ -473,7 +476,12 @@ mod tests {
         let ended = |outcome: &str| Attempt {
             worker: "w".into(),
             started_at: Utc::now(),
-            end: Some(AttemptEnd { at: Utc::now(), outcome: outcome.into(), reason: None }),
+            end: Some(AttemptEnd {
+                at: Utc::now(),
+                outcome: outcome.into(),
+                reason: None,
+                next_at: None,
+            }),
         };
         report.attempts = vec![ended("interrupted"), ended("retry"), ended("interrupted")];
         report.attempts.push(Attempt { worker: "w".into(), started_at: Utc::now(), end: None });

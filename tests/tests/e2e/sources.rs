@@ -1,9 +1,11 @@
 //! How the answers of sources are taken: what is unchanged, refused, cut short, absurd, or not allowed.
 
-use feedfleet_tests::{Fleet, Reply, Server};
+use chrono::DateTime;
+use feedfleet_tests::{Fleet, Reply, Server, eventually};
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const MAP: &str = r#"
 [map]
@@ -151,6 +153,27 @@ fn a_busy_source_is_asked_again_when_it_said() {
     assert_eq!(attempts, Some(2), "{report:#}");
     assert_eq!(report["attempts"][0]["end"]["outcome"], "retry", "{report:#}");
     assert_eq!(server.hits("/feed"), 2);
+}
+
+/// A run that waits for its next try says until when.
+#[test]
+fn a_run_that_waits_says_until_when() {
+    let server = Server::start(|_, _| Reply::status(503).header("Retry-After", "1800"));
+    let fleet = Fleet::new();
+    fleet.pipe("shop", &Partner::pipe(&server, MAP));
+    let worker = fleet.spawn(&["worker"]);
+    fleet.run(&["run", "shop"]).ok();
+    let report = eventually(Duration::from_secs(30), "a try has failed", || {
+        let report = fleet.report("shop");
+        (report["attempts"][0]["end"]["outcome"] == "retry").then_some(report)
+    });
+    drop(worker);
+    let end = &report["attempts"][0]["end"];
+    let time = |name: &str| DateTime::parse_from_rfc3339(end[name].as_str().unwrap()).unwrap();
+    assert_eq!((time("next_at") - time("at")).num_seconds(), 1800, "{report:#}");
+    let run = report["run"].to_string();
+    let until = time("next_at").format("%H:%M:%S").to_string();
+    fleet.run(&["runs", "show", "shop", &run]).ok().says(&["it waits until", &until, "503"]);
 }
 
 #[test]
