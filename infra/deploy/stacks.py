@@ -198,6 +198,8 @@ def wait(aws, fleet):
     if aws.dry_run:
         print("would wait until the scheduler says that it works")
         return
+    if find(aws, fleet.stack) is None:
+        raise Failure(f"there is no stack {fleet.stack}: `apply` or `up` makes it")
     until = time.monotonic() + WAIT_SECS
     while True:
         state = scheduler_state(aws, fleet)

@@ -174,6 +174,7 @@ def check_refusals(faults, place):
     check_refused(faults, "--set MaxWorker: there is no such parameter", "up", *everything, "--set", "MaxWorker=40")
     check_refused(faults, "--set MaxWorkers: there is no", "package", *everything[:2], "--set", "MaxWorkers=40")
     check_refused(faults, "would change the buckets", "apply", "--set", "KeepDeletedDays=30")
+    check_refused(faults, f"there is no stack {NAME}: `apply` or `up` makes it", "wait")
     told = deploy("--dry-run", "package", "--binaries", str(binaries(place)))
     if "would run: aws s3 cp" not in told:
         faults.append(f"a dry run says {told!r}")

@@ -246,6 +246,13 @@ pub enum PipesCommand {
     },
 }
 
+/// For how long a link is good; no store signs one for longer.
+fn link_age(text: &str) -> Result<Duration, String> {
+    let age = dlq::age(text)?;
+    let is_in_range = (Duration::from_secs(1)..=Duration::from_secs(7 * 86_400)).contains(&age);
+    is_in_range.then_some(age).ok_or_else(|| "expected from 1s to 7d".to_owned())
+}
+
 /// Who runs this, where USER does not say so, as in services and containers.
 fn login() -> String {
     let name = std::env::var("LOGNAME").ok().filter(|name| !name.is_empty());
@@ -312,7 +319,7 @@ pub enum RunsCommand {
         #[arg(
             long,
             value_name = "AGE",
-            value_parser = dlq::age,
+            value_parser = link_age,
             num_args = 0..=1,
             require_equals = true,
             default_missing_value = "1h",

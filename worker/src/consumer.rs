@@ -37,11 +37,17 @@ async fn work(deps: Deps, shutdown: CancellationToken) -> io::Result<()> {
     let machine = deps.instance.clone().map(|instance| Machine::watch(instance, &board, &shutdown));
     let workers = &deps.fleet.workers;
     let crawl = Line {
+        name: "crawl",
         queue: deps.queues.crawl.clone(),
         slots: workers.crawl_slots,
         hold: machine.as_ref().map(Machine::hold),
     };
-    let image = Line { queue: deps.queues.image.clone(), slots: workers.image_slots, hold: None };
+    let image = Line {
+        name: "image",
+        queue: deps.queues.image.clone(),
+        slots: workers.image_slots,
+        hold: None,
+    };
     tracing::info!(worker = %deps.worker, crawl_slots = crawl.slots, image_slots = image.slots, "worker started");
     tokio::join!(
         crawl.consume(&deps, &heart, &board, &shutdown),
@@ -58,6 +64,7 @@ async fn work(deps: Deps, shutdown: CancellationToken) -> io::Result<()> {
 
 /// One queue, and how many of its jobs the worker does at once.
 struct Line {
+    name: &'static str,
     queue: Arc<dyn Queue>,
     slots: usize,
     /// While true, no new job is begun.
@@ -122,7 +129,7 @@ impl Line {
             // Ended jobs are taken out, so that the set does not grow.
             while jobs.try_join_next().is_some() {}
         }
-        tracing::info!(worker = %deps.worker, in_hand = jobs.len(), "receives no more");
+        tracing::info!(worker = %deps.worker, queue = self.name, in_hand = jobs.len(), "receives no more");
         while jobs.join_next().await.is_some() {}
     }
 

@@ -281,7 +281,7 @@ async fn decide(context: &Context, args: &DlqDecide, action: Action) -> Result<E
         *tally.entry(word).or_default() += 1;
     }
     let tally: Vec<String> = tally.iter().map(|(word, n)| format!("{n} {word}")).collect();
-    let dry = if args.dry_run { "dry run, nothing was changed: " } else { "" };
+    let dry = if args.dry_run { "dry run, nothing was changed; without it: " } else { "" };
     view::print(format!("{dry}{}", tally.join(", ")));
     Ok(code)
 }

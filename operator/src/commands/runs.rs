@@ -163,7 +163,8 @@ async fn what_overtook(context: &Context, report: &RunReport) -> Option<Overtake
 async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Result<()> {
     let objects = context.objects()?;
     let link = |name: &str, link: &str| view::print(format!("{name:14} {}", text::printable(link)));
-    link("report at", &objects.link(&keys::report(run), valid_for).await?);
+    let report = objects.link(&keys::report(run), valid_for).await?;
+    link("report at", &report);
     let mut raw = objects.list(&keys::raw_prefix(run), None, MAX_LINKS + 1).await?;
     let more = raw.len() > MAX_LINKS;
     raw.truncate(MAX_LINKS);
@@ -173,6 +174,11 @@ async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Re
     if more {
         let rest = format!("there are more parts, below {}", keys::raw(run));
         link("", &rest);
+    }
+    // Paths of a folder do not end.
+    if report.starts_with("http") {
+        let end = view::moment(context.clock.now() + valid_for);
+        link("links end", &format!("{end}, or before with the credentials that signed them"));
     }
     Ok(())
 }

@@ -170,6 +170,11 @@ fn letters_on_aws_are_decided_on_by_the_same_commands() {
     scene.work();
     let report = scene.report(&run);
     assert_eq!((&report["state"], &report["counts"]["new"]), (&"done".into(), &3.into()));
+    let linked = scene.run(&["runs", "show", "shop", &run, "--link=15m"]).ok();
+    linked.says(&["report at", "X-Amz-Expires=900", "links end"]);
+    let too_long = scene.run(&["runs", "show", "shop", &run, "--link=8d"]);
+    assert_eq!(too_long.code, Some(2));
+    too_long.says(&["from 1s to 7d"]);
     let letter = scene.letter(&id);
     assert_eq!(
         (&letter["state"], &letter["history"][0]["by"]),
