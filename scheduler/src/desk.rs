@@ -144,6 +144,25 @@ impl Desk {
         Ok(Verdict::Dropped)
     }
 
+    /// How many of these letters wait for nothing any more, as a newer run of their pipe is in the table: the scheduler's
+    /// next sweep marks them.
+    ///
+    /// # Errors
+    /// [`DeskError::Catalog`].
+    pub async fn overtaken(&self, letters: &[DeadLetter]) -> Result<usize, DeskError> {
+        let waiting = letters.iter().filter(|letter| letter.state == LetterState::Waiting);
+        let jobs = waiting.filter_map(|letter| letter.job.as_ref());
+        let crawls = jobs.filter(|job| matches!(job, Job::Crawl(_)));
+        let runs: Vec<RunKey> = crawls.map(Job::run_key).collect();
+        if runs.is_empty() {
+            return Ok(0);
+        }
+        let (_, fences) = self.fences(runs.iter().map(|key| key.pipe.clone()).collect()).await?;
+        let is_overtaken =
+            |key: &&RunKey| fences.get(&key.pipe).is_some_and(|fence| *fence > key.run);
+        Ok(runs.iter().filter(is_overtaken).count())
+    }
+
     async fn replay_run(
         &mut self,
         letter: &DeadLetter,

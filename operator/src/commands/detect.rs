@@ -8,7 +8,7 @@ use feedfleet_config::{Location, Pipe, parse_pipe, written_place};
 use feedfleet_model::{PipeName, text};
 use feedfleet_worker::detect::{Found, Seen, detect as look};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 /// Looks at a source, or at that of a pipe, and proposes a pipe for it.
@@ -40,7 +40,7 @@ pub async fn detect(
     // Its control characters are escapes already, and JSON's escapes are TOML's.
     view::print(text::printable_json(toml.trim_end()));
     if matches!(found.seen, Seen::Source(_)) {
-        eprintln!("{}", transport(&found));
+        eprintln!("{}", transport(&found, &pipe.source.location));
     }
     eprintln!(
         "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME"
@@ -62,6 +62,7 @@ fn place_of(context: &Context, source: &str) -> Result<Place> {
     } else {
         let path = std::path::absolute(source)
             .with_context(|| format!("there is no place such as {source}"))?;
+        let path = without_steps_back(path);
         (path.display().to_string(), saved_path(&path, &context.config.folder))
     };
     // Where it is, read as a pipe's file says it; a string of JSON is one of TOML.
@@ -108,7 +109,26 @@ fn saved_path(path: &Path, folder: &Path) -> String {
     inside.unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-fn transport(found: &Found) -> String {
+/// A file's path without the steps back in it, if that is the same file: a link may stand before one.
+fn without_steps_back(path: PathBuf) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            tidy.pop();
+        } else {
+            tidy.push(part);
+        }
+    }
+    match (tidy.canonicalize(), path.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other => tidy,
+        _ => path,
+    }
+}
+
+fn transport(found: &Found, location: &Location) -> String {
+    if let Location::File(_) = location {
+        return "transport: a file, which is read whole every night".to_owned();
+    }
     let kind = found.content_type.as_deref().unwrap_or("no Content-Type");
     let end = if found.shows_its_end { "shows its end" } else { "does not show its end" };
     let unchanged = if found.has_validators {

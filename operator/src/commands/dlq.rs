@@ -112,7 +112,23 @@ async fn list(
         (false, true) => view::print(table_of_letters(&found, now)),
         (false, false) => view::print(table_of_groups(&groups(&found), now)),
     }
+    if !json {
+        tell_overtaken(context, &found).await;
+    }
     Ok(code)
+}
+
+/// Where no scheduler is at work, letters wait though their pipe has gone on. They are listed also where the table cannot
+/// be read.
+async fn tell_overtaken(context: &Context, found: &[DeadLetter]) {
+    let Ok(deps) = context.scheduler() else { return };
+    let overtaken = Desk::new(&deps).overtaken(found).await.unwrap_or_default();
+    if overtaken > 0 {
+        view::print(format!(
+            "{overtaken} of these letters wait for nothing: a newer run of their pipe is in the table; the scheduler, \
+             once it is at work, marks them as superseded"
+        ));
+    }
 }
 
 fn table_of_groups(groups: &[Group], now: DateTime<Utc>) -> comfy_table::Table {

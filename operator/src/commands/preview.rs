@@ -2,12 +2,14 @@
 
 use super::pipes::no_such_pipe;
 use super::preview_page;
+use super::runs::told_sample;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use feedfleet_config::Location;
 use feedfleet_feed::{Change, Refusal};
 use feedfleet_model::columns::{COLUMNS, ColumnId, ColumnType};
+use feedfleet_model::report::RefusalSample;
 use feedfleet_model::{PipeName, Row, ValueRef, text};
 use feedfleet_worker::preview::{Preview, preview as fetch};
 use serde_json::{Map, Value, json};
@@ -78,15 +80,13 @@ fn mended_and_emptied(preview: &Preview) -> (Vec<Refusal>, Vec<Refusal>) {
 
 pub(super) fn complaints(what: &str, diagnostics: &[Refusal]) {
     for d in diagnostics {
-        let field =
-            d.field.as_deref().map(|f| format!(" {}", text::printable(f))).unwrap_or_default();
-        let value =
-            d.value.as_deref().map(|v| format!(" = '{}'", text::printable(v))).unwrap_or_default();
-        view::print(format!(
-            "{what}: {}{field}{value}: {}",
-            d.position,
-            text::printable(&d.message)
-        ));
+        let sample = RefusalSample {
+            position: d.place(),
+            field: d.field.clone(),
+            value: d.value.clone(),
+            message: d.message.to_string(),
+        };
+        view::print(format!("{what}: {}", text::printable(&told_sample(&sample))));
     }
 }
 
@@ -132,7 +132,7 @@ fn as_json(preview: &Preview) -> Value {
     let diagnostics = |list: &[Refusal]| -> Vec<Value> {
         let one = |d: &Refusal| {
             json!({
-                "reason": d.reason.name(), "position": d.position.to_string(), "field": d.field,
+                "reason": d.reason.name(), "position": d.place(), "field": d.field,
                 "value": d.value, "message": d.message,
             })
         };

@@ -2,6 +2,7 @@
 
 use crate::error::{CatalogError, Cause};
 use crate::snapshot::DataFile;
+use crate::source_values::from_table;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, Int64Array, ListArray,
     MapArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -111,7 +112,7 @@ impl<'a> RowColumns<'a> {
         if let Some(maps) = self.source_values {
             for_each_pair(maps, at, |name, own| {
                 if let Some(column) = ColumnId::by_name(name) {
-                    row.keep_source_value(column, own);
+                    row.keep_source_value(column, &from_table(column, own));
                 }
             });
         }
@@ -196,6 +197,11 @@ mod tests {
         batch.push(&row(), &lineage);
         batch.push(&Row::new(), &Lineage { source_hash: None, ..lineage });
         let batch = batch.take().unwrap();
+        // Whoever reads the table sees an amount.
+        let mut shown = Vec::new();
+        let maps = batch.column_by_name("source_values").and_then(|c| c.as_map_opt()).unwrap();
+        for_each_pair(maps, 0, |name, own| shown.push((name.to_owned(), own.to_owned())));
+        assert!(shown.contains(&("price".to_owned(), "15.0000".to_owned())), "{shown:?}");
         let file =
             DataFile { path: "f".into(), size_bytes: 1, rows: 2, pipe: "acme".into(), dead: None };
         let (mut read, mut scratch) = (Row::new(), Vec::new());

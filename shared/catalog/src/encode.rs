@@ -1,6 +1,7 @@
 //! Rows to columns: builders that are filled a row at a time.
 
 use crate::error::{CatalogError, Context};
+use crate::source_values::to_table;
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Int64Builder, ListBuilder,
     MapBuilder, MapFieldNames, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
@@ -75,7 +76,10 @@ impl RowBatch {
         for (id, builder) in &mut self.builders {
             match *id {
                 columns::EXTRA => builder.push_map(row.extras()),
-                columns::SOURCE_VALUES => builder.push_map(row.source_values()),
+                columns::SOURCE_VALUES => {
+                    let kept = row.source_values();
+                    builder.push_map(kept.map(|(name, own)| (name, to_table(name, own))));
+                }
                 columns::IMAGE_KEY => {
                     let url = row.text(columns::IMAGE_LINK);
                     let key = url.map(|url| keys::image_key(&self.pipe, url));
@@ -210,7 +214,7 @@ impl Builder {
         b.append(any);
     }
 
-    fn push_map<'r>(&mut self, pairs: impl Iterator<Item = (&'r str, &'r str)>) {
+    fn push_map<'r, V: AsRef<str>>(&mut self, pairs: impl Iterator<Item = (&'r str, V)>) {
         let Builder::Map(b) = self else { return self.push_null() };
         let mut any = false;
         for (name, value) in pairs {

@@ -31,6 +31,7 @@ pub mod retire;
 mod runtime;
 pub mod schema;
 pub mod snapshot;
+mod source_values;
 mod stage;
 pub mod table;
 mod tally;

@@ -203,8 +203,10 @@ impl fmt::Display for Position {
         if self.file > 0 {
             write!(f, "file {}, ", u64::from(self.file) + 1)?;
         }
-        if let (0, Some(byte)) = (self.record, self.byte) {
-            return write!(f, "byte {byte}");
+        match (self.record, self.byte) {
+            (0, Some(byte)) => return write!(f, "byte {byte}"),
+            (0, None) => return f.write_str("the header"),
+            _ => {}
         }
         write!(f, "record {}", self.record)?;
         match (self.line, self.byte) {
@@ -244,6 +246,14 @@ impl Refusal {
     pub(crate) fn showing(mut self, value: &str) -> Self {
         self.value = (!value.is_empty()).then(|| value.chars().take(SHOWN_CHARS).collect());
         self
+    }
+
+    /// Where it is, for people; empty where that is nowhere in the feed's text.
+    pub fn place(&self) -> String {
+        match self.reason {
+            RefusalReason::FurtherFiles => String::new(),
+            _ => self.position.to_string(),
+        }
     }
 }
 
@@ -338,7 +348,10 @@ mod tests {
     fn places_without_a_record_are_bytes() {
         let at = Position { byte: Some(7), ..Position::default() };
         assert_eq!(at.to_string(), "byte 7");
-        assert_eq!(Position::default().to_string(), "record 0");
+        assert_eq!(Position::default().to_string(), "the header");
+        let further = |reason| Refusal::new(reason, Position::default(), "x").place();
+        assert_eq!(further(RefusalReason::FurtherFiles), "");
+        assert_eq!(further(RefusalReason::MissingField), "the header");
         let at = Position { file: 1, record: 12, line: Some(3), byte: Some(7) };
         assert_eq!(at.to_string(), "file 2, record 12, line 3");
     }

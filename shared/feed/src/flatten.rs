@@ -61,7 +61,19 @@ pub(crate) fn flatten(
     let parsed =
         Value { out: &mut out, item: None }.deserialize(&mut parser).and_then(|()| parser.end());
     let is_too_deep = out.is_too_deep;
-    parsed.map_err(|error| FlattenError { is_too_deep, message: error.to_string() })
+    parsed.map_err(|error| FlattenError { is_too_deep, message: told(&error) })
+}
+
+/// The parser's word. It counts lines from the object's beginning, and the object's own line is told beside it.
+fn told(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    match text.strip_suffix(place.as_str()) {
+        Some(what) if line == 1 => format!("{what} at column {column} of the record"),
+        Some(what) => format!("{what} at line {line}, column {column} of the record"),
+        None => text.clone(),
+    }
 }
 
 /// Adds the values of any JSON text to `record`, as if it were an object that has the text under `name`.
@@ -331,6 +343,13 @@ mod tests {
     fn control_characters_do_not_hide_in_escapes() {
         let values = values(r#"{"a\u0000b": "x\u0001y\n", "c": "\u0000"}"#).unwrap();
         assert_eq!(values, [("ab".to_owned(), "xy".to_owned())]);
+    }
+
+    #[test]
+    fn places_are_those_within_the_record() {
+        let told = |text: &str| values(text).unwrap_err().message;
+        assert_eq!(told("{\"a\": }"), "expected value at column 7 of the record");
+        assert_eq!(told("{\n\"a\": }"), "expected value at line 2, column 6 of the record");
     }
 
     #[test]

@@ -238,7 +238,7 @@ columns! {
         RUN "run" Integer "Id of that run, which may be one of a supplement.";
         CONTENT_HASH "content_hash" Binary "128-bit hash of all columns that the source fills.";
         SOURCE_HASH "source_hash" Binary "128-bit hash of the record that the row was made of, and of its mapping; a record with the same hash is not mapped again. Null where a field of the record could not be read.";
-        SOURCE_VALUES "source_values" TextMap "What the pipe's own source says of columns in which a supplement says otherwise, by column; empty text stands for nothing.";
+        SOURCE_VALUES "source_values" TextMap "What the pipe's own source says of columns in which a supplement says otherwise, by column. Amounts are as in their own columns, `11.5000`; times are microseconds since 1970; empty text stands for nothing.";
     }
 }
 

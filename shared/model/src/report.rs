@@ -205,7 +205,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bytes {
-    /// Received from the source by the last attempt.
+    /// Received from the source by the last attempt; of a site, by all attempts at its crawl.
     pub fetched: u64,
     /// After decompression and decoding.
     pub decoded: u64,

@@ -106,10 +106,10 @@ impl Frontier {
         }
         let max = self.limits.max_pages_a_pattern;
         if self.seen.len() >= self.limits.max_pages {
-            return self.refuse(Skip::SiteFull);
+            return self.refuse(Skip::SiteFull, url);
         }
         if kind.is_trap_prone() && depth > 0 && !self.patterns.count(url, max) {
-            return self.refuse(Skip::PatternFull);
+            return self.refuse(Skip::PatternFull, url);
         }
         self.seen.insert(hash);
         self.lanes[lane(kind)].push_back(UrlEntry {
@@ -127,14 +127,15 @@ impl Frontier {
         self.seen.contains(&hash_of(url))
     }
 
-    fn refuse(&mut self, skip: Skip) -> Added {
-        self.note(skip);
+    fn refuse(&mut self, skip: Skip, url: &str) -> Added {
+        self.note(skip, url);
         Added::Refused(skip)
     }
 
     /// Counts a link that was kept out before it came here: [`crate::Rules::judge`].
-    pub fn note(&mut self, skip: Skip) {
+    pub fn note(&mut self, skip: Skip, url: &str) {
         *self.tally.refused.entry(skip).or_default() += 1;
+        self.tally.first_refused.entry(skip).or_insert_with(|| url.to_owned());
     }
 
     /// What to fetch next. What it hands out is under way until [`Frontier::done`].

@@ -94,7 +94,7 @@ pub enum Skip {
     #[error("too many links away from the start")]
     TooDeep,
     /// Over [`Limits::max_pages_a_pattern`].
-    #[error("too many pages whose URLs look like this one")]
+    #[error("too many pages whose URLs differ only in numbers, ids and values of parameters")]
     PatternFull,
     /// Over [`Limits::max_pages`].
     #[error("too many pages")]

@@ -35,6 +35,17 @@ fn a_shops_csv_over_http() {
 }
 
 #[test]
+fn of_a_file_is_told_what_is_true_of_files() {
+    let fleet = Fleet::new();
+    fleet.write("exports/feed.csv", "sku,name,price\n1,Lamp,9 EUR\n2,Chair,50 EUR\n3,Desk,5 EUR\n");
+    let file = fleet.path("exports/../exports/feed.csv");
+    let found = fleet.run(&["pipes", "detect", &file.to_string_lossy()]).ok();
+    let found = found.says(&["transport: a file, which is read whole", "exports/feed.csv\""]);
+    let all = found.stdout + &found.stderr;
+    assert!(!all.contains("/../") && !all.contains("ETag"), "{all}");
+}
+
+#[test]
 fn what_is_no_source_is_told() {
     let fleet = Fleet::new();
     let page = "<!doctype html><html><body>Hello</body></html>";

@@ -191,7 +191,9 @@ fn a_newer_night_supersedes_a_dead_one() {
     let scene = Scene::broken();
     let (id, run) = scene.dies("shop");
     scene.mend();
+    assert!(!scene.dlq(&["list"]).ok().stdout.contains("wait for nothing"));
     let newer = scene.fleet.run_pipe("shop");
+    scene.dlq(&["list"]).ok().says(&["1 of these letters wait for nothing: a newer run"]);
     let newer = format!("run {} of the pipe is newer", newer["run"]);
     let told: [&str; 2] = [&format!("{id} would be superseded"), &newer];
     scene.dlq(&["replay", &id, "--dry-run"]).ok().says(&told);

@@ -322,10 +322,23 @@ fn a_first_load_that_was_cut_short_says_so() {
     let fleet = shop("");
     let cut = cut_night(&fleet, 0..5);
     assert_counts(&cut, &[("new", 5), ("held", 0)]);
+    assert!(why(&cut).contains("not whole (truncated: "), "{cut:#}");
     fleet.run(&["runs", "list", "shop"]).ok().says(&["done", "truncated: "]);
     night(&fleet, 0..6);
     let list = fleet.run(&["runs", "list", "shop", "--limit", "1"]).ok();
     assert!(!list.stdout.contains("truncated"), "{}", list.stdout);
+}
+
+/// Nothing is usual yet on a first night; that most records are lost is told all the same, once.
+#[test]
+fn a_first_load_of_repeated_ids_says_so() {
+    let fleet = csv_shop("");
+    let first = csv_night(&fleet, (0..40).map(|n| n % 10));
+    assert_counts(&first, &[("new", 10), ("duplicates", 30), ("held", 0)]);
+    assert!(why(&first).contains("30 of 40 records, 75.0 %"), "{first:#}");
+    fleet.run(&["runs", "show", "shop"]).ok().says(&["are lost", "pipes diagnose"]);
+    let second = csv_night(&fleet, (0..40).map(|n| n % 10));
+    assert_eq!(why(&second), "", "it is usual by now");
 }
 
 /// Promise 12: what has been absent for long enough is still subject to the limit, and once held it stays

@@ -112,7 +112,7 @@ fn a_supplement_says_what_it_says_whichever_run_comes_last() {
     assert_eq!(noted["samples"][0]["value"], "z");
     // The row keeps what its own source says.
     let a = shop.fleet.products("shop").remove(0);
-    assert_eq!(a.source_values.get("price").map(String::as_str), Some("50000"));
+    assert_eq!(a.source_values.get("price").map(String::as_str), Some("5.0000"));
     assert_eq!(a.run, stocked["run"].as_i64().expect("a run has a number"));
 
     // A night on which nothing changed, and one on which prices did and a product came of which the supplement spoke.

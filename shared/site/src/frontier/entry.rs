@@ -87,4 +87,7 @@ pub struct Tally {
     pub retries: u64,
     /// URLs refused by the frontier's limits; the same URL may be refused, and counted, more than once.
     pub refused: BTreeMap<Skip, u64>,
+    /// The first URL that each of them kept out.
+    #[serde(default)]
+    pub first_refused: BTreeMap<Skip, String>,
 }

@@ -102,6 +102,10 @@ fn limits_keep_urls_out_and_are_counted() {
     assert_eq!(add(&mut frontier, 4, UrlKind::Listed), Added::Refused(Skip::SiteFull));
     let refused = [(Skip::PatternFull, 1), (Skip::SiteFull, 1)];
     assert_eq!(frontier.tally().refused, BTreeMap::from(refused));
+    // One of each is told.
+    add(&mut frontier, 5, UrlKind::Listed);
+    let first = [(Skip::PatternFull, url(2)), (Skip::SiteFull, url(4))];
+    assert_eq!(frontier.tally().first_refused, BTreeMap::from(first));
 }
 
 #[test]

@@ -156,6 +156,9 @@ fn slices_cost_no_attempt() {
     let (last, slices) = outcomes.split_last().expect("there was an attempt");
     assert_eq!(*last, "done", "{outcomes:?}");
     assert!(!slices.is_empty() && slices.iter().all(|slice| *slice == "continued"), "{outcomes:?}");
+    // Each slice took its second.
+    let seconds = report["seconds"]["crawl"].as_f64().expect("a crawl takes time");
+    assert!(seconds >= slices.len() as f64, "{seconds} s in {outcomes:?}");
     assert_whole(&fleet);
     assert_eq!(sent_twice(&shop), 0);
     assert_eq!(shop.server.hits("/robots.txt"), 1, "it is good for a day");

@@ -174,6 +174,12 @@ fn a_calendar_without_end_is_left() {
     assert_counts(&report, &[("new", 10)]);
     assert_eq!(report["source"]["complete"], false, "{report:#}");
     assert!(warned(&report, "limit-reached") > 0, "{report:#}");
+    fleet
+        .run(&["runs", "show", "shop"])
+        .ok()
+        .says(&["/day/", ": too many pages whose URLs differ"]);
+    let why = report["reason"]["message"].as_str().unwrap_or_default();
+    assert!(why.contains("the source was not whole"), "{report:#}");
     let days = shop.mood().pages.keys().filter(|path| path.starts_with("/day/")).count();
     assert_eq!(days, 30);
 }

@@ -26,6 +26,8 @@ const MANY_DUPLICATES: u64 = 20;
 const MORE_DUPLICATES_SHARE: f64 = 0.05;
 /// What is said of such a night, and of no other.
 const IDS_REPEATED: &str = "have an id that occurred before";
+/// So great a share of repeated ids is told from the first night on, when nothing is usual yet.
+const MOST_SHARE: f64 = 0.5;
 /// Why a transfer of a format without end mark proves nothing.
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
@@ -146,6 +148,26 @@ fn lost_key(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<String> {
     })
 }
 
+/// What shows, where nothing is usual yet, that most records have no id of their own. Whoever reads it lets it be or makes
+/// another key: it says nothing of what is usual.
+fn mostly_repeated(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<String> {
+    let now = share(duplicates, seen).filter(|_| usual.is_none())?;
+    (duplicates >= MANY_DUPLICATES && now > MOST_SHARE).then(|| {
+        format!(
+            "{} of {} records, {:.1} %, have the id of another record and are lost: what makes the id seems \
+             not to be enough; a key that is may be found by feedfleet pipes diagnose",
+            text::count(duplicates),
+            text::count(seen),
+            now * 100.0
+        )
+    })
+}
+
+/// A source that was cut off is worth a word, also where nothing is absent.
+fn cut_off(whole: &Wholeness) -> Option<String> {
+    (whole.night == Night::Cut).then(|| format!("the source was not whole ({})", whole.text))
+}
+
 /// What was held for its ids is not usual until an operator says so, however many such nights there are; nor is what
 /// would have been, had its absent products not had to wait for other nights: that was told. A night of which only
 /// something else was told has ids as good as any.
@@ -188,10 +210,13 @@ pub(super) fn decide(
     whole: &Wholeness,
 ) -> Result<Decided, Failure> {
     let guard = &work.pipe.guard;
-    let lost_key = lost_key(diff.tally().duplicates, source.seen, work.usual.duplicates);
     if work.pipe.source.changes_only {
-        return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note: None });
+        let note = limit_exceeded([cut_off(whole)]);
+        return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note });
     }
+    let (duplicates, usual) = (diff.tally().duplicates, work.usual.duplicates);
+    let lost_key = lost_key(duplicates, source.seen, usual);
+    let mostly_repeated = mostly_repeated(duplicates, source.seen, usual);
     if guard.absent_nights > 1 {
         diff.let_wait(guard.absent_nights, whole.night);
     }
@@ -215,8 +240,10 @@ pub(super) fn decide(
     let lists = absence::write_lists(work, diff, decided)?;
     let note = match why {
         Some(why) => Some(held(&work.key, absent, live, &why)),
-        None => all_wait(diff.waiting(), live, whole)
-            .or_else(|| Some(Reason::new(ReasonClass::LimitExceeded, lost_key?))),
+        None => {
+            let cut = all_wait(diff.waiting(), live, whole).or_else(|| cut_off(whole));
+            limit_exceeded([cut, lost_key, mostly_repeated])
+        }
     };
     Ok(Decided { absent: decided, lists, note })
 }
@@ -289,15 +316,20 @@ pub(super) fn held(run: &RunKey, absent: u64, live: u64, why: &str) -> Reason {
     Reason::new(ReasonClass::LimitExceeded, text)
 }
 
+/// What there is to say of a night that held nothing.
+fn limit_exceeded<const N: usize>(told: [Option<String>; N]) -> Option<Reason> {
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| Reason::new(ReasonClass::LimitExceeded, told.join("; ")))
+}
+
 /// A source that was not whole is worth a word, also where all absent products would have stayed anyway.
-fn all_wait(waiting: u64, live: u64, whole: &Wholeness) -> Option<Reason> {
+fn all_wait(waiting: u64, live: u64, whole: &Wholeness) -> Option<String> {
     (waiting > 0 && !whole.is_complete()).then(|| {
-        let text = format!(
+        format!(
             "{waiting} of {live} products are absent from the source and stay; the night does not count \
              towards their removal, as the source was not whole ({})",
             whole.text
-        );
-        Reason::new(ReasonClass::LimitExceeded, text)
+        )
     })
 }
 
@@ -494,6 +526,32 @@ mod tests {
         let usual = usual(&reports, &key(nights + 1)).await.unwrap().duplicates;
         assert_eq!(usual, Some(0.1));
         assert_eq!(lost_key(100, 1_000, usual), None);
+    }
+
+    #[test]
+    fn a_first_night_says_what_is_wrong_with_it() {
+        assert_eq!(mostly_repeated(180, 360, None), None);
+        assert_eq!(mostly_repeated(19, 20, None), None);
+        assert_eq!(mostly_repeated(300, 360, Some(0.8)), None, "it is usual by now");
+        assert_eq!(mostly_repeated(0, 0, None), None);
+        let why = mostly_repeated(300, 360, None).unwrap();
+        assert!(why.contains("300 of 360 records, 83.3 %"), "{why}");
+        // The nights behind it have this for usual.
+        let mut report = RunReport::new(
+            RunKey { pipe: "acme".parse().unwrap(), run: RunId(1) },
+            Trigger::Schedule,
+            Utc::now(),
+        );
+        report.reason = limit_exceeded([None, Some(why)]);
+        assert!(is_as_usual(&report));
+
+        let cut = Wholeness { night: Night::Cut, text: "truncated: it ends in a tag".to_owned() };
+        let told = limit_exceeded([cut_off(&cut), Some("b".to_owned())]).unwrap().message;
+        assert_eq!(told, "the source was not whole (truncated: it ends in a tag); b");
+        let doubtful = Wholeness { night: Night::Doubtful, ..cut };
+        assert_eq!(cut_off(&doubtful), None);
+        assert_eq!(cut_off(&whole(true)), None);
+        assert_eq!(limit_exceeded([None]), None);
     }
 
     #[test]

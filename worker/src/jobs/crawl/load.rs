@@ -555,7 +555,7 @@ fn counts(tally: &Tally, seen: u64, refused: u64) -> Counts {
 
 pub(super) fn sample(refusal: &Refusal) -> RefusalSample {
     RefusalSample {
-        position: refusal.position.to_string(),
+        position: refusal.place(),
         field: refusal.field.clone(),
         value: refusal.value.clone(),
         message: refusal.message.to_string(),

@@ -296,9 +296,10 @@ impl Crawl<'_> {
             fetched: &self.fetched,
             cancel: self.cancel,
         };
-        collect.run().await?;
+        let seconds_before = collect.run().await?;
         drop(ticker);
         self.lap("crawl", begun);
+        *self.seconds.entry("crawl".to_owned()).or_default() += seconds_before;
         Ok(())
     }
 

@@ -10,14 +10,14 @@ use super::super::raw::{PART_BYTES, RawWriter};
 use super::hosts::{Hosts, Turn};
 use super::last::Tags;
 use super::sitemaps::Listed;
-use super::state::{Keeper, State};
+use super::state::{Keeper, Spent, State};
 use super::tasks::{Ended, Tools};
 use chrono::{DateTime, Utc};
 use feedfleet_config::Site;
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_site::{Next, Outcome, UrlEntry, UrlKind};
 use feedfleet_telemetry::failpoint;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
@@ -48,6 +48,9 @@ pub(super) struct Crawler<'a> {
     /// Pages read, and bytes that came, for those who watch.
     pub seen: &'a AtomicU64,
     pub fetched: &'a AtomicU64,
+    /// When this attempt began, and the seconds of those before it.
+    pub begun: Instant,
+    pub seconds_before: f64,
     pub cancel: &'a CancellationToken,
 }
 
@@ -213,6 +216,10 @@ impl Crawler<'_> {
         self.put_rows().await?;
         self.state.notes.segments = self.writer.segments();
         self.state.notes.hosts = self.hosts.notes();
+        self.state.notes.spent = Spent {
+            seconds: self.seconds_before + self.begun.elapsed().as_secs_f64(),
+            bytes: self.fetched.load(Ordering::Relaxed),
+        };
         self.keeper.save(&self.state).await?;
         failpoint::hit("crawl.site-saved");
         Ok(())

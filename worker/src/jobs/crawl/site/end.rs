@@ -116,7 +116,9 @@ fn warnings(
     ];
     for (skip, count) in &frontier.tally().refused {
         if skip.is_cut() {
-            warnings.push(("limit-reached", *count, vec![sample("", &skip.to_string())]));
+            let first = frontier.tally().first_refused.get(skip);
+            let first = first.map(String::as_str).unwrap_or_default();
+            warnings.push(("limit-reached", *count, vec![sample(first, &skip.to_string())]));
         }
     }
     warnings.retain(|(_, count, _)| *count > 0);
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
     use chrono::{DateTime, Utc};
     use feedfleet_config::Location;
-    use feedfleet_site::{Limits, Next, Outcome, UrlKind};
+    use feedfleet_site::{Limits, Next, Outcome, Skip, UrlKind};
     use std::collections::{BTreeMap, HashMap, HashSet};
     use std::path::Path;
 
@@ -201,6 +203,12 @@ mod tests {
         state.notes.counts.broken_sitemaps = 1;
         let end = SiteEnd::of_state(&state, &site());
         assert!(matches!(&end.completeness, Completeness::Truncated(_)) && end.unseen.is_none());
+        let mut state = self::state(0);
+        state.frontier.note(Skip::TooDeep, "https://shop.example/a");
+        state.frontier.note(Skip::TooDeep, "https://shop.example/b");
+        let (reason, count, samples) = SiteEnd::of_state(&state, &site()).warnings.remove(0);
+        assert_eq!((reason, count), ("limit-reached", 2));
+        assert_eq!(samples[0].position, "https://shop.example/a");
         let mut state = self::state(1);
         state.notes.counts.forgotten = true;
         let end = SiteEnd::of_state(&state, &site());

@@ -151,8 +151,8 @@ impl Crawler<'_> {
         counts.without_product += u64::from(found.products == 0 && !found.is_unread);
         counts.noindex += u64::from(found.noindex);
         counts.broken_json_ld += found.broken_json_ld;
-        for skip in found.cut {
-            self.state.frontier.note(skip);
+        for (skip, url) in found.cut {
+            self.state.frontier.note(skip, &url);
         }
         let depth = entry.depth.saturating_add(1);
         for (url, kind) in found.links {
@@ -194,7 +194,7 @@ impl Crawler<'_> {
                 Ok(UrlKind::Product) => Some(UrlKind::Product),
                 Ok(_) => Some(kind),
                 Err(skip) => {
-                    self.state.frontier.note(skip);
+                    self.state.frontier.note(skip, url.as_str());
                     None
                 }
             },

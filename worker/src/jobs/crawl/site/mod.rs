@@ -44,7 +44,8 @@ use page::{PageReader, extraction};
 use state::{Keeper, Notes, State};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tasks::Tools;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -72,9 +73,9 @@ pub(super) struct Collect<'a> {
 }
 
 impl Collect<'_> {
-    /// Makes the run's snapshot, or what is missing of it. [`Failure::Continued`]: it is not whole yet, and the job's
-    /// slice is over.
-    pub(super) async fn run(&self) -> Result<(), Failure> {
+    /// Makes the run's snapshot, or what is missing of it; the seconds that earlier attempts took, whose bytes count as
+    /// fetched. [`Failure::Continued`]: it is not whole yet, and the job's slice is over.
+    pub(super) async fn run(&self) -> Result<f64, Failure> {
         let place = Place::new(self.deps.objects.clone(), self.key.clone());
         let found = place.look().await?;
         let location = self.pipe.source.location.display();
@@ -84,7 +85,7 @@ impl Collect<'_> {
             .as_ref()
             .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
         if is_whole {
-            return Ok(());
+            return Ok(0.0);
         }
         let mut crawler = self.begin(&found, facts).await?;
         if !crawler.state.notes.is_completed {
@@ -98,18 +99,19 @@ impl Collect<'_> {
             }
             self.carry_over(&mut crawler).await?;
         }
-        let Crawler { state, writer, .. } = crawler;
+        let Crawler { state, writer, seconds_before, .. } = crawler;
         tracing::info!(
             run = %self.key, pages = state.frontier.tally().pages,
             products = state.notes.counts.products, unchanged = state.unchanged.len(),
             failed = state.frontier.failed().len(), "site crawled"
         );
-        Ok(writer.complete().await?)
+        writer.complete().await?;
+        Ok(seconds_before)
     }
 
     /// Takes up what an earlier attempt saved, or begins.
     async fn begin(&self, found: &RawSnapshot, facts: RawFacts) -> Result<Crawler<'_>, Failure> {
-        let deps = self.deps;
+        let (deps, begun) = (self.deps, Instant::now());
         let shares = self.shares()?;
         let memory_bytes = deps.fleet.workers.memory_shares().crawl_bytes;
         let limits = self.limits(memory_bytes);
@@ -147,6 +149,8 @@ impl Collect<'_> {
         let readers = usize::try_from(memory_bytes / BYTES_PER_READER).unwrap_or(usize::MAX);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let notes: HostNotes = state.notes.hosts.clone();
+        let spent = state.notes.spent;
+        self.fetched.fetch_add(spent.bytes, Ordering::Relaxed);
         let agent = agent_of(&deps.fleet.http.user_agent);
         let mut crawler = Crawler {
             site: self.site,
@@ -169,6 +173,8 @@ impl Collect<'_> {
             tasks: JoinSet::new(),
             seen: self.progress.seen(),
             fetched: self.fetched,
+            begun,
+            seconds_before: spent.seconds,
             cancel: self.cancel,
         };
         // Whoever had this crawl before, and may still be at work, cannot save it any more.

@@ -7,6 +7,7 @@ use feedfleet_http::Url;
 use feedfleet_pages::{Field, Product, Scan, Selectors, extract_page, scan, web_url};
 use feedfleet_site::{Canonical, LinkKind, Rules, Skip, UrlKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Products of a page are read anew, whatever servers say of its state, when this is raised: with every change of what the
 /// reading of pages finds.
@@ -44,7 +45,7 @@ pub(crate) struct Page {
     pub products: Vec<Product>,
     pub links: Vec<(String, UrlKind)>,
     /// Links that limits keep out, which another crawl might follow.
-    pub cut: Vec<Skip>,
+    pub cut: Vec<(Skip, Arc<str>)>,
     pub broken_json_ld: usize,
     /// It asks not to be indexed.
     pub noindex: bool,
@@ -119,7 +120,7 @@ impl PageReader {
                 Err(skip) if !skip.is_cut() => {}
                 kind if seen.insert(target.url.clone()) => match kind {
                     Ok(kind) => page.links.push((target.url.to_string(), kind)),
-                    Err(skip) => page.cut.push(skip),
+                    Err(skip) => page.cut.push((skip, target.url.clone())),
                 },
                 _ => {}
             },

@@ -50,8 +50,19 @@ pub(super) struct Notes {
     pub last: Option<RunId>,
     pub hosts: HostNotes,
     pub counts: SiteCounts,
+    /// What it has cost so far.
+    #[serde(default)]
+    pub spent: Spent,
     /// Pictures that sitemaps name, by page, of pages that have not been read yet.
     pub pictures: BTreeMap<String, String>,
+}
+
+/// What a crawl has cost, in all attempts at it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spent {
+    pub seconds: f64,
+    /// Bytes that came.
+    pub bytes: u64,
 }
 
 /// What was counted.
@@ -220,6 +231,7 @@ mod tests {
         let mut notes = Notes::new("s".into(), "e".into(), Some(RunId(7)));
         notes.pictures.insert("http://a.example/1".into(), "http://a.example/1.jpg".into());
         notes.counts.products = 3;
+        notes.spent = Spent { seconds: 1.5, bytes: 7 };
         let unchanged = HashSet::from([1, u128::MAX]);
         let state = State { notes, unchanged, moved: HashMap::from([(5, 6), (6, 7)]), frontier };
         let bytes = state.to_bytes().unwrap();

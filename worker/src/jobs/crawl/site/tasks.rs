@@ -71,7 +71,7 @@ pub(super) struct Found {
     pub lines: Vec<u8>,
     pub products: u64,
     pub links: Vec<(String, UrlKind)>,
-    pub cut: Vec<Skip>,
+    pub cut: Vec<(Skip, Arc<str>)>,
     pub broken_json_ld: u64,
     pub noindex: bool,
     /// Nobody knows which products it has; its links are known.
