@@ -68,6 +68,7 @@ pub async fn preview(
             preview.records += 1;
         }
         preview.warnings = reader.take_warnings().into_iter().flat_map(|w| w.samples).collect();
+        preview.warnings.extend(reader.absent_fields());
         preview.encoding = reader.stats().encoding.to_owned();
         preview.compression = load::compression_name(&reader.stats().compression);
         Ok::<_, crate::jobs::crawl::failure::Failure>(preview)

@@ -18,12 +18,23 @@ impl S3Buckets {
     pub fn new(region: Option<String>) -> Self {
         Self { region, aws: OnceCell::new() }
     }
+
+    /// Access, where it is known in which region: without one no request can be signed, however often it is tried.
+    async fn load(&self) -> Result<Aws, RemoteErrorKind> {
+        let aws = Aws::load(self.region.clone()).await;
+        if aws.region().is_none_or(str::is_empty) {
+            let text =
+                "no region is set for S3: set region under [aws] in fleet.toml, or AWS_REGION";
+            return Err(RemoteErrorKind::Unsupported(text.to_owned()));
+        }
+        Ok(aws)
+    }
 }
 
 #[async_trait]
 impl Buckets for S3Buckets {
     async fn open(&self, bucket: &str, key: &str, ask: &Ask<'_>) -> Result<Found, RemoteErrorKind> {
-        let aws = self.aws.get_or_init(|| Aws::load(self.region.clone())).await;
+        let aws = self.aws.get_or_try_init(|| self.load()).await?;
         let at_hand = match (ask.resume, ask.known) {
             (Some(rest), _) => AtHand::Beginning(rest.from, rest.tag),
             (None, Some(tag)) => AtHand::Whole(tag),

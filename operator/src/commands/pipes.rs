@@ -136,6 +136,12 @@ fn rendered(pipes: &[PipeView], now: DateTime<Utc>) -> comfy_table::Table {
 /// Checks the configuration of all pipes, or of one; every mistake is printed.
 pub fn check(folder: &Path, only: Option<&PipeName>) -> Result<ExitCode> {
     let context = Context::load_existing(folder)?;
+    if let Some(name) = only
+        && is_sound(&context, &name.pipe())
+        && !is_sound(&context, name)
+    {
+        bail!("{}", no_such_pipe(&context, name));
+    }
     let concerns = |file: &Path| {
         only.is_none_or(|name| file.file_stem().is_some_and(|stem| stem == name.pipe().as_str()))
     };
@@ -234,6 +240,10 @@ pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
     if !own.is_empty() {
         return format!("the file of pipe '{}' has mistakes\n{}", name.pipe(), own.join("\n"));
     }
+    let pipe = context.config.pipes.iter().find(|pipe| pipe.name == name.pipe());
+    if let (Some(pipe), Some(supplement)) = (pipe, name.supplement()) {
+        return no_such_supplement(pipe, supplement);
+    }
     let lacking = context.lacking_variables();
     let others = lacking.iter().filter(|other| *other != name);
     let sound = context.config.sources().map(|p| &p.name);
@@ -248,4 +258,16 @@ pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
         "there is no pipe '{name}': {expected} a file {}; pipes here: {known}",
         context.config.folder.join("pipes").join(format!("{}.toml", name.pipe())).display()
     )
+}
+
+/// What to say of a supplement that a pipe does not have.
+fn no_such_supplement(pipe: &Pipe, supplement: &str) -> String {
+    let names: Vec<&str> = pipe.supplements.iter().filter_map(|s| s.name.supplement()).collect();
+    let hint = match feedfleet_config::nearest(supplement, names.iter().copied()) {
+        Some(near) => format!("did you mean '{}.{near}'?", pipe.name),
+        None => format!("expected [supplements.{supplement}] in {}", pipe.file.display()),
+    };
+    let others =
+        if names.is_empty() { String::new() } else { format!(", only {}", names.join(", ")) };
+    format!("pipe '{}' has no supplement '{supplement}'{others}: {hint}", pipe.name)
 }

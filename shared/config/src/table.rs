@@ -33,7 +33,9 @@ impl<'d> Table<'d> {
 
     /// Takes a field.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (name, value) = self.items.remove_entry(key)?;
         Some(Value::new(self.document, &self.path, key, name.span(), value))
     }

@@ -108,7 +108,11 @@ fn mistakes_are_told_with_their_line() {
         ),
         (
             "url = 'https://a.example/'\n[source.selectors]\nprice = 'p['",
-            ":5:9: price in [source.selectors] is no CSS selector",
+            ":5:9: 'p[', price in [source.selectors], is no CSS selector",
+        ),
+        (
+            "url = 'https://a.example/'\n[source.selectors]\nprice = '..['",
+            ":5:9: '..[', price in [source.selectors], is no CSS selector: it is not valid CSS",
         ),
         (
             "url = 'https://a.example/'\n[source.selectors]\nprise = '.p'",

@@ -114,6 +114,10 @@ fn what_cannot_be_supplemented_is_refused() {
             "a supplement is a feed",
         ),
         (
+            "[supplements.s]\ncolumns = 'price'\nsource = { path = 'a' }".to_owned(),
+            "unknown field 'path' in [supplements.s.source]; expected one of kind, url, format",
+        ),
+        (
             format!("[supplements.s]\ncolumns = 'price'\nmode = 'add'\n{SOURCE}"),
             "'add' is not a mode; expected one of override, fill",
         ),

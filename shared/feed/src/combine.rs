@@ -113,7 +113,7 @@ mod tests {
     /// The rule's value for a record with the values `values` of the fields `a`, `b` and so on.
     fn made(sources: &[&str], combine: Combine, values: &[&str]) -> Option<String> {
         let sources = sources.iter().map(|name| (*name).to_owned()).collect();
-        let rule = Rule { sources, combine, lookup: None, action: Action::Id };
+        let rule = Rule { sources, combine, lookup: None, action: Action::Id, is_own: true };
         let (mut names, mut record) = (Names::default(), Record::default());
         for (letter, text) in ('a'..).zip(values) {
             let field = names.intern(&letter.to_string()).unwrap();

@@ -4,6 +4,7 @@ use crate::bytes::Bytes;
 use crate::charset;
 use crate::clean::{is_control, push_clean};
 use crate::error::FeedError;
+use crate::foreign;
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 const REPLACEMENT: char = '\u{fffd}';
@@ -64,7 +65,7 @@ impl Losses {
 }
 
 impl TextReader {
-    /// Reads the first chunk and finds out the encoding, as far as it shows there.
+    /// Reads the first chunk and finds out the encoding, as far as it shows there. What is no text is refused.
     pub(crate) fn open(mut bytes: Bytes, hints: EncodingHints) -> Result<Self, FeedError> {
         let mut chunk = Vec::new();
         let is_primed = bytes.next_chunk(&mut chunk)?;
@@ -86,7 +87,12 @@ impl TextReader {
             replaced: Losses::default(),
             removed: Losses::default(),
         };
+        foreign::check_kind(&reader.chunk)?;
         reader.begin();
+        let is_of_bytes = reader.label.is_none_or(|label| label.is_ascii_compatible());
+        if !reader.is_settled && is_of_bytes {
+            foreign::check_text(&reader.chunk)?;
+        }
         Ok(reader)
     }
 

@@ -30,6 +30,7 @@ mod entity_names;
 mod error;
 mod fields;
 mod flatten;
+mod foreign;
 mod gather;
 mod group;
 mod gtin;

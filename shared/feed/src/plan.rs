@@ -136,11 +136,12 @@ impl Plan {
         plan
     }
 
-    /// The first source of every rule that no field has been bound to.
+    /// The first source of every rule of the pipe's own that no field has been bound to.
     pub(crate) fn unbound(&self) -> impl Iterator<Item = &str> {
         let rules = self.rules.iter().zip(&self.slots);
         rules.filter_map(|(rule, slots)| {
-            let is_idle = !matches!(rule.action, Action::Ignore)
+            let is_idle = rule.is_own
+                && !matches!(rule.action, Action::Ignore)
                 && slots.iter().all(|slot| slot.field.is_none());
             rule.sources.first().filter(|_| is_idle).map(String::as_str)
         })

@@ -214,7 +214,8 @@ impl FeedReader {
             let message = format!("rows are grouped by {group}, which the header does not have");
             return Err(FeedError::wrong_fields(message));
         }
-        if settings.preset.is_none() {
+        // What is in cells of JSON has names of its own.
+        if self.json_cells.is_none() {
             let there = self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ");
             for absent in self.plan.unbound() {
                 self.warnings.note(RefusalReason::MissingField, || {
@@ -439,6 +440,21 @@ impl FeedReader {
     /// feed. What was mended in the text as a whole is told at its end.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         self.warnings.take()
+    }
+
+    /// The fields that lines of the pipe's own mapping name, and that no record read so far has. Where a header says
+    /// which fields there are, warnings have told.
+    pub fn absent_fields(&self) -> Vec<Refusal> {
+        let is_told = matches!(self.records, Records::Delimited(_)) && self.json_cells.is_none();
+        if is_told || self.record_count == 0 {
+            return Vec::new();
+        }
+        let told = |field: &str| {
+            let message = "the mapping names this field; no record that was read has it";
+            let at = Position::default();
+            Refusal::new(RefusalReason::MissingField, at, message).in_field(field, "")
+        };
+        self.plan.unbound().map(told).collect()
     }
 
     /// Counts of what was read so far.

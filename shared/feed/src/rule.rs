@@ -34,6 +34,8 @@ pub(crate) struct Rule {
     pub(crate) combine: Combine,
     pub(crate) lookup: Option<Lookup>,
     pub(crate) action: Action,
+    /// Whether it is a line of the pipe's own file, and not a preset's.
+    pub(crate) is_own: bool,
 }
 
 /// What becomes of several sources.
@@ -146,7 +148,8 @@ impl Rule {
             let message = format!("[map] line {line} takes several values for one column");
             return Err(FeedError::configuration(message));
         }
-        Ok(Self { sources, combine, lookup: entry.lookup.clone(), action })
+        let (lookup, is_own) = (entry.lookup.clone(), entry.line > 0);
+        Ok(Self { sources, combine, lookup, action, is_own })
     }
 
     /// The rule of an id that is made of these fields. One alone is the id as it is.
@@ -155,7 +158,7 @@ impl Rule {
             [_] => Combine::First,
             fields => Combine::Key(vec![Part { sources: 1, is_needed: true }; fields.len()]),
         };
-        Self { sources: fields.to_vec(), combine, lookup: None, action: Action::Id }
+        Self { sources: fields.to_vec(), combine, lookup: None, action: Action::Id, is_own: true }
     }
 
     /// The rule of an id that a preset makes of several fields.
@@ -167,6 +170,7 @@ impl Rule {
             combine: Combine::Key(parts.iter().map(part).collect()),
             lookup: None,
             action: Action::Id,
+            is_own: false,
         }
     }
 
@@ -177,6 +181,7 @@ impl Rule {
             combine: Combine::First,
             lookup: None,
             action: Action::Change(field),
+            is_own: false,
         }
     }
 

@@ -5,6 +5,8 @@
 use crate::bytes::CHUNK_BYTES;
 use crate::decompress::{Failure, Sink, drain, unpack};
 use crate::error::FeedError;
+use crate::foreign;
+use feedfleet_model::text::{printable, shorten};
 use flate2::CrcReader;
 use flate2::bufread::DeflateDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -21,6 +23,9 @@ const NO_FEEDS: [&str; 10] =
     [".pdf", ".md", ".htm", ".html", ".jpg", ".jpeg", ".png", ".gif", ".xsd", ".dtd"];
 /// Names kept of files that are not read.
 pub(crate) const MAX_OTHERS: usize = 20;
+/// Names that a message shows of an archive without a feed, and characters of each.
+const SHOWN_NAMES: usize = 5;
+const SHOWN_CHARS: usize = 80;
 
 /// One file of the archive, from its local header.
 struct Entry {
@@ -37,8 +42,16 @@ struct Entry {
 pub(crate) fn inflate(input: &mut dyn Read, layers: usize, sink: &mut Sink) -> Result<(), Failure> {
     let mut input = BufReader::with_capacity(CHUNK_BYTES, input);
     let mut found: Option<String> = None;
+    let (mut held, mut is_office) = (Vec::new(), false);
     while let Some(entry) = next_entry(&mut input).map_err(|e| sink.failure(e, "zip archive"))? {
-        let (is_feed, name) = (entry.is_feed(), entry.name_of_all());
+        is_office |= found.is_none() && foreign::is_part_of_office(&entry.name);
+        if is_office && let Some(refusal) = foreign::office_document(&entry.name) {
+            return Err(Failure::Fatal(refusal));
+        }
+        let (is_feed, name) = (!is_office && entry.is_feed(), entry.name_of_all());
+        if held.len() < SHOWN_NAMES && !entry.name.ends_with('/') {
+            held.push(printable(&shorten(&entry.name, SHOWN_CHARS)).into_owned());
+        }
         let is_alike = found.as_ref().is_none_or(|first| *first == name);
         if is_feed && !is_alike && sink.end.others.len() < MAX_OTHERS {
             sink.end.others.push(entry.name.clone());
@@ -51,8 +64,15 @@ pub(crate) fn inflate(input: &mut dyn Read, layers: usize, sink: &mut Sink) -> R
             found.get_or_insert(name);
         }
     }
+    if is_office {
+        return Err(Failure::Fatal(foreign::some_office_document()));
+    }
     if found.is_none() {
-        return Err(Failure::Fatal(FeedError::not_a_feed("the zip archive holds no file")));
+        return Err(Failure::Fatal(FeedError::not_a_feed(if held.is_empty() {
+            "the zip archive holds no file".to_owned()
+        } else {
+            format!("the zip archive holds no file that may be a feed: {}", held.join(", "))
+        })));
     }
     sink.end.proof = sink.end.others.is_empty().then_some("zip checksum and directory");
     Ok(())

@@ -4,6 +4,7 @@ use crate::document::Document;
 use crate::dom::filled_attribute;
 use crate::extract::{Field, Origin, Product, normal};
 use crate::text::{resolve, text_of};
+use scraper::error::SelectorErrorKind;
 use scraper::{ElementRef, Selector};
 
 /// Most elements that one selector may give.
@@ -67,7 +68,13 @@ impl Selectors {
                 position,
                 field,
                 selector: (*css).to_owned(),
-                reason: error.to_string(),
+                reason: match error {
+                    // The parser takes what it can't name for a fault of its own.
+                    SelectorErrorKind::UnexpectedSelectorParseError(_) => {
+                        "it is not valid CSS".to_owned()
+                    }
+                    known => known.to_string(),
+                },
             })?;
             // The parser knows names of attributes in lower case.
             let attribute = attribute.map(str::to_ascii_lowercase);
@@ -192,6 +199,9 @@ mod tests {
             message.starts_with(r#"selector 2, of price: "p[" is no CSS selector: "#),
             "{message}"
         );
+        let error = Selectors::compile(&[("price", "..[", None)]).unwrap_err();
+        let expected = r#"selector 1, of price: "..[" is no CSS selector: it is not valid CSS"#;
+        assert_eq!(error.to_string(), expected);
         let error = Selectors::compile(&[("colour", "h1", None)]).unwrap_err();
         assert_eq!(error.to_string(), r#"selector 1: there is no field "colour""#);
         assert!(Selectors::compile(&[]).unwrap().is_empty());

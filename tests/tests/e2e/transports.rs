@@ -147,6 +147,32 @@ fn an_object_in_a_bucket_needs_a_build_with_aws() {
     assert!(told.contains("--features aws") || told.contains("GetObject"), "{told}");
 }
 
+#[test]
+fn a_bucket_in_no_region_is_not_asked_again() {
+    let fleet = Fleet::new();
+    fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
+    let mut command = fleet.command(&["run", "shop", "--wait", "--json"]);
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"] {
+        command.env_remove(name);
+    }
+    for (name, value) in [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_ACCESS_KEY_ID", "none"),
+        ("AWS_SECRET_ACCESS_KEY", "none"),
+    ] {
+        command.env(name, value);
+    }
+    let report = fleet.finish(command).failed().json();
+    assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
+    let message = report["reason"]["message"].to_string();
+    let says_what = message.contains("--features aws") || message.contains("AWS_REGION");
+    assert!(says_what, "{message}");
+    assert_eq!(report["attempts"].as_array().map(Vec::len), Some(1), "{report:#}");
+}
+
 /// Promise 1: when a worker is killed in the middle of a long file, the next one asks for the rest only.
 #[test]
 fn killed_in_the_middle_of_a_long_file() {

@@ -205,6 +205,34 @@ fn a_wrong_column_of_the_table_is_answered_with_the_right_one() {
         let all = output.all();
         assert!(!all.contains("prize") && !all.contains("there is no pipe"), "{all}");
     }
+    let keyed = but("url = \"products.csv\"", "url = \"https://shop.example/${NOT_SET_HERE}\"");
+    fleet.pipe("keyed", &keyed);
+    let told: &[&str] = &["pipes/keyed.toml:3:", "variable NOT_SET_HERE is not set"];
+    let all = fleet.run(&["run", "keyed", "--wait"]).failed().says(told).all();
+    assert!(!all.contains("prize") && !all.contains("there is no pipe"), "{all}");
+}
+
+#[test]
+fn a_supplement_that_the_pipe_does_not_have_is_no_sound_one() {
+    let supplement = "[supplements.stock]\n\
+        source = { url = 'stock.csv', format = 'csv' }\nmap = { id = 'sku', stock_quantity = 'qty' }\n";
+    let fleet = shop_with(&format!("{PIPE}{supplement}"));
+    fleet.write("stock.csv", "sku,qty\n1,5\n");
+    fleet.run(&["pipes", "check", "shop.stock"]).ok().says(&["pipes/shop.toml: ok"]);
+    let told: &[&str] = &["no supplement 'stok'", "did you mean 'shop.stock'?"];
+    for command in [&["pipes", "check", "shop.stok"][..], &["run", "shop.stok"]] {
+        let all = fleet.run(command).failed().says(told).all();
+        assert!(!all.contains("shop.toml: ok"), "{all}");
+    }
+}
+
+#[test]
+fn a_field_that_no_record_has_is_told_by_the_preview() {
+    let map = "[map]\nid = \"sku\"\ncolor = { field = \"nosuch\" }\n";
+    let fleet = shop_with(&format!("[source]\nurl = \"a.json\"\nformat = \"json\"\n{map}"));
+    fleet.write("a.json", "[{\"sku\": \"1\"}, {\"sku\": \"2\"}]");
+    let told: &[&str] = &["nosuch", "no record that was read has it"];
+    fleet.run(&["pipes", "preview", "shop"]).ok().says(told);
 }
 
 #[test]

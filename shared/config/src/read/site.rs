@@ -10,6 +10,7 @@ use crate::suggest::one_of;
 use crate::table::Table;
 use crate::value::Value;
 use feedfleet_site::{CanonicalSettings, Limits, RuleSettings, Rules};
+use scraper::error::SelectorErrorKind;
 use std::time::Duration;
 use url::Url;
 
@@ -219,10 +220,15 @@ fn selector(value: &Value<'_>) -> Option<PageSelector> {
 
 fn css(value: &Value<'_>) -> Option<String> {
     let css = value.word()?;
-    let why = scraper::Selector::parse(&css).err().map(|error| error.to_string());
-    if let Some(why) = why {
+    if let Err(error) = scraper::Selector::parse(&css) {
+        let why = match error {
+            // The parser takes what it can't name for a fault of its own.
+            SelectorErrorKind::UnexpectedSelectorParseError(_) => "it is not valid CSS".to_owned(),
+            known => known.to_string(),
+        };
+        let quoted = value.text()?.quoted();
         value.refuse(
-            format!("{} is no CSS selector: {why}", value.name()),
+            format!("{quoted}, {}, is no CSS selector: {why}", value.name()),
             "expected one such as '.price' or 'span[itemprop=price]'",
         );
         return None;

@@ -87,6 +87,25 @@ fn characters() {
     assert!(whole.rows[0].1.source_hash().is_some());
 }
 
+#[test]
+fn a_line_of_the_mapping_without_its_field_is_told() {
+    let map = [field(columns::COLOR, "nosuch"), field(columns::SIZE, "size")];
+    let tsv = "id\ttitle\tsize\n1\ta\tM\n";
+    let mut whole = read(&source(Format::GoogleTsv), &map, tsv);
+    let warnings = whole.reader.take_warnings();
+    let fields = warnings.iter().flat_map(|warning| &warning.samples);
+    let fields: Vec<_> = fields.filter_map(|sample| sample.field.as_deref()).collect();
+    assert_eq!(fields.iter().filter(|field| **field == "nosuch").count(), 1, "{fields:?}");
+    assert!(!fields.contains(&"size") && whole.reader.absent_fields().is_empty(), "{fields:?}");
+    // Without a header only the records can tell.
+    let item = "<item><id>1</id><title>a</title><size>M</size></item>";
+    let xml = format!("<rss><channel>{item}</channel></rss>");
+    let whole = read(&source(Format::GoogleXml), &map, xml);
+    let absent = whole.reader.absent_fields();
+    let absent: Vec<_> = absent.iter().filter_map(|told| told.field.as_deref()).collect();
+    assert_eq!(absent, ["nosuch"]);
+}
+
 /// What is taken out of a record is told every night, so it is mapped every night; others are known by their line.
 #[test]
 fn characters_in_escapes() {

@@ -6,7 +6,10 @@ use crate::clock::Clock;
 use crate::error::{RemoteErrorKind, words};
 use feedfleet_http::Phase;
 use russh::client::{self, AuthResult, Config, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
+use russh::keys::{
+    Error as KeyError, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate,
+    decode_secret_key, ssh_key,
+};
 use russh::{ChannelMsg, MethodKind, MethodSet};
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -95,9 +98,7 @@ async fn log_in(
             answer
         }
         Login::Key { key, passphrase } => {
-            let unusable =
-                |e: russh::keys::Error| RemoteErrorKind::PrivateKey(words(&e.to_string()));
-            let key = decode_secret_key(&lines(key), passphrase).map_err(unusable)?;
+            let key = read_key(key, passphrase)?;
             let hash = if key.algorithm().is_rsa() {
                 let best = session.best_supported_rsa_hash().await.map_err(of_ssh)?;
                 // Servers that do not say what they know are old, but not as old as SHA-1.
@@ -185,6 +186,24 @@ async fn subsystem(session: Handle<Trust>) -> Result<Link, RemoteErrorKind> {
     Ok(Link::new(Box::new(channel.into_stream()), Box::new(session)))
 }
 
+/// The user's private key.
+fn read_key(key: &str, passphrase: Option<&str>) -> Result<PrivateKey, RemoteErrorKind> {
+    decode_secret_key(&lines(key), passphrase).map_err(|error| {
+        RemoteErrorKind::PrivateKey(match error {
+            KeyError::KeyIsEncrypted => {
+                "it is encrypted, and auth in [source] has no passphrase beside key".to_owned()
+            }
+            // What a wrong passphrase makes of it is no key.
+            KeyError::SshKey(ssh_key::Error::Crypto) | KeyError::Unpad(_)
+                if passphrase.is_some() =>
+            {
+                "its passphrase does not fit".to_owned()
+            }
+            other => words(&other.to_string()),
+        })
+    })
+}
+
 /// The lines of a key. Some that keep variables cannot keep line breaks, and write `\n` for them.
 fn lines(key: &str) -> String {
     if key.trim().contains('\n') { key.to_owned() } else { key.replace("\\n", "\n") }
@@ -211,11 +230,35 @@ fn of_ssh(error: russh::Error) -> RemoteErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::keys::ssh_key::{Cipher, Kdf, LineEnding};
 
     #[test]
     fn a_key_may_be_of_one_line() {
         assert_eq!(lines("a\\nb\\n"), "a\nb\n");
         assert_eq!(lines("a\\nb\nc\n"), "a\\nb\nc\n");
+    }
+
+    /// A key as a user has it; its passphrase is `right`.
+    fn encrypted() -> String {
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
+        let kdf = Kdf::Bcrypt { salt: vec![7; 16], rounds: 1 };
+        let key = key.encrypt_with(Cipher::Aes256Ctr, kdf, 7, "right").unwrap();
+        key.to_openssh(LineEnding::LF).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_passphrase_that_does_not_fit_is_told() {
+        let key = encrypted();
+        assert!(read_key(&key, Some("right")).is_ok());
+        for (passphrase, says) in [
+            (Some("wrong"), "private key cannot be used: its passphrase does not fit"),
+            (None, "it is encrypted, and auth in [source] has no passphrase"),
+        ] {
+            let error = read_key(&key, passphrase).err().map(|error| error.to_string());
+            let error = error.unwrap_or_default();
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::payloads::{
     NAVER, bomb, csv, csv_but, elsewhere, encrypted_zip, gzip, item, laughs, naver_in_euc_kr, rss,
-    zstd,
+    workbook, zstd,
 };
 use super::{Case, WORKER, check_all, good_night, night};
 use feedfleet_tests::{Fleet, Product, Reply, Server};
@@ -116,6 +116,14 @@ fn no_feeds() -> Vec<Row> {
         of_xml(
             Case::new("error-for-xml", "dead", &["not-a-feed", "expected XML", "quota"]),
             "{\"error\": \"quota\"}",
+        ),
+        of_csv(
+            Case::new("picture", "dead", &["not-a-feed", "a JPEG picture", "the pipe's url"]),
+            Reply::ok(&b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"[..]),
+        ),
+        of_csv(
+            Case::new("workbook", "dead", &["not-a-feed", "an Excel workbook", "ask the partner"]),
+            Reply::ok(workbook()),
         ),
     ]
 }

@@ -93,6 +93,17 @@ pub(super) fn encrypted_zip(data: &[u8]) -> Vec<u8> {
     archive
 }
 
+/// What a spreadsheet's program saves.
+pub(super) fn workbook() -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in ["[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"] {
+        let options = SimpleFileOptions::default();
+        archive.start_file(name, options).expect("memory can be written");
+        archive.write_all(b"<?xml version=\"1.0\"?><a/>").expect("memory can be written");
+    }
+    archive.finish().expect("memory can be written").into_inner()
+}
+
 pub(super) fn zstd(data: &[u8]) -> Vec<u8> {
     zstd::encode_all(data, 3).expect("memory can be written")
 }
