@@ -9,10 +9,13 @@ use crate::presets::Frame;
 use crate::quotes::unescape;
 use crate::records::{EndMark, Known, Read};
 use crate::settings::DelimitedShape;
-use crate::split::{Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, record_end, split};
+use crate::split::{
+    Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, never_closed, record_end, split,
+};
 use crate::window::Window;
 use feedfleet_config::Quoting;
 use memchr::memchr;
+use std::collections::{BTreeSet, HashSet};
 
 /// Reads records by the header's places.
 pub(crate) struct DelimitedReader {
@@ -28,6 +31,8 @@ pub(crate) struct DelimitedReader {
     /// Whether each column has a field of its own, whose number is the column's place.
     is_by_place: bool,
     quoted: Vec<QuotedCell>,
+    /// Whether the record in the window has a quote that opens a cell and that nobody closed.
+    has_open_quote: bool,
     cells: Vec<Cell>,
     /// The line that the next record begins on.
     line: u64,
@@ -84,6 +89,7 @@ impl DelimitedReader {
             named: 0,
             is_by_place: false,
             quoted: Vec::new(),
+            has_open_quote: false,
             cells: Vec::new(),
             line: 1,
             record: 0,
@@ -112,6 +118,12 @@ impl DelimitedReader {
         reader.is_by_place = fields.all(|(place, field)| *field == Some(place));
         reader.columns = columns;
         Ok(reader)
+    }
+
+    /// The names that several of the header's columns have.
+    pub(crate) fn repeated(&self) -> BTreeSet<&str> {
+        let mut seen = HashSet::new();
+        self.columns.iter().map(String::as_str).filter(|name| !seen.insert(*name)).collect()
     }
 
     /// Goes past the header, and gives its names. None: there is no line that is not blank.
@@ -247,6 +259,7 @@ impl DelimitedReader {
     }
 
     fn find(&mut self) -> Result<Found, FeedError> {
+        self.has_open_quote = false;
         loop {
             if self.window.rest().is_empty() && !self.window.fill()? {
                 return Ok(Found::End);
@@ -259,6 +272,18 @@ impl DelimitedReader {
                     if !has_line_end && self.window.cut().is_some() {
                         // Half a record.
                         return Ok(Found::End);
+                    }
+                    if lines > 1
+                        && let Some((line, quoted)) = never_closed(
+                            &rest[..bytes],
+                            self.columns.len(),
+                            self.dialect,
+                            &self.quoted,
+                        )
+                    {
+                        self.quoted.truncate(quoted);
+                        self.has_open_quote = true;
+                        return Ok(Found::Record { bytes: line, lines: 1 });
                     }
                     return Ok(Found::Record { bytes, lines });
                 }
@@ -345,6 +370,10 @@ impl DelimitedReader {
         if cells < self.named {
             let value = format!("{cells} of {} cells", self.header.len());
             record.mend(RefusalReason::ShortRecord, "", &value);
+        }
+        if self.has_open_quote {
+            let text = self.window.rest()[..bytes].trim_end_matches(['\r', '\n']);
+            record.mend(RefusalReason::StrayQuote, "", text);
         }
         if !self.quoted.iter().any(QuotedCell::is_mended) {
             return;
@@ -472,6 +501,31 @@ mod tests {
                 Read::End(end) => return (rows, refused, end),
             }
         }
+    }
+
+    #[test]
+    fn a_quote_that_nobody_closed_swallows_no_record() {
+        let head = "id,title,link,price\n";
+        let open = "1,\"open,https://a.example/1,5\n";
+        let fine = "2,\"fine, x\",https://a.example/2,6\n";
+        for (between, line_end) in [("", "\n"), ("3,plain,,7\n3,\"\",,7\n", "\n"), ("", "\r\n")] {
+            let text = format!("{head}{open}{between}{fine}4,y,,8\n").replace('\n', line_end);
+            let (rows, refused, _) = read(text.as_bytes(), 1000);
+            assert!(refused.is_empty(), "{refused:?}");
+            assert_eq!(rows.len(), 3 + between.lines().count(), "{rows:?}");
+            let shown = |row: usize| [&rows[row]["id"], &rows[row]["title"], &rows[row]["price"]];
+            assert_eq!(shown(0), ["1", "\"open", "5"]);
+            assert_eq!(shown(rows.len() - 2), ["2", "fine, x", "6"]);
+            assert_eq!(shown(rows.len() - 1), ["4", "y", "8"]);
+        }
+        // A text of several lines with quotes in it, whose lines do not come out as records.
+        let text = format!("{head}1,t,l,\"Great pan\n\"Best ever\" said Bob\"\n2,a \"b\",c,d\n");
+        let (rows, refused, _) = read(text.as_bytes(), 1000);
+        assert_eq!((rows.len(), refused.len()), (2, 0));
+        assert_eq!(rows[0]["price"], "Great pan\n\"Best ever\" said Bob");
+        // Too few columns to be sure.
+        let (rows, ..) = read(b"id,title\n1,\"open\n2,\"fine, x\"\n", 1000);
+        assert_eq!(rows.len(), 1);
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub enum RefusalReason {
     BadLink,
     /// Feed: a field that the format requires is absent from the header.
     MissingField,
-    /// Mended: a quote within a quoted cell that should have been doubled, or a text behind its closing one.
+    /// Mended: a quote within a quoted cell that should have been doubled, or a text behind its closing one; or one
+    /// that opens a cell and that nobody closed.
     StrayQuote,
     /// Mended: a row with fewer cells than the header; those at its end count as empty.
     ShortRecord,
@@ -60,13 +61,15 @@ pub enum RefusalReason {
     ControlCharacter,
     /// Mended: characters that could not be decoded, replaced by U+FFFD.
     BrokenCharacter,
+    /// Feed: several columns of the header have one name.
+    RepeatedField,
     /// Feed: files of an archive behind the first, which are not read.
     FurtherFiles,
 }
 
 impl RefusalReason {
     /// Every reason.
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::MissingId,
         Self::IdTooLong,
         Self::MalformedRecord,
@@ -91,6 +94,7 @@ impl RefusalReason {
         Self::TextMark,
         Self::ControlCharacter,
         Self::BrokenCharacter,
+        Self::RepeatedField,
         Self::FurtherFiles,
     ];
 
@@ -174,6 +178,7 @@ impl RefusalReason {
             Self::TextMark => "text-mark",
             Self::ControlCharacter => "control-character",
             Self::BrokenCharacter => "broken-character",
+            Self::RepeatedField => "repeated-field",
             Self::FurtherFiles => "further-files",
         }
     }

@@ -77,6 +77,19 @@ pub struct Signs {
     pub fields: &'static [&'static str],
     /// Values that only it has, each with the field that has them. Case does not count.
     pub values: &'static [(&'static str, &'static [&'static str])],
+    /// Values that it has as a rule, and others at times.
+    pub hints: &'static [Hint],
+}
+
+/// Values of a field that a format has as a rule. Case does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct Hint {
+    /// The field.
+    pub field: &'static str,
+    /// The values.
+    pub words: &'static [&'static str],
+    /// Values that speak for another format, whatever else the field has.
+    pub others: &'static [&'static str],
 }
 
 /// What a format's table is completed with.

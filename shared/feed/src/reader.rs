@@ -214,6 +214,16 @@ impl FeedReader {
             let message = format!("rows are grouped by {group}, which the header does not have");
             return Err(FeedError::wrong_fields(message));
         }
+        if let Records::Delimited(delimited) = &self.records {
+            for name in delimited.repeated() {
+                let reason = RefusalReason::RepeatedField;
+                self.warnings.note(reason, || {
+                    let message = "several columns have this name; where one value is wanted, the first that is not \
+                         empty is read";
+                    Refusal::new(reason, Position::default(), message).in_field(name, "")
+                });
+            }
+        }
         // What is in cells of JSON has names of its own.
         if self.json_cells.is_none() {
             let there = self.names.iter().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ");

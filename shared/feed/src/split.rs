@@ -4,10 +4,12 @@
 
 use crate::quotes::{Close, Closing, closing_quote};
 use feedfleet_config::Quoting;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 /// Cells of one record that are kept; further ones are only counted.
 const MAX_CELLS: usize = 10_000;
+/// Columns of which it is no chance that lines have as many cells.
+const SURE_COLUMNS: usize = 4;
 /// Bytes that are looked at together: a bit each.
 const BLOCK_BYTES: usize = 64;
 /// Multiplied by eight bytes that are 0 or 1, gives them as the highest eight bits, the first byte's lowest.
@@ -169,6 +171,50 @@ pub(crate) fn split(
         }
     }
     cells.len() + surplus
+}
+
+/// Whether a record of several lines is several records, because nobody closed a quote that opens a cell on its first
+/// line: the next quote begins another cell on a later line, and both lines have as many cells as the header, `columns`,
+/// the first one with that quote as text. The first line's length, and how many of the cells in `quoted` are in it.
+#[cold]
+pub(crate) fn never_closed(
+    record: &[u8],
+    columns: usize,
+    dialect: Dialect,
+    quoted: &[QuotedCell],
+) -> Option<(usize, usize)> {
+    let is_mended = quoted.iter().any(QuotedCell::is_mended);
+    if columns < SURE_COLUMNS || !is_mended || dialect.quoting != Quoting::Doubled {
+        return None;
+    }
+    let line = memchr(dialect.newline, record)? + 1;
+    // Only cells in quotes have line ends inside.
+    let place = quoted.iter().position(|cell| cell.start < line && line <= cell.closing.at)?;
+    if !quoted[place].is_mended() {
+        return None;
+    }
+    let mut at = quoted[place].start + 1;
+    let next = loop {
+        let quote = at + memchr(b'"', record.get(at..)?)?;
+        if record.get(quote + 1) != Some(&b'"') {
+            break quote;
+        }
+        at = quote + 2;
+    };
+    let begins_a_cell = [dialect.delimiter, dialect.newline].contains(&record[next - 1]);
+    if next < line || !begins_a_cell {
+        return None;
+    }
+    let mut cells = Vec::new();
+    if split(&record[..line], dialect, &quoted[..place], &mut cells) != columns {
+        return None;
+    }
+    let (_, later) = record.split_at(memrchr(dialect.newline, &record[..next])? + 1);
+    let mut inner = Vec::new();
+    let RecordEnd::Found { bytes, lines: 1 } = record_end(later, true, dialect, &mut inner) else {
+        return None;
+    };
+    (split(&later[..bytes], dialect, &inner, &mut cells) == columns).then_some((line, place))
 }
 
 /// Adds a cell, or counts it where there are too many.

@@ -58,7 +58,7 @@ pub(crate) fn complete(document: &Document, product: &mut Product) -> bool {
     let is_product = page.anchor.is_some()
         && evidence.into_iter().filter(|is_there| *is_there).count() >= ENOUGH_EVIDENCE;
 
-    add_price(&prices, product);
+    add_price(&page, &prices, product);
     add_currency(document, &state, &prices, product);
     add_numbers(&labelled, &state, in_address, product);
     if product.lacks(Field::Brand) {
@@ -75,7 +75,7 @@ fn number_in_address(document: &Document) -> Option<String> {
     number_in_url(document.url()).or_else(|| number_in_url(&document.canonical()?))
 }
 
-fn add_price(prices: &[Candidate], product: &mut Product) {
+fn add_price(page: &Page<'_>, prices: &[Candidate], product: &mut Product) {
     let Some(best) = prices.first().filter(|best| best.points >= price::ENOUGH) else { return };
     let amount = normal::amount_text(best.ten_thousandths);
     let Some(told) = product.fields.get(&Field::Price) else {
@@ -85,8 +85,11 @@ fn add_price(prices: &[Candidate], product: &mut Product) {
     let Some(told_amount) = normal::amount_of(&told.text) else { return };
     // Structured data often has the price before the reduction that the page shows struck through.
     let is_old = prices.iter().any(|own| own.ten_thousandths == told_amount && own.is_old);
-    let is_reduced =
-        is_old && !best.is_old && best.points >= price::SURE && best.ten_thousandths < told_amount;
+    let is_sure = || {
+        best.points >= price::SURE
+            || price::only_reduction(page) == Some((told_amount, best.ten_thousandths))
+    };
+    let is_reduced = is_old && !best.is_old && best.ten_thousandths < told_amount && is_sure();
     if is_reduced && told.origin != Origin::Selector {
         let normal_price = told.clone();
         product.fields.entry(Field::NormalPrice).or_insert(normal_price);

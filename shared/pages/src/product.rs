@@ -13,6 +13,7 @@ use crate::item::Item;
 use crate::open_graph::OpenGraph;
 use property::{items, number, text, texts, urls};
 use std::collections::HashSet;
+use url::Url;
 
 /// How deep a product may stand in a page's other items.
 const DEPTH: u32 = 4;
@@ -206,6 +207,13 @@ impl Reader<'_> {
     /// A product with what its group, model or the group it names adds to it.
     fn read(&self, item: &Item, group: Option<&Item>) -> Product {
         let mut product = self.read_one(item);
+        if group.is_some() && product.lacks(Field::Link) {
+            // A variant's offer is at the variant's address, where that is said nowhere else.
+            let offers = offer::offers(item);
+            let chosen = offer::choose(&offers, product.get(Field::Sku), self.subject);
+            let url = chosen.and_then(|offer| offer.url).and_then(|url| self.address(url));
+            product.fill(Field::Link, url, self.origin);
+        }
         for model in items(item, "model") {
             product.fill_from(&self.read_one(model));
         }
@@ -245,15 +253,19 @@ impl Reader<'_> {
         for name in ["brand", "manufacturer"] {
             product.fill(Field::Brand, texts(item, name).find_map(normal::brand), origin);
         }
-        let link = text(item, "url").and_then(|url| crate::text::resolve(&self.subject.base, url));
-        let link = link.filter(|url| matches!(url.scheme(), "http" | "https"));
-        product.fill(Field::Link, link, origin);
+        product.fill(Field::Link, text(item, "url").and_then(|url| self.address(url)), origin);
         set_pictures(urls(item, "image"), origin, self.subject, &mut product);
         self.add_numbers(item, &mut product);
         let condition = texts(item, "itemCondition").find_map(normal::condition);
         product.fill(Field::Condition, condition, origin);
         self.add_offer(item, &mut product);
         product
+    }
+
+    /// An address on the web, from one that may be relative to the page's.
+    fn address(&self, written: &str) -> Option<Url> {
+        let url = crate::text::resolve(&self.subject.base, written)?;
+        matches!(url.scheme(), "http" | "https").then_some(url)
     }
 
     fn add_numbers(&self, item: &Item, product: &mut Product) {

@@ -3,6 +3,7 @@
 use super::sample::Sample;
 use super::survey::{Survey, Trial};
 use super::{Detected, LISTED, MapLine, mapping, toml};
+use crate::diagnostics::RefusalReason;
 use crate::error::FeedError;
 use crate::header::plain;
 use crate::merge::misspelt;
@@ -194,7 +195,11 @@ impl Detected {
 
     /// Tells what became of the sample when it was read as the pipe reads it.
     pub(super) fn tell_trial(&mut self, trial: Trial) {
-        let Trial { diagnostics, lost, refused, warnings, error } = trial;
+        let Trial { diagnostics, lost, refused, warnings, error, cut, pointed_ids } = trial;
+        // A page has no end of the whole.
+        if let Some(why) = cut.filter(|_| !self.is_paged) {
+            self.warnings.push(format!("the source was cut off: {why}"));
+        }
         let shares = diagnostics.columns.keys();
         let shares =
             shares.map(|name| (name.clone(), diagnostics.coverage(name).unwrap_or_default()));
@@ -224,13 +229,34 @@ impl Detected {
             let count = text::count(count);
             self.warnings.push(format!("{count} records would be refused, {reason}: {sample}"));
         }
-        for warning in warnings {
+        if let (count, Some(first)) = pointed_ids {
+            let count = text::count(count);
+            self.warnings.push(format!(
+                "{count} ids are whole numbers with a point, such as {}: they stay as they are, and a night that has them \
+                 without it renames the products",
+                text::shorten(&first, 60)
+            ));
+        }
+        let (repeated, warnings): (Vec<_>, Vec<_>) = warnings
+            .into_iter()
+            .partition(|warning| warning.reason == RefusalReason::RepeatedField);
+        for sample in repeated.iter().flat_map(|warning| &warning.samples) {
+            let name = sample.field.as_deref().unwrap_or_default();
+            self.warnings.push(format!(
+                "the header has {} more than once: where one value is wanted, the first that is not empty is read",
+                text::shorten(name, 60)
+            ));
+        }
+        // Of a preset's fields, those that are absent or misspelt have been told.
+        let is_of_preset = self.preset.is_some();
+        let is_told = |reason| is_of_preset && reason == RefusalReason::MissingField;
+        for warning in warnings.into_iter().filter(|warning| !is_told(warning.reason)) {
             let (count, reason) = (text::count(warning.count), warning.reason);
             let sample = warning.samples.first().map_or_else(String::new, |sample| {
                 let field = sample.field.as_deref().map(|f| format!(" {f}")).unwrap_or_default();
                 let value = sample.value.as_deref().unwrap_or_default();
                 let value = text::shorten(value, 60);
-                format!(", such as {}{field} {value}", sample.position)
+                format!(", such as {}{field} {value}", sample.place())
             });
             self.warnings.push(format!("{count} × {reason}{sample}"));
         }

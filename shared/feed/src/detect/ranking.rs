@@ -5,7 +5,7 @@ use super::sample::Sample;
 use super::survey::{Guess, Survey, source_of};
 use crate::header::plain;
 use crate::merge::misspelt;
-use crate::presets::{Layout, Preset, Signs, all};
+use crate::presets::{Hint, Layout, Preset, Signs, all};
 use feedfleet_config::{Location, TextKind};
 
 /// Records that are read for the names of fields.
@@ -24,6 +24,8 @@ pub(super) struct Ranked {
     score: f64,
     /// Whether something of the source tells the preset from others with the same names.
     has_sign: bool,
+    /// Whether something does so that others may have, too, and that is not enough.
+    has_hint: bool,
 }
 
 /// The presets that a source may be of, the likeliest first.
@@ -40,13 +42,22 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
         }
         let Some(mut one) = judge(preset, &survey) else { continue };
         if let Some(signs) = preset.signs {
-            one.has_sign = shows(signs, &survey)
-                || Survey::take(sample, &source, super::RECORDS)
-                    .is_ok_and(|survey| shows(signs, &survey));
+            one.has_sign = shows(signs, &survey);
+            if !one.has_sign
+                && let Ok(whole) = Survey::take(sample, &source, super::RECORDS)
+            {
+                let hints_at_it = signs.hints.iter().any(|hint| suggests(hint, &whole));
+                let is_enough = hints_at_it && may_go_by_hints(guess, &whole);
+                one.has_sign = is_enough || shows(signs, &whole);
+                one.has_hint = hints_at_it && !one.has_sign;
+            }
             one.weigh(&ranked);
         }
         ranked.push(one);
     }
+    // Where it is of none of the formats that others took their names from, nothing but a sign tells that it is theirs.
+    let has_others = ranked.iter().any(|one| one.preset.signs.is_none());
+    ranked.retain(|one| has_others || one.has_sign);
     let is_usual = |one: &Ranked| has_usual_delimiter(one.preset, guess);
     // The order of the registry decides between equals.
     ranked.sort_by(|a, b| {
@@ -60,11 +71,13 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
 
 impl Ranked {
     /// Compares a preset that has the names of others with those: without a sign of its own the source is of one of
-    /// them; with one, it is not of what has the same fields and lacks the sign.
+    /// them, and with a hint it is as likely of this one; with a sign, it is not of what has the same fields and lacks
+    /// the sign.
     fn weigh(&mut self, ranked: &[Ranked]) {
         for known in ranked {
             if !self.has_sign && known.preset.signs.is_none() {
-                self.score = self.score.min(known.score - 2.0 * CLOSE);
+                let behind = if self.has_hint { CLOSE / 2.0 } else { 2.0 * CLOSE };
+                self.score = self.score.min(known.score - behind);
             }
             if self.has_sign && has_same_fields(known.preset, self.preset) {
                 self.score = self.score.max(known.score);
@@ -95,6 +108,24 @@ fn shows(signs: &Signs, survey: &Survey) -> bool {
                 .iter()
                 .any(|(name, words)| is_field(name) && words.iter().any(|word| has_word(word)))
     })
+}
+
+/// Whether a source has one of a hint's values, and nothing that speaks against it.
+fn suggests(hint: &Hint, survey: &Survey) -> bool {
+    survey.fields.list.iter().filter(|field| plain(&field.name) == hint.field).any(|field| {
+        let has = |known: &[&str]| {
+            let mut words = field.words.iter().flatten();
+            words.any(|word| known.iter().any(|known| word.eq_ignore_ascii_case(known)))
+        };
+        has(hint.words) && !has(hint.others)
+    })
+}
+
+/// Whether hints decide. XML with Google's names has Google's namespace, whoever it is for; between tabs, and under names
+/// with spaces in them, it is Google's text as a rule.
+fn may_go_by_hints(guess: &Guess, survey: &Survey) -> bool {
+    guess.cut.is_some_and(|cut| cut.delimiter != b'\t')
+        && !survey.fields.list.iter().any(|field| field.name.contains(' '))
 }
 
 /// Whether the sample's cells stand between what the preset usually has.
@@ -146,5 +177,5 @@ fn judge(preset: &'static Preset, survey: &Survey) -> Option<Ranked> {
         && (known_fields >= LEAST_KNOWN || required_found == required);
     let found = Match { format: preset.format.name(), required_found, required, known_fields };
     let score = 0.6 * required_share + 0.4 * known_fields;
-    is_enough.then_some(Ranked { preset, found, score, has_sign: false })
+    is_enough.then_some(Ranked { preset, found, score, has_sign: false, has_hint: false })
 }

@@ -7,9 +7,10 @@ use super::sample::Sample;
 use super::shape::{self, Cut};
 use crate::diagnostics::Warning;
 use crate::error::FeedError;
+use crate::number::without_point_zero;
 use crate::presets::{Layout, Preset};
 use crate::profile::Profile;
-use crate::reader::{Change, FeedReader, Hints, Step};
+use crate::reader::{Change, Completeness, FeedReader, Hints, Step};
 use crate::settings::Settings;
 use feedfleet_config::{
     Compression, Format, From as MapFrom, Location, MapEntry, Pipe, Quoting, Source, SourceLimits,
@@ -170,6 +171,10 @@ pub(super) struct Trial {
     pub(super) warnings: Vec<Warning>,
     /// Why it can't be read to its end.
     pub(super) error: Option<String>,
+    /// What shows that the sample, which is all of its file, ends too early.
+    pub(super) cut: Option<String>,
+    /// Ids that are whole numbers with a point, and the first of them.
+    pub(super) pointed_ids: (u64, Option<String>),
 }
 
 impl Trial {
@@ -181,11 +186,16 @@ impl Trial {
         let mut ids: HashMap<String, u128> = HashMap::new();
         let (mut lost, mut error) = (0, None);
         let mut refused: BTreeMap<&'static str, (u64, String)> = BTreeMap::new();
+        let mut pointed_ids: (u64, Option<String>) = (0, None);
         let (mut row, mut scratch) = (Row::new(), Vec::new());
         loop {
             match reader.next(&mut row) {
                 Ok(Step::Row(Change::Upsert)) => {
                     profile.add(&row);
+                    if without_point_zero(row.id()).is_some() {
+                        pointed_ids.0 += 1;
+                        pointed_ids.1.get_or_insert_with(|| row.id().to_owned());
+                    }
                     let content = row.content_hash(&mut scratch);
                     match ids.get(row.id()) {
                         Some(known) => lost += u64::from(*known != content),
@@ -207,7 +217,12 @@ impl Trial {
                 }
             }
         }
+        let cut = match reader.completeness() {
+            Completeness::Truncated(why) if sample.is_whole_file => Some(why),
+            _ => None,
+        };
         let diagnostics = profile.finish(pipe.source.currency.as_deref());
-        Ok(Self { diagnostics, lost, refused, warnings: reader.take_warnings(), error })
+        let warnings = reader.take_warnings();
+        Ok(Self { diagnostics, lost, refused, warnings, error, cut, pointed_ids })
     }
 }

@@ -176,6 +176,50 @@ fn xml_and_json_of_a_shop_of_its_own() {
     assert_eq!(lines(&found), expected);
 }
 
+/// As a cut gzip is: what has an end, and lacks it, is not whole.
+#[test]
+fn what_ends_too_early_is_told() {
+    let item = |id: u32| {
+        format!(
+            "<item><g:id>{id}</g:id><title>A</title><link>https://s.example/{id}</link><g:price>5 EUR</g:price></item>"
+        )
+    };
+    let items: String = (1..5).map(item).collect();
+    let xml =
+        format!("<rss xmlns:g='http://base.google.com/ns/1.0'><channel>{items}</channel></rss>");
+    let product = |id: u32| format!(r#"{{"sku":"p{id}","name":"Mug {id}","price":"12.50 EUR"}}"#);
+    let products: Vec<String> = (1..5).map(product).collect();
+    let json = format!("[{}]", products.join(","));
+    let csv = "sku,name,price\n1,Cup,5.00 EUR\n2,Pot,6.00 EUR\n".to_owned();
+    let says_so = |found: &Detected| found.warnings.iter().any(|w| w.contains("was cut off"));
+    for (whole, cut_bytes) in [(xml, 50), (json, 20), (csv, 10)] {
+        let cut = whole[..whole.len() - cut_bytes].to_owned();
+        let (whole, _) = found(whole);
+        assert!(!says_so(&whole), "{:?}", whole.warnings);
+        let (cut, _) = found(cut);
+        assert!(says_so(&cut), "{:?}", cut.warnings);
+    }
+    // What is behind the sample is not known.
+    let line = |id: u32| format!("{id},A title of some length that repeats itself,{id}.50 EUR\n");
+    let rows: String = (0..120_000).map(line).collect();
+    let (beginning, _) = found(format!("id,name,price\n{rows}9"));
+    assert!(!beginning.is_whole && !says_so(&beginning), "{:?}", beginning.warnings);
+}
+
+/// Ids are not mended: what the night before called `50007257.0` would be another product.
+#[test]
+fn ids_with_a_point_are_told() {
+    let row = |id: &str| format!("{id}\tA\t9\thttps://s.kr/{id}\thttps://i.kr/1\tB\t0\n");
+    let head = "id\ttitle\tprice_pc\tlink\timage_link\tcategory_name1\tshipping\n";
+    let warning = "2 ids are whole numbers with a point, such as 50007257.0";
+    let rows = [row("50007257.0"), row("50007258.0"), row("v1.0")].concat();
+    let (pointed, pipe) = found(format!("{head}{rows}"));
+    assert_eq!((pointed.format, pipe.source.key.len()), ("naver-ep", 0));
+    assert_warns(&pointed, &[warning]);
+    let (whole, _) = found(format!("{head}{}", rows.replace(".0\t", "\t")));
+    assert!(whole.warnings.iter().all(|w| !w.contains("point")), "{:?}", whole.warnings);
+}
+
 #[test]
 fn what_is_no_feed_is_refused() {
     let location = Location::File(PathBuf::from("x"));

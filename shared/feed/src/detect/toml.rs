@@ -1,6 +1,7 @@
 //! What was found out as a pipe's file, commented, ready to be saved.
 
 use super::Detected;
+use feedfleet_model::text;
 use std::fmt::Write;
 
 /// Characters of a line of comment.
@@ -53,7 +54,8 @@ fn percent(share: f64) -> String {
 /// The file of a pipe. The lines in `place` say where its source is, and stand in it as they are.
 pub(super) fn write(found: &Detected, place: &str) -> String {
     let mut out = String::new();
-    let records = if found.is_whole { "all" } else { "the first" };
+    let is_all = found.is_whole && found.records < super::RECORDS;
+    let records = if is_all { "all" } else { "the first" };
     let compression = if found.compression.is_empty() {
         "none".to_owned()
     } else {
@@ -63,7 +65,8 @@ pub(super) fn write(found: &Detected, place: &str) -> String {
         &mut out,
         &format!(
             "Proposed by feedfleet pipes detect from {records} {} records: compression {compression}, encoding {}.",
-            found.records, found.encoding
+            text::count(found.records),
+            found.encoding
         ),
     );
     if let Some(known) = &found.preset {

@@ -5,7 +5,7 @@ use super::field::Fill::{Category, Column, Money, Split};
 use super::field::{OtherField, PresetField, Take, field, other, same};
 use super::google::{COMPOUNDS, LINK_CHARS};
 use super::layout::Layout;
-use super::{BASE, Preset, Signs};
+use super::{BASE, Hint, Preset, Signs};
 use feedfleet_config::Format;
 
 pub(super) static XML: Preset = Preset {
@@ -80,8 +80,8 @@ const IMAGES: &[&str] = &[
     "image[20].url",
 ];
 
-/// What Google's data does not have. Older ones of it have spaces in `availability`, too, so that counts only where the
-/// fields alone decide nothing.
+/// What Google's data does not have. Older ones of it have spaces in `availability`, too, so that is a hint only, and
+/// counts where the fields alone decide nothing.
 const SIGNS: Signs = Signs {
     fields: &[
         "image",
@@ -98,12 +98,14 @@ const SIGNS: Signs = Signs {
         "commerce_tax_category",
     ],
     values: &[
-        (
-            "availability",
-            &["in stock", "out of stock", "available for order", "discontinued", "mark_as_sold"],
-        ),
+        ("availability", &["discontinued", "mark_as_sold"]),
         ("condition", &["cpo", "open_box_new", "used_like_new", "used_good", "used_fair"]),
     ],
+    hints: &[Hint {
+        field: "availability",
+        words: &["in stock", "out of stock", "available for order"],
+        others: &["in_stock", "out_of_stock"],
+    }],
 };
 
 const OTHERS: &[OtherField] = &[

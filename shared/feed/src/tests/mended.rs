@@ -55,6 +55,30 @@ fn cells() {
     assert!(whole.rows.iter().all(|(_, row)| row.source_hash().is_none()));
 }
 
+/// Nothing is mended here, but somebody may wonder where the other one went.
+#[test]
+fn a_name_that_the_header_has_twice() {
+    let mut whole = read_csv("id,title,title,link,gtin,stock\n1,a,b,,,\n2,,b,,,\n");
+    let titles: Vec<_> = whole.rows.iter().map(|(_, row)| row.text(columns::TITLE)).collect();
+    assert_eq!(titles, [Some("a"), Some("b")]);
+    assert_eq!(told(&mut whole), [(RefusalReason::RepeatedField, 1, Position::default(), None)]);
+    let mut whole = read_csv("id,title,,,link,gtin,stock\n1,a,b,,,,\n");
+    assert!(told(&mut whole).is_empty());
+}
+
+/// A quote that is never closed costs its own line's cell a quote too many, and no record.
+#[test]
+fn a_quote_that_nobody_closed() {
+    let text = "id,title,link,gtin,stock\n1,\"open,https://a.example/1,,3\n2,\"fine, x\",https://a.example/2,,4\n";
+    let mut whole = read_csv(text);
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2"], vec![]));
+    assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("\"open"));
+    assert_eq!(whole.rows[1].1.text(columns::TITLE), Some("fine, x"));
+    let shown = Some("1,\"open,https://a.example/1,,3".to_owned());
+    assert_eq!(told(&mut whole), [(RefusalReason::StrayQuote, 1, line(1, 2, 25), shown)]);
+    assert!(whole.rows[0].1.source_hash().is_none() && whole.rows[1].1.source_hash().is_some());
+}
+
 #[test]
 fn codes_that_spreadsheets_mark_as_text() {
     let mut whole = read_csv("id,title,link,gtin,stock\n'1,'2,,'4006381333931,\n2,b,,'A1,\n");

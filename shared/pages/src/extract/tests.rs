@@ -52,6 +52,42 @@ fn the_pages_address_is_no_open_graph() {
     assert_eq!(told(&found.products[0], Field::Link), Some((url.as_str(), Origin::Heuristic)));
 }
 
+/// Without a button, and under a heading that the title does not have, one thing is sure: a single price was struck, which
+/// is the one told, and another put in its place.
+#[test]
+fn the_only_price_that_was_struck_is_the_products() {
+    let page = |title: &str, body: &str| {
+        let html = format!(
+            r#"<title>{title}</title><script type="application/ld+json">{{"@type": "Product", "name": "Pan",
+            "sku": "S1", "offers": {{"price": "30.00", "priceCurrency": "EUR"}}}}</script><h1>Pan</h1>{body}"#
+        );
+        let product = read(&html, &[]).products.remove(0);
+        let normal = product.get(Field::NormalPrice).map(str::to_owned);
+        (product.get(Field::Price).unwrap().to_owned(), normal)
+    };
+    let pair = "<p class=price><del>30.00 EUR</del> <ins>15.00 EUR</ins></p>";
+    let reduced = ("15".to_owned(), Some("30".to_owned()));
+    assert_eq!(page("struck", pair), reduced);
+    let in_parts =
+        "<p class=price><del><b>30.00</b> EUR</del><i>Now</i><ins><b>15.00</b> EUR</ins></p>";
+    assert_eq!(page("struck", in_parts), reduced);
+    for body in [
+        // Another price than the one told, or another struck one.
+        pair.replace("30.00", "31.00"),
+        format!("{pair}<p><s>12.00 EUR</s></p>"),
+        // Nothing is put in its place, something dearer, or two.
+        pair.replace("ins>", "u>"),
+        pair.replace("15.00", "35.00"),
+        pair.replace("</ins>", "</ins> <ins>14.00 EUR</ins>"),
+        // Far from the heading, under one of two, and in a link to another page.
+        format!("{}{pair}", "<p>x</p>".repeat(60)),
+        format!("<h1>Wok</h1>{pair}"),
+        format!("<a href=/other>{pair}</a>"),
+    ] {
+        assert_eq!(page("struck", &body), ("30".to_owned(), None), "{body}");
+    }
+}
+
 #[test]
 fn selectors_come_first() {
     let rules =

@@ -27,6 +27,8 @@ const MAX_BUY_CONTROLS: usize = 20;
 pub(super) const ENOUGH: f32 = 3.0;
 /// Fewest points of a price that is surely the page's.
 pub(super) const SURE: f32 = 8.0;
+/// Most pieces of text between a product's name and a reduction that is surely its own.
+const NEAR: usize = 40;
 /// Points of a price in a script that the page does not show.
 const UNSEEN: f32 = 5.0;
 /// Points for a shown price that a script confirms.
@@ -182,6 +184,33 @@ fn the_amount(text: &str, is_price: bool) -> Option<Amount> {
         },
     };
     with_currency.all(|other| other.ten_thousandths == first.ten_thousandths).then_some(*first)
+}
+
+/// The page's only struck price and the one put in its place, as in `<del>30 €</del> <ins>15 €</ins>`, close behind the
+/// product's name or, where no heading fits the titles, behind the only main heading. None: there is no such pair, or
+/// another struck amount, which may be that of another product.
+pub(super) fn only_reduction(page: &Page<'_>) -> Option<(i64, i64)> {
+    let tags = &page.tags;
+    let amount = |tag: usize| Some(the_amount(&page.text(tag), true)?.ten_thousandths);
+    let is_outermost = |tag: &usize| {
+        tags[*tag].is_struck && tags[*tag].parent.is_none_or(|parent| !tags[parent].is_struck)
+    };
+    let mut struck = (0..tags.len())
+        .filter(is_outermost)
+        .filter_map(|tag| amount(tag).map(|amount| (tag, amount)));
+    let ((old, before), None) = (struck.next()?, struck.next()) else { return None };
+    let parent = tags[old].parent?;
+    let is_new = |tag: &usize| tags[*tag].name() == "ins" && tags[*tag].parent == Some(parent);
+    let mut inserted = (tags[old].last..tags[parent].last).filter(is_new);
+    let (new, None) = (inserted.next()?, inserted.next()) else { return None };
+    if [old, new].iter().any(|tag| tags[*tag].is_aside || tags[*tag].is_link) {
+        return None;
+    }
+    let mut main = (0..tags.len()).filter(|tag| tags[*tag].name() == "h1");
+    let (first, second) = (main.next(), main.next());
+    let heading = page.anchor.or(first.filter(|_| second.is_none()))?;
+    let between = tags[old].first.checked_sub(tags[heading].end)?;
+    (between <= NEAR).then_some((before, amount(new)?))
 }
 
 /// Points for standing after the product's name, and close to it and to a buy button.

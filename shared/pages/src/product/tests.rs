@@ -72,6 +72,26 @@ fn the_variants_of_a_group_inherit_from_it() {
     );
 }
 
+/// As in Google's examples, where each variant's address stands with its offer.
+#[test]
+fn a_variant_is_where_its_offer_is() {
+    let found = read(
+        "",
+        r#"{"@type": "ProductGroup", "name": "Shirt", "url": "/shirt", "hasVariant": [
+              {"@type": "Product", "sku": "1", "offers": {"price": 5, "url": "/shirt?c=red"}},
+              {"@type": "Product", "sku": "2", "url": "/own", "offers": {"price": 5, "url": "/shirt?c=blue"}},
+              {"@type": "Product", "sku": "3", "offers": {"price": 5, "url": "mailto:shop"}}]}"#,
+    );
+    let links: Vec<_> = found.iter().map(|product| product.get(Field::Link)).collect();
+    let place = |path: &str| format!("https://shop.example/{path}");
+    let expected = [place("shirt?c=red"), place("own"), place("shirt")];
+    assert_eq!(links, expected.iter().map(|link| Some(link.as_str())).collect::<Vec<_>>());
+    // A product's own offers may be at the address of any of its variants, or of a shop that sells it.
+    let alone =
+        read("", r#"{"@type": "Product", "name": "Shirt", "offers": {"price": 5, "url": "/x"}}"#);
+    assert!(alone[0].lacks(Field::Link));
+}
+
 #[test]
 fn products_of_one_name_are_variants_or_one_told_twice() {
     let shirts = r#"[{"@type": "Product", "name": "Shirt", "sku": "1", "offers": {"price": 5}},

@@ -63,6 +63,44 @@ fn but(columns: &[Column], other: Column) -> Vec<Column> {
     columns.iter().map(place).collect()
 }
 
+/// The words that Meta's availability has are in older data of Google's, too.
+#[test]
+fn words_that_two_formats_have_are_a_hint() {
+    let spaced = but(&GOOGLE, ("availability", "in stock"));
+    let renamed = |column: &Column| match column.0 {
+        "image_link" => ("image link", column.1),
+        _ => *column,
+    };
+    let named: Vec<Column> = spaced.iter().map(renamed).collect();
+    for (expected, other, source) in [
+        // Whoever it is for, its names are Google's. CJ's have the same.
+        ("google-xml", "meta-xml", rss(&spaced)),
+        ("google-tsv", "meta-tsv", text("\t", &spaced)),
+        ("google-csv", "meta-csv", text(",", &named)),
+        ("meta-csv", "google-csv", text(",", &spaced)),
+    ] {
+        let (detected, _) = found(source.clone());
+        assert_eq!(detected.format, expected, "{source}");
+        assert_eq!(detected.runner_up.map(|known| known.format), Some(other), "{source}");
+    }
+    let both: String = text(",", &GOOGLE).lines().skip(1).map(|row| format!("q{row}\n")).collect();
+    let (detected, _) = found(text(",", &spaced) + &both);
+    assert_eq!((detected.format, detected.runner_up), ("google-csv", None));
+}
+
+/// CJ's fields are Google's: without a name of CJ's, nothing tells that they are.
+#[test]
+fn a_few_fields_of_googles_are_nobodys_format() {
+    let row =
+        |id: u32| format!("{id},a,b,https://s.example/{id},1.00 EUR,https://i.example/{id}.jpg\n");
+    let rows: String = (0..30).map(row).collect();
+    let (shop, pipe) = found(format!("id,title,title,link,price,image_link\n{rows}"));
+    assert_eq!((shop.format, &shop.preset, pipe.map.len()), ("csv", &None, 5), "{:?}", shop.map);
+    let told = "the header has title more than once: where one value is wanted, the first";
+    assert_eq!(shop.warnings.iter().filter(|warning| warning.contains("title")).count(), 1);
+    assert_warns(&shop, &[told]);
+}
+
 #[test]
 fn each_format_is_known_by_its_usual_header() {
     let spaced = but(&GOOGLE, ("availability", "in stock"));
@@ -152,7 +190,7 @@ fn each_format_is_known_by_its_usual_header() {
         ("meta-tsv", text("\t", &facebook)),
         ("meta-csv", text(",", &facebook)),
         ("meta-csv", text(",", &parts)),
-        ("meta-xml", rss(&spaced)),
+        ("meta-xml", rss(&facebook)),
         ("naver-ep", text("\t", &NAVER)),
         ("naver-ep", text(",", &NAVER)),
         ("naver-ep", text("\t", &with(&NAVER, &[("class", "I")]))),
