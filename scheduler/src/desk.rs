@@ -21,7 +21,7 @@ use crate::deps::Deps;
 use crate::issue::{IssueError, send};
 use crate::pause::pause_over;
 use chrono::{DateTime, Utc};
-use feedfleet_catalog::{CatalogError, feed_app_id};
+use feedfleet_catalog::{Catalog, CatalogError, feed_app_id};
 use feedfleet_model::hash::{bytes_hash, hex};
 use feedfleet_model::report::RunState;
 use feedfleet_model::text::printable;
@@ -142,25 +142,6 @@ impl Desk {
             return Ok(Verdict::Left(why.to_owned()));
         }
         Ok(Verdict::Dropped)
-    }
-
-    /// How many of these letters wait for nothing any more, as a newer run of their pipe is in the table: the scheduler's
-    /// next sweep marks them.
-    ///
-    /// # Errors
-    /// [`DeskError::Catalog`].
-    pub async fn overtaken(&self, letters: &[DeadLetter]) -> Result<usize, DeskError> {
-        let waiting = letters.iter().filter(|letter| letter.state == LetterState::Waiting);
-        let jobs = waiting.filter_map(|letter| letter.job.as_ref());
-        let crawls = jobs.filter(|job| matches!(job, Job::Crawl(_)));
-        let runs: Vec<RunKey> = crawls.map(Job::run_key).collect();
-        if runs.is_empty() {
-            return Ok(0);
-        }
-        let (_, fences) = self.fences(runs.iter().map(|key| key.pipe.clone()).collect()).await?;
-        let is_overtaken =
-            |key: &&RunKey| fences.get(&key.pipe).is_some_and(|fence| *fence > key.run);
-        Ok(runs.iter().filter(is_overtaken).count())
     }
 
     async fn replay_run(
@@ -305,21 +286,49 @@ impl Desk {
         Ok(decided)
     }
 
-    /// The newest run of each pipe that is in the table, and the table's version; none where there is no table.
     async fn fences(&self, pipes: BTreeSet<PipeName>) -> Result<(Option<u64>, Fences), DeskError> {
-        let products = self.deps.catalog.products().clone();
-        let read = move || -> Result<(Option<u64>, Fences), CatalogError> {
-            let mut fences = Fences::new();
-            let Some(snapshot) = products.snapshot()? else { return Ok((None, fences)) };
-            for pipe in pipes {
-                if let Some(run) = snapshot.fence(&feed_app_id(&pipe))? {
-                    fences.insert(pipe, RunId(run));
-                }
-            }
-            Ok((Some(snapshot.version()), fences))
-        };
-        Ok(tokio::task::spawn_blocking(read).await??)
+        fences_in(&self.deps.catalog, pipes).await
     }
+}
+
+/// How many of these letters wait for nothing any more, as a newer run of their pipe is in the table: the scheduler's next
+/// sweep marks them.
+///
+/// # Errors
+/// [`DeskError::Catalog`].
+pub async fn count_overtaken(
+    catalog: &Catalog,
+    letters: &[DeadLetter],
+) -> Result<usize, DeskError> {
+    let waiting = letters.iter().filter(|letter| letter.state == LetterState::Waiting);
+    let jobs = waiting.filter_map(|letter| letter.job.as_ref());
+    let runs: Vec<RunKey> =
+        jobs.filter(|job| matches!(job, Job::Crawl(_))).map(Job::run_key).collect();
+    if runs.is_empty() {
+        return Ok(0);
+    }
+    let (_, fences) = fences_in(catalog, runs.iter().map(|key| key.pipe.clone()).collect()).await?;
+    let is_overtaken = |key: &&RunKey| fences.get(&key.pipe).is_some_and(|fence| *fence > key.run);
+    Ok(runs.iter().filter(is_overtaken).count())
+}
+
+/// The newest run of each pipe that is in the table, and the table's version; none where there is no table.
+async fn fences_in(
+    catalog: &Catalog,
+    pipes: BTreeSet<PipeName>,
+) -> Result<(Option<u64>, Fences), DeskError> {
+    let products = catalog.products().clone();
+    let read = move || -> Result<(Option<u64>, Fences), CatalogError> {
+        let mut fences = Fences::new();
+        let Some(snapshot) = products.snapshot()? else { return Ok((None, fences)) };
+        for pipe in pipes {
+            if let Some(run) = snapshot.fence(&feed_app_id(&pipe))? {
+                fences.insert(pipe, RunId(run));
+            }
+        }
+        Ok((Some(snapshot.version()), fences))
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
 }
 
 /// Whether a run does not know itself in the table, and waits for nobody but an operator. Queued: reopened by a replay

@@ -160,7 +160,7 @@ fn key(found: &Diagnosis) -> Option<String> {
         text::count(key.records)
     );
     Some(match key.better.as_slice() {
-        [] => format!("{lost}; no other field, and no two, are different in every record"),
+        [] => format!("{lost}; no other field, and no few together, are different in every record"),
         [one] => format!("{lost}; {one} is different in every record: key = \"{one}\""),
         several => {
             let names: Vec<_> = several.iter().map(|name| format!("\"{name}\"")).collect();

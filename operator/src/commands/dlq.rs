@@ -13,7 +13,7 @@ use feedfleet_model::text::{self, printable};
 use feedfleet_objects::dead_letters::Decision;
 use feedfleet_objects::{DeadLetter, DeadLetters};
 use feedfleet_scheduler::desk::{
-    Decider, Desk, DeskError, Group, Selection, Verdict, find, groups,
+    Decider, Desk, DeskError, Group, Selection, Verdict, count_overtaken, find, groups,
 };
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -121,8 +121,8 @@ async fn list(
 /// Where no scheduler is at work, letters wait though their pipe has gone on. They are listed also where the table cannot
 /// be read.
 async fn tell_overtaken(context: &Context, found: &[DeadLetter]) {
-    let Ok(deps) = context.scheduler() else { return };
-    let overtaken = Desk::new(&deps).overtaken(found).await.unwrap_or_default();
+    let Ok(catalog) = context.catalog() else { return };
+    let overtaken = count_overtaken(&catalog, found).await.unwrap_or_default();
     if overtaken > 0 {
         view::print(format!(
             "{overtaken} of these letters wait for nothing: a newer run of their pipe is in the table; the scheduler, \

@@ -61,8 +61,9 @@ fn show(preview: &Preview) {
         }
     }
     complaints("refused", &preview.refused);
-    let (mended, emptied) = mended_and_emptied(preview);
+    let Told { mended, emptied, noted } = Told::of(preview);
     complaints("emptied", &emptied);
+    complaints("noted", &noted);
     complaints("mended", &mended);
     view::print(format!(
         "{} records read, {} refused; encoding {}, compression {}; nothing was written",
@@ -73,9 +74,20 @@ fn show(preview: &Preview) {
     ));
 }
 
-/// What the source has wrong and was mended, and the fields that could not be.
-fn mended_and_emptied(preview: &Preview) -> (Vec<Refusal>, Vec<Refusal>) {
-    preview.warnings.iter().cloned().partition(|warning| warning.reason.is_mended())
+/// What is told of a source besides what is refused.
+struct Told {
+    mended: Vec<Refusal>,
+    emptied: Vec<Refusal>,
+    noted: Vec<Refusal>,
+}
+
+impl Told {
+    fn of(preview: &Preview) -> Self {
+        let (mended, others): (Vec<_>, Vec<_>) =
+            preview.warnings.iter().cloned().partition(|warning| warning.reason.is_mended());
+        let (emptied, noted) = others.into_iter().partition(|told| told.reason.empties_field());
+        Self { mended, emptied, noted }
+    }
 }
 
 pub(super) fn complaints(what: &str, diagnostics: &[Refusal]) {
@@ -138,11 +150,12 @@ fn as_json(preview: &Preview) -> Value {
         };
         list.iter().map(one).collect()
     };
-    let (mended, emptied) = mended_and_emptied(preview);
+    let Told { mended, emptied, noted } = Told::of(preview);
     json!({
         "rows": rows,
         "refused": diagnostics(&preview.refused),
         "emptied": diagnostics(&emptied),
+        "noted": diagnostics(&noted),
         "mended": diagnostics(&mended),
         "records": preview.records,
         "encoding": preview.encoding,

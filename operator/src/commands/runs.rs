@@ -68,7 +68,8 @@ pub async fn list(
     ]);
     for report in &found {
         let counts = &report.counts;
-        let reason = report.reason.as_ref().map(ToString::to_string).or_else(|| cut_off(report));
+        let reason = report.reason.as_ref().map(ToString::to_string);
+        let reason = cut_off(report).or(reason);
         let reason = reason.map(|reason| text::shorten(&reason, 60).into_owned());
         table.add_row(vec![
             report.key.pipe.to_string().into(),
@@ -98,7 +99,8 @@ pub async fn list(
 
 /// What shows that the source was cut off, of a run that was done all the same: nothing was absent.
 fn cut_off(report: &RunReport) -> Option<String> {
-    report.source.completeness.clone().filter(|text| text.starts_with("truncated"))
+    let is_done = report.state == RunState::Done;
+    report.source.completeness.clone().filter(|text| is_done && text.starts_with("truncated"))
 }
 
 /// The state, and what was decided on a run that was held.
@@ -162,6 +164,7 @@ async fn what_overtook(context: &Context, report: &RunReport) -> Option<Overtake
 /// Prints under which addresses the run's report and its raw snapshot can be read for so long.
 async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Result<()> {
     let objects = context.objects()?;
+    let end = view::moment(context.clock.now() + valid_for);
     let link = |name: &str, link: &str| view::print(format!("{name:14} {}", text::printable(link)));
     let report = objects.link(&keys::report(run), valid_for).await?;
     link("report at", &report);
@@ -177,7 +180,6 @@ async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Re
     }
     // Paths of a folder do not end.
     if report.starts_with("http") {
-        let end = view::moment(context.clock.now() + valid_for);
         link("links end", &format!("{end}, or before with the credentials that signed them"));
     }
     Ok(())

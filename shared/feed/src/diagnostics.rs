@@ -135,7 +135,9 @@ impl RefusalReason {
     /// What was done about it, for those that are mended.
     pub(crate) const fn remedy(self) -> &'static str {
         match self {
-            Self::StrayQuote => "a quote within the cell is not doubled; it was taken as it is",
+            Self::StrayQuote => {
+                "a quote within the cell is not doubled, or the one that opens it is never closed; it was taken as it is"
+            }
             Self::ShortRecord => "fewer cells than the header has; those missing count as empty",
             Self::MendedMarkup => "not well-formed; its fields were told all the same",
             Self::UnknownReference => "nobody knows this reference; it was kept as written",
@@ -203,14 +205,23 @@ pub struct Position {
     pub byte: Option<u64>,
 }
 
+impl Position {
+    /// The line with the names of columns.
+    pub(crate) const HEADER: Self = Self { file: 0, record: 0, line: Some(1), byte: None };
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.file > 0 {
-            write!(f, "file {}, ", u64::from(self.file) + 1)?;
+        match (self.file, self.record) {
+            (0, _) => {}
+            (file, 0) => return write!(f, "file {}", u64::from(file) + 1),
+            (file, _) => write!(f, "file {}, ", u64::from(file) + 1)?,
         }
-        match (self.record, self.byte) {
-            (0, Some(byte)) => return write!(f, "byte {byte}"),
-            (0, None) => return f.write_str("the header"),
+        match (self.record, self.byte, self.line) {
+            (0, Some(byte), _) => return write!(f, "byte {byte}"),
+            (0, None, Some(_)) => return f.write_str("the header"),
+            // Nobody noted where.
+            (0, None, None) => return Ok(()),
             _ => {}
         }
         write!(f, "record {}", self.record)?;
@@ -255,10 +266,7 @@ impl Refusal {
 
     /// Where it is, for people; empty where that is nowhere in the feed's text.
     pub fn place(&self) -> String {
-        match self.reason {
-            RefusalReason::FurtherFiles => String::new(),
-            _ => self.position.to_string(),
-        }
+        self.position.to_string()
     }
 }
 
@@ -353,10 +361,8 @@ mod tests {
     fn places_without_a_record_are_bytes() {
         let at = Position { byte: Some(7), ..Position::default() };
         assert_eq!(at.to_string(), "byte 7");
-        assert_eq!(Position::default().to_string(), "the header");
-        let further = |reason| Refusal::new(reason, Position::default(), "x").place();
-        assert_eq!(further(RefusalReason::FurtherFiles), "");
-        assert_eq!(further(RefusalReason::MissingField), "the header");
+        assert_eq!(Position::HEADER.to_string(), "the header");
+        assert_eq!(Position::default().to_string(), "");
         let at = Position { file: 1, record: 12, line: Some(3), byte: Some(7) };
         assert_eq!(at.to_string(), "file 2, record 12, line 3");
     }

@@ -147,6 +147,16 @@ impl Plan {
         })
     }
 
+    /// Whether each rule that takes this field takes all of its values; no, where none does.
+    pub(crate) fn takes_all(&self, field: u32) -> bool {
+        let rules = self.rules.iter().zip(&self.slots);
+        let mut takers = rules
+            .filter(|(_, slots)| slots.iter().any(|slot| slot.field == Some(field)))
+            .map(|(rule, _)| matches!(rule.action, Action::List { .. }))
+            .peekable();
+        takers.peek().is_some() && takers.all(|takes_all| takes_all)
+    }
+
     /// Binds the names that are new since the last call.
     pub(crate) fn grow(&mut self, names: &Names) {
         if self.taken.len() == names.len() {

@@ -215,12 +215,15 @@ impl FeedReader {
             return Err(FeedError::wrong_fields(message));
         }
         if let Records::Delimited(delimited) = &self.records {
-            for name in delimited.repeated() {
+            // What takes all values of a field takes them from all its columns.
+            let is_read =
+                |name: &&str| self.names.find(name).is_none_or(|at| !self.plan.takes_all(at));
+            for name in delimited.repeated().into_iter().filter(is_read) {
                 let reason = RefusalReason::RepeatedField;
                 self.warnings.note(reason, || {
                     let message = "several columns have this name; where one value is wanted, the first that is not \
                          empty is read";
-                    Refusal::new(reason, Position::default(), message).in_field(name, "")
+                    Refusal::new(reason, Position::HEADER, message).in_field(name, "")
                 });
             }
         }
@@ -230,7 +233,7 @@ impl FeedReader {
             for absent in self.plan.unbound() {
                 self.warnings.note(RefusalReason::MissingField, || {
                     let message = format!("the mapping names this field; the header has {there}");
-                    let at = Position::default();
+                    let at = Position::HEADER;
                     Refusal::new(RefusalReason::MissingField, at, message).in_field(absent, "")
                 });
             }
@@ -252,7 +255,7 @@ impl FeedReader {
                         format!("the format requires one of {}", several.join(", "))
                     }
                 };
-                let at = Position::default();
+                let at = Position::HEADER;
                 let refusal = Refusal::new(RefusalReason::MissingField, at, message);
                 refusal.in_field(missing[0], taken.unwrap_or_default())
             });

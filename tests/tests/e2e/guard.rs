@@ -329,14 +329,14 @@ fn a_first_load_that_was_cut_short_says_so() {
     assert!(!list.stdout.contains("truncated"), "{}", list.stdout);
 }
 
-/// Nothing is usual yet on a first night; that most records are lost is told all the same, once.
+/// Nothing is usual yet on a first night; that most records repeat an id is told all the same, once.
 #[test]
 fn a_first_load_of_repeated_ids_says_so() {
     let fleet = csv_shop("");
     let first = csv_night(&fleet, (0..40).map(|n| n % 10));
     assert_counts(&first, &[("new", 10), ("duplicates", 30), ("held", 0)]);
     assert!(why(&first).contains("30 of 40 records, 75.0 %"), "{first:#}");
-    fleet.run(&["runs", "show", "shop"]).ok().says(&["are lost", "pipes diagnose"]);
+    fleet.run(&["runs", "show", "shop"]).ok().says(&["one of each id is kept", "pipes diagnose"]);
     let second = csv_night(&fleet, (0..40).map(|n| n % 10));
     assert_eq!(why(&second), "", "it is usual by now");
 }

@@ -160,7 +160,7 @@ fn a_supplement_that_is_gone_leaves_the_source_as_it_is() {
     assert_eq!(count(&shop.run("shop"), "changed"), 1);
     assert_eq!(shop.shown(), [row("a", 5, NONE), row("b", 5, NONE)]);
     assert!(shop.fleet.products("shop").iter().all(|p| p.source_values.is_empty()));
-    shop.fleet.run(&["run", "shop.stock", "--wait"]).failed().says(&["no pipe 'shop.stock'"]);
+    shop.fleet.run(&["run", "shop.stock", "--wait"]).failed().says(&["has no supplement 'stock'"]);
 }
 
 /// Also where the pipe's source does not speak of a product: what nobody says any more is not held with it.

@@ -231,7 +231,7 @@ fn a_field_that_no_record_has_is_told_by_the_preview() {
     let map = "[map]\nid = \"sku\"\ncolor = { field = \"nosuch\" }\n";
     let fleet = shop_with(&format!("[source]\nurl = \"a.json\"\nformat = \"json\"\n{map}"));
     fleet.write("a.json", "[{\"sku\": \"1\"}, {\"sku\": \"2\"}]");
-    let told: &[&str] = &["nosuch", "no record that was read has it"];
+    let told: &[&str] = &["noted: nosuch: ", "no record that was read has it"];
     fleet.run(&["pipes", "preview", "shop"]).ok().says(told);
 }
 

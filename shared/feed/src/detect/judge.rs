@@ -131,13 +131,14 @@ impl Detected {
             )
         };
         warning.push_str(&match self.key.better.as_slice() {
-            [] => "; no other field, and no two of them, are different in every record".to_owned(),
+            [] => "; no other field, and no few of them together, are different in every record"
+                .to_owned(),
             [one] => format!("; {one} is different in every record"),
             several => format!("; {} are different in every record", several.join(" and ")),
         });
         if !self.key.better.is_empty() && self.loses_few(survey) {
             warning.push_str(
-                ". They are so few that it stays the id: another key would rename every product",
+                ". So few records seem broken, and it stays the id; where a pipe is in use, another key renames every product",
             );
         }
         self.warnings.push(warning);

@@ -61,9 +61,15 @@ fn a_name_that_the_header_has_twice() {
     let mut whole = read_csv("id,title,title,link,gtin,stock\n1,a,b,,,\n2,,b,,,\n");
     let titles: Vec<_> = whole.rows.iter().map(|(_, row)| row.text(columns::TITLE)).collect();
     assert_eq!(titles, [Some("a"), Some("b")]);
-    assert_eq!(told(&mut whole), [(RefusalReason::RepeatedField, 1, Position::default(), None)]);
+    assert_eq!(told(&mut whole), [(RefusalReason::RepeatedField, 1, Position::HEADER, None)]);
     let mut whole = read_csv("id,title,,,link,gtin,stock\n1,a,b,,,,\n");
     assert!(told(&mut whole).is_empty());
+    // Where all values are taken, nothing is left out.
+    let text = "id\ttitle\tadditional_image_link\tadditional_image_link\n1\ta\thttps://a.example/1\thttps://a.example/2\n";
+    let mut whole = read(&source(Format::GoogleTsv), &[], text);
+    assert!(reasons(&whole).is_empty());
+    let told = told(&mut whole);
+    assert!(told.iter().all(|(reason, ..)| *reason != RefusalReason::RepeatedField), "{told:?}");
 }
 
 /// A quote that is never closed costs its own line's cell a quote too many, and no record.
@@ -100,7 +106,7 @@ fn characters() {
     let at = |byte| Position { byte: Some(byte), ..Position::default() };
     let told = told(&mut whole);
     let told: Vec<_> = told.into_iter().map(|(reason, count, at, _)| (reason, count, at)).collect();
-    let missing = (RefusalReason::MissingField, 3, Position::default());
+    let missing = (RefusalReason::MissingField, 3, Position::HEADER);
     let expected = [
         missing,
         (RefusalReason::ControlCharacter, 2, at(12)),

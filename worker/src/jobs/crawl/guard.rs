@@ -154,8 +154,8 @@ fn mostly_repeated(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<Str
     let now = share(duplicates, seen).filter(|_| usual.is_none())?;
     (duplicates >= MANY_DUPLICATES && now > MOST_SHARE).then(|| {
         format!(
-            "{} of {} records, {:.1} %, have the id of another record and are lost: what makes the id seems \
-             not to be enough; a key that is may be found by feedfleet pipes diagnose",
+            "{} of {} records, {:.1} %, have the id of another record, and one of each id is kept; if they are other \
+             products, what makes the id is not enough: a key that is may be found by feedfleet pipes diagnose",
             text::count(duplicates),
             text::count(seen),
             now * 100.0
@@ -216,7 +216,9 @@ pub(super) fn decide(
     }
     let (duplicates, usual) = (diff.tally().duplicates, work.usual.duplicates);
     let lost_key = lost_key(duplicates, source.seen, usual);
-    let mostly_repeated = mostly_repeated(duplicates, source.seen, usual);
+    // Shops show one product on several pages.
+    let mostly_repeated =
+        work.site.is_none().then(|| mostly_repeated(duplicates, source.seen, usual)).flatten();
     if guard.absent_nights > 1 {
         diff.let_wait(guard.absent_nights, whole.night);
     }

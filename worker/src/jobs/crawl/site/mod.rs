@@ -85,7 +85,10 @@ impl Collect<'_> {
             .as_ref()
             .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
         if is_whole {
-            return Ok(0.0);
+            let notes = state::notes_of(self.deps.objects.as_ref(), self.key).await?;
+            let spent = notes.map(|notes| notes.spent).unwrap_or_default();
+            self.fetched.fetch_add(spent.bytes, Ordering::Relaxed);
+            return Ok(spent.seconds);
         }
         let mut crawler = self.begin(&found, facts).await?;
         if !crawler.state.notes.is_completed {
