@@ -32,8 +32,8 @@ const SECRET: &str = "hunter2";
 /// Bytes that the reader takes from a source at once. Were it another number, no target would fail, but no
 /// feed would lie across two chunks either.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Bytes that the reader looks at to tell a feed from a web page.
-const TELLING_BYTES: usize = 16;
+/// Bytes that the reader looks at to tell a feed from a web page, or from a file of another kind.
+const TELLING_BYTES: usize = 40;
 /// Bytes of a product's id.
 const MAX_ID_BYTES: usize = 255;
 

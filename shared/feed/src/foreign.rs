@@ -47,8 +47,9 @@ const KINDS: [(&[u8], &str, &str); 16] = [
     (b"\x1f\x9d", "a file packed by compress (.Z)", PACKED),
 ];
 
-/// Refuses what begins as a kind of file does that is no feed.
+/// Refuses what begins as a kind of file does that is no feed, behind white space or not.
 pub(crate) fn check_kind(head: &[u8]) -> Result<(), FeedError> {
+    let head = head.trim_ascii_start();
     match KINDS.iter().find(|(start, ..)| head.starts_with(start)) {
         Some((_, what, way_out)) => Err(instead(what, way_out)),
         None => Ok(()),
@@ -166,6 +167,7 @@ mod tests {
             (after(b"\xff\xd8\xff\xe0\0\x10JFIF\0"), "a JPEG picture: check the pipe's url"),
             (after(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "a PNG picture"),
             (b"GIF89a\x01\0\x01\0;".to_vec(), "a GIF picture"),
+            (b"\n\n%PDF-1.4\n%\xe2\xe3\n".to_vec(), "a PDF document"),
             (after(b"\x7fELF\x02\x01\x01\0"), "a program (ELF)"),
             (gzip(&after(b"\x7fELF\x02\x01\x01\0")), "a program (ELF)"),
             (after(b"7z\xbc\xaf\x27\x1c"), "a 7z archive: ask the partner for gzip or zip"),

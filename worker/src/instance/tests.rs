@@ -18,12 +18,14 @@ struct Spoken {
     /// Protections still to be refused.
     refusals: Mutex<u32>,
     heard: watch::Sender<Vec<&'static str>>,
+    /// How often it was asked about its future.
+    asked: watch::Sender<u32>,
 }
 
 impl Spoken {
     fn new() -> Arc<Self> {
-        let heard = watch::Sender::new(Vec::new());
-        Arc::new(Self { notice: Mutex::new(Notice::None), refusals: Mutex::new(0), heard })
+        let (heard, asked) = (watch::Sender::new(Vec::new()), watch::Sender::new(0));
+        Arc::new(Self { notice: Mutex::new(Notice::None), refusals: Mutex::new(0), heard, asked })
     }
 
     fn say(&self, notice: Notice) {
@@ -59,6 +61,7 @@ impl Instance for Spoken {
     }
 
     async fn notice(&self) -> Result<Notice, FleetError> {
+        self.asked.send_modify(|asked| *asked += 1);
         Ok(self.notice.lock().unwrap().clone())
     }
 
@@ -91,8 +94,10 @@ async fn a_notice_stops_the_worker_and_its_machine_may_go_when_the_work_is_hande
 #[tokio::test]
 async fn a_notice_that_came_with_a_signal_is_not_missed() {
     let (spoken, _board, shutdown, machine) = watched(Times { look: SOON, idle: SOON, ..QUICK });
-    shutdown.cancel();
+    // The next look would be a long time from now.
+    timeout(SOON, spoken.asked.subscribe().wait_for(|asked| *asked > 0)).await.unwrap().unwrap();
     spoken.say(Notice::Leave("the group takes the instance to Terminated".to_owned()));
+    shutdown.cancel();
     machine.leave().await;
     spoken.has_heard(&["gone"]).await;
 }
