@@ -14,6 +14,7 @@ use feedfleet_model::{RunKey, RunReport};
 use feedfleet_objects::{ObjectError, ReportError, read_absences};
 use std::collections::HashSet;
 use std::fmt;
+use std::io;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// How an approval ended.
@@ -299,13 +300,17 @@ async fn held_ids(
     let (objects, key) = (deps.objects.clone(), ObjectKey::parse(&list));
     let (ids, content) = spawn_blocking(move || {
         let mut ids = HashSet::new();
-        let content = match key {
-            Some(key) => read_absences(objects.as_ref(), &key, |id, _| {
+        let read = key.map(|key| {
+            read_absences(objects.as_ref(), &key, |id, _| {
                 ids.insert(id_hash(id));
-            })?,
-            None => None,
-        };
-        Ok::<_, ObjectError>((ids, content))
+            })
+        });
+        match read.transpose() {
+            Ok(content) => Ok((ids, content.flatten())),
+            // It is not the list that the run wrote.
+            Err(e) if e.source.kind() == io::ErrorKind::InvalidData => Ok((ids, None)),
+            Err(e) => Err(e),
+        }
     })
     .await??;
     let listed = ids.len() as u64;

@@ -293,6 +293,9 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
                 let wait = next.map(|next| format!("; it waits until {next}")).unwrap_or_default();
                 format!("{} at {}{wait}", end.outcome, view::moment(end.at))
             }
+            None if place + 1 == report.attempts.len() && report.state == RunState::Running => {
+                "under way, or its worker has died".to_owned()
+            }
             None => "no end noted".to_owned(),
         };
         let started = view::moment(attempt.started_at);

@@ -205,7 +205,9 @@ impl Sink {
         }
         let allowed = self.counters.bytes().saturating_mul(MAX_RATIO);
         if self.written > RATIO_FROM_BYTES && self.written > allowed {
-            let message = format!("inflates to more than {MAX_RATIO} times its size");
+            let message = format!(
+                "inflates to more than {MAX_RATIO} times its size, as no feed does: ask the partner for it as it is"
+            );
             return Err(Failure::Fatal(FeedError::limit(message)));
         }
         Ok(())

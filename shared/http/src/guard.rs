@@ -84,7 +84,9 @@ pub enum GuardError {
     #[error("port {0} is not allowed")]
     Port(u16),
     /// The host is, or resolves to, an address that is not allowed.
-    #[error("host {host} is at {address}, which is not a public address")]
+    #[error(
+        "host {host} is at {address}, which is not a public address; allow_private in fleet.toml makes an exception"
+    )]
     Address {
         /// The host as the URL names it.
         host: String,

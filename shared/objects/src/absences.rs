@@ -80,7 +80,8 @@ pub fn read_absences(
     let failed = |source| ObjectError { action: "read", subject: key.to_string(), source };
     for line in BufReader::new(list).lines() {
         let line = line.map_err(failed)?;
-        let line: Line<'_> = serde_json::from_str(&line).map_err(|e| failed(e.into()))?;
+        let damaged = |e| failed(io::Error::new(io::ErrorKind::InvalidData, e));
+        let line: Line<'_> = serde_json::from_str(&line).map_err(damaged)?;
         let nights = Nights { complete: line.nights, doubtful: line.doubtful };
         content.add(&line.id, nights);
         visit(&line.id, nights);

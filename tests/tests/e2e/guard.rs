@@ -249,8 +249,11 @@ fn a_list_that_does_not_fit_its_report_is_refused() {
     let others: String = (0..6).map(|n| format!("{{\"id\":\"{n:04}\"}}\n")).collect();
     fleet.write(&list, others);
     fleet.run(&approve).failed().says(&["nothing was removed", "not the one that the run wrote"]);
+    let anew = &["nothing was removed", "has 0 of 6 products", "feedfleet run shop"];
+    fleet.write(&list, "{\"id\": damaged");
+    fleet.run(&approve).failed().says(anew);
     std::fs::remove_file(fleet.path(&list)).expect("it is there");
-    fleet.run(&approve).failed().says(&["nothing was removed", "has 0 of 6 products"]);
+    fleet.run(&approve).failed().says(anew);
     assert_eq!(numbers(&fleet, "shop"), (0..10).collect::<Vec<_>>());
 }
 
@@ -374,6 +377,15 @@ fn a_change_of_all_ids_is_recognised_and_held() {
     let run = run_of(&held);
     fleet.run(&["runs", "approve", "shop", &run]).ok().says(&["40 products removed", "40 live"]);
     assert_eq!(numbers(&fleet, "shop"), (1000..1040).collect::<Vec<_>>());
+
+    // Nobody waits for nights in which the old ids might come back.
+    fleet.pipe("shop", &pipe("shop.xml", "google-xml", "", "absent_nights = 3"));
+    fleet.write("shop.xml", feed_of(3000..3040, |n| n - 3000));
+    let held = fleet.run_pipe("shop");
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_counts(&held, &[("new", 40), ("held", 40), ("removed", 0), ("live", 80)]);
+    fleet.run(&["runs", "approve", "shop", &run_of(&held)]).ok().says(&["40 products removed"]);
+    fleet.pipe("shop", &pipe("shop.xml", "google-xml", "", "max_removed = \"100%\""));
 
     // Other products on other pages are no change of ids.
     let replaced = night(&fleet, 2000..2040);

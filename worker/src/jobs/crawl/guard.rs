@@ -219,15 +219,18 @@ pub(super) fn decide(
     // Shops show one product on several pages.
     let mostly_repeated =
         work.site.is_none().then(|| mostly_repeated(duplicates, source.seen, usual)).flatten();
-    if guard.absent_nights > 1 {
-        diff.let_wait(guard.absent_nights, whole.night);
-    }
-    let (absent, live) = (diff.absent(), diff.tally().live_before);
-    let renamed = if whole.is_complete() && is_many(absent, live) {
-        diff.renamed(work.snapshot.as_ref())?
-    } else {
-        0
+    let live = diff.tally().live_before;
+    let count_renamed = |diff: &Diff| {
+        let is_asked = whole.is_complete() && is_many(diff.absent(), live);
+        if is_asked { diff.renamed(work.snapshot.as_ref()) } else { Ok(0) }
     };
+    let mut renamed = count_renamed(diff)?;
+    // New ids are no absence that a later night could end: they are held at once.
+    if guard.absent_nights > 1 && !seem_renamed(renamed, diff.absent()) {
+        diff.let_wait(guard.absent_nights, whole.night);
+        renamed = count_renamed(diff)?;
+    }
+    let absent = diff.absent();
     let why = reason_to_hold(
         guard,
         whole,
@@ -265,6 +268,11 @@ fn is_many(absent: u64, live: u64) -> bool {
     absent >= MANY_ABSENT && absent as f64 >= live as f64 * MANY_ABSENT_SHARE
 }
 
+/// Whether at least half of the absent products have the link of a new one.
+fn seem_renamed(renamed: u64, absent: u64) -> bool {
+    renamed > 0 && renamed.saturating_mul(2) >= absent
+}
+
 fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Option<String> {
     let Absences { absent, live, renamed, unreadable } = absences;
     if absent == 0 {
@@ -279,10 +287,10 @@ fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Optio
              those that are absent"
         ));
     }
-    if is_many(absent, live) && renamed.saturating_mul(2) >= absent {
+    if is_many(absent, live) && seem_renamed(renamed, absent) {
         return Some(format!(
             "{renamed} of {absent} absent products have the link of a new product: their ids seem to have \
-             changed"
+             changed; if the new ones are wrong, feedfleet runs rollback undoes them"
         ));
     }
     let share = absent as f64 / live as f64;
