@@ -253,6 +253,14 @@ fn link_age(text: &str) -> Result<Duration, String> {
     is_in_range.then_some(age).ok_or_else(|| "expected from 1s to 7d".to_owned())
 }
 
+/// A run's number. What stands apart from `--link` is taken for one.
+fn shown_run(text: &str) -> Result<RunId, String> {
+    text.parse::<RunId>().map_err(|e| match link_age(text) {
+        Ok(_) => format!("{e}; to have links for so long: --link={text}"),
+        Err(_) => e.to_string(),
+    })
+}
+
 /// Who runs this, where USER does not say so, as in services and containers.
 fn login() -> String {
     let name = std::env::var("LOGNAME").ok().filter(|name| !name.is_empty());
@@ -310,6 +318,7 @@ pub enum RunsCommand {
         /// The pipe
         pipe: PipeName,
         /// The run; its newest when left out
+        #[arg(value_parser = shown_run)]
         run: Option<RunId>,
         /// As JSON
         #[arg(long)]
@@ -391,4 +400,17 @@ pub struct SqlArgs {
     /// How to print the result
     #[arg(long, default_value = "table", value_parser = ["table", "csv", "json"])]
     pub format: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_in_the_place_of_a_run_is_told_where_it_goes() {
+        assert_eq!(shown_run("1795423560"), Ok(RunId(1_795_423_560)));
+        let told = shown_run("15m").unwrap_err();
+        assert!(told.ends_with("; to have links for so long: --link=15m"), "{told}");
+        assert!(!shown_run("last").unwrap_err().contains("--link"));
+    }
 }

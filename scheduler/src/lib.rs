@@ -49,6 +49,8 @@ use tokio_util::sync::CancellationToken;
 const DESK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the workers' last receipts may take at the end; what is left waits for the next scheduler.
 const LAST_FOLDING: Duration = Duration::from_secs(30);
+/// How long the last look for figures may take at the end, and as long their publication.
+const LAST_FIGURES: Duration = Duration::from_secs(5);
 /// Between looks at all reports.
 const REPORTS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
@@ -73,7 +75,7 @@ async fn work(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancellat
     let watch = rescue::Watch::of(&deps.fleet);
     let lost = || rescue::resend_lost_runs(&deps, &watch);
     let rescue = every(store.rescue_interval, &shutdown, lost);
-    let figures = every(metrics::INTERVAL, &shutdown, || metrics::publish(&deps));
+    let figures = publish_figures(&deps, &shutdown);
     let issuing = issue_due_runs(&deps, &watch, &shutdown);
     let reports = every(REPORTS_INTERVAL, &shutdown, || rescue::look_at_all(&deps, &watch));
     // On its own: however long the others take, the fleet follows the work.
@@ -102,6 +104,32 @@ async fn work(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancellat
         // The workers' last receipts.
         if tokio::time::timeout(LAST_FOLDING, fold::fold_receipts(&deps)).await.is_err() {
             tracing::info!("image receipts are left for the next scheduler");
+        }
+    }
+    if deps.meters.is_some() {
+        // The next scheduler counts nothing of what ended before it began.
+        watch.stir();
+        let look = rescue::resend_lost_runs(&deps, &watch);
+        let looked = tokio::time::timeout(LAST_FIGURES, look).await;
+        let published = tokio::time::timeout(LAST_FIGURES, metrics::publish(&deps)).await;
+        if looked.is_err() || published.is_err() {
+            tracing::warn!("figures of the last minutes may be missing");
+        }
+    }
+}
+
+/// Publishes figures each minute. Counts on their way are not cut short at once: nobody would know whether they were
+/// taken.
+async fn publish_figures(deps: &Deps, shutdown: &CancellationToken) {
+    let mut ticker = Ticker::new(metrics::INTERVAL);
+    while ticker.next(shutdown).await {
+        let patience = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_FIGURES).await;
+        };
+        tokio::select! {
+            () = metrics::publish(deps) => {}
+            () = patience => return,
         }
     }
 }

@@ -172,7 +172,7 @@ async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Re
     let more = raw.len() > MAX_LINKS;
     raw.truncate(MAX_LINKS);
     for part in raw {
-        link("raw part at", &objects.link(&part.key, valid_for).await?);
+        link(raw_label(&part.key), &objects.link(&part.key, valid_for).await?);
     }
     if more {
         let rest = format!("there are more parts, below {}", keys::raw(run));
@@ -183,6 +183,11 @@ async fn print_links(context: &Context, run: &RunKey, valid_for: Duration) -> Re
         link("links end", &format!("{end}, or before with the credentials that signed them"));
     }
     Ok(())
+}
+
+/// What an object of a raw snapshot is called: some say what is known of it.
+fn raw_label(key: &keys::ObjectKey) -> &'static str {
+    if keys::part_of_raw(key).is_some() { "raw part at" } else { "about it at" }
 }
 
 /// A report for people; `overtaken`: why what it holds cannot be approved any more.
@@ -368,4 +373,16 @@ fn products(report: &RunReport) -> String {
         told += &format!(", {} absent for too few runs to be removed", number(counts.absent));
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_raw_snapshot_is_no_part_of_it() {
+        let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(1) };
+        assert_eq!(raw_label(&keys::raw_part(&run, 1, 1)), "raw part at");
+        assert_eq!(raw_label(&keys::raw_facts(&run)), "about it at");
+    }
 }

@@ -65,17 +65,20 @@ async fn recorded(folder: &Path, day: NaiveDate) -> Result<Vec<PipeLoad>> {
     if loads.is_empty() {
         bail!("of {day} (UTC) no run is recorded that ended well; see: feedfleet runs list");
     }
-    let left_out = found.len() - loads.len();
-    if left_out > 0 {
-        eprintln!("{left_out} runs of {day} did not end well and are left out");
+    let open = found.iter().filter(|report| !report.state.is_final()).count();
+    let failed = found.len() - loads.len() - open;
+    for (runs, what) in [(open, "have not ended yet"), (failed, "did not end well")] {
+        if runs > 0 {
+            eprintln!("left out: {runs} runs of {day} that {what}");
+        }
     }
     Ok(loads)
 }
 
 fn print(simulation: &Simulation) {
     view::print(format!(
-        "{} pipes, {} products ({}), {} of them new or changed, {} pictures; {} such nights a month",
-        text::count(simulation.pipes),
+        "{}, {} products ({}), {} of them new or changed, {} pictures; {} such nights a month",
+        simulation.pipes_and_runs(),
         text::count(simulation.products),
         text::bytes(simulation.bytes),
         text::count(simulation.changed),

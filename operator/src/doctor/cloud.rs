@@ -230,7 +230,7 @@ fn judged(name: &str, facts: &GroupFacts, hook: Option<u32>, workers: &Workers) 
         return Finding::broken(GROUP, found, "take the weights out of the group's overrides");
     }
     let Some(drain_secs) = hook else {
-        let found = format!("{found}; no lifecycle hook {DRAIN_HOOK}");
+        let found = format!("{found}; no lifecycle hook {DRAIN_HOOK} for instances that end");
         let remedy = "make the hook (infra/README.md): without it a worker that is taken away has no time to \
                       hand its work back";
         return Finding::broken(GROUP, found, remedy);

@@ -7,17 +7,24 @@ use feedfleet_model::Reason;
 use feedfleet_model::report::{AttemptEnd, Trigger};
 use feedfleet_queue::Counts;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_util::sync::CancellationToken;
 
 /// Keeps what is published, or refuses it.
 #[derive(Default)]
 struct Sink {
     refuses: AtomicBool,
+    is_slow: AtomicBool,
+    asked: AtomicBool,
     published: Mutex<Vec<Vec<Datum>>>,
 }
 
 #[async_trait::async_trait]
 impl Metrics for Sink {
     async fn publish(&self, data: &[Datum]) -> Result<(), FleetError> {
+        self.asked.store(true, Ordering::SeqCst);
+        if self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
         if self.refuses.load(Ordering::SeqCst) {
             return Err(FleetError::passing("publish", "namespace", "throttled"));
         }
@@ -30,12 +37,23 @@ impl Sink {
     /// The greatest values of the last publication, as `Name` or `Name/dimension`.
     fn last(&self) -> BTreeMap<String, f64> {
         let published = self.published.lock().unwrap();
-        let name = |datum: &Datum| match &datum.dimension {
-            Some((_, of)) => format!("{}/{of}", datum.name),
-            None => datum.name.to_owned(),
-        };
         let most = |datum: &Datum| datum.values.iter().copied().fold(f64::MIN, f64::max);
         published.last().unwrap().iter().map(|datum| (name(datum), most(datum))).collect()
+    }
+
+    /// The sum of a metric's values in all publications.
+    fn sum(&self, wanted: &str) -> f64 {
+        let published = self.published.lock().unwrap();
+        let data = published.iter().flatten().filter(|datum| name(datum) == wanted);
+        data.flat_map(|datum| datum.values.iter().copied()).sum()
+    }
+}
+
+/// `Name` or `Name/dimension`.
+fn name(datum: &Datum) -> String {
+    match &datum.dimension {
+        Some((_, of)) => format!("{}/{of}", datum.name),
+        None => datum.name.to_owned(),
     }
 }
 
@@ -326,4 +344,30 @@ async fn a_run_is_late_when_the_next_is_due() {
     world.pass(TimeDelta::minutes(61));
     publish(&world.deps).await;
     assert_eq!(sink.last()["LateRuns"], 1.0);
+}
+
+/// Each release and each change of `fleet.toml` replaces the scheduler, and the next one takes what ended before it for
+/// counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_stops_publishes_what_it_holds_and_what_has_just_ended() {
+    let (world, sink, meters) = metered();
+    sink.is_slow.store(true, Ordering::SeqCst);
+    meters.note_images(&[ImageStatus::Stored]);
+    let shutdown = CancellationToken::new();
+    let scheduler = tokio::spawn(crate::run(world.deps.clone(), None, shutdown.clone()));
+    while !sink.asked.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The picture is on its way.
+    let failed = ended(&world, "dead", Some(ReasonClass::SourceUnavailable));
+    let due = world.now().timestamp();
+    world.report(due, RunState::Done, |report| report.counts.new = 30).await;
+    world.report(due + 1, RunState::Dead, |report| report.attempts.push(failed)).await;
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(30), scheduler).await.unwrap().unwrap();
+    for (name, count) in
+        [("Images/stored", 1.0), ("Rows/new", 30.0), ("Failures/source-unavailable", 1.0)]
+    {
+        assert_eq!(sink.sum(name), count, "{name}");
+    }
 }

@@ -40,6 +40,8 @@ pub use requests::Requests;
 pub use settings::{Machines, QueueKind, RowSpeed, Settings, Speed};
 pub use svg::svg;
 
+use std::collections::BTreeSet;
+
 /// Tries the night with this fleet, with one that is always on, and with every variant.
 pub fn simulate(night: &Night) -> Simulation {
     let pipes = night.pipes();
@@ -56,8 +58,15 @@ pub fn simulate(night: &Night) -> Simulation {
     }
     outcomes.extend(night.variants.iter().map(|v| attempt(&v.name, &v.settings)));
     let changed: f64 = pipes.iter().map(|pipe| pipe.rows as f64 * pipe.changed).sum();
+    let names = match &night.work {
+        Work::Recorded(runs) => {
+            runs.iter().map(|run| run.name.as_str()).collect::<BTreeSet<_>>().len()
+        }
+        Work::Described(_) => pipes.len(),
+    };
     Simulation {
-        pipes: pipes.len() as u64,
+        pipes: names as u64,
+        runs: pipes.len() as u64,
         products: pipes.iter().map(|pipe| pipe.rows).sum(),
         changed: changed.round() as u64,
         images: pipes.iter().map(|pipe| pipe.images).sum(),

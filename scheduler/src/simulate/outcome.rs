@@ -6,6 +6,7 @@ use super::night::{Night, PipeLoad};
 use super::prices::Item;
 use super::requests::Requests;
 use super::settings::Settings;
+use feedfleet_model::text;
 use serde::Serialize;
 
 /// Points of a timeline, at most.
@@ -18,6 +19,8 @@ const BEFORE_MS: u64 = 60_000;
 pub struct Simulation {
     /// Pipes of the night.
     pub pipes: u64,
+    /// Their runs: in a recorded night a pipe may have several.
+    pub runs: u64,
     /// Products in their feeds.
     pub products: u64,
     /// Of these, new or changed.
@@ -113,6 +116,18 @@ pub struct Point {
     pub pictures: u64,
     /// What the instances have cost so far, in US dollars.
     pub usd: f64,
+}
+
+impl Simulation {
+    /// How many pipes there are, and how many runs where these are others.
+    pub fn pipes_and_runs(&self) -> String {
+        let pipes = text::count(self.pipes);
+        if self.runs == self.pipes {
+            format!("{pipes} pipes")
+        } else {
+            format!("{} runs of {pipes} pipes", text::count(self.runs))
+        }
+    }
 }
 
 impl Outcome {

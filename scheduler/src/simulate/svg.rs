@@ -113,8 +113,8 @@ pub fn svg(simulation: &Simulation) -> String {
 
 fn heading(simulation: &Simulation) -> String {
     format!(
-        "A night of {} pipes, {} products and {} pictures",
-        count(simulation.pipes),
+        "A night of {}, {} products and {} pictures",
+        simulation.pipes_and_runs(),
         count(simulation.products),
         count(simulation.images)
     )
@@ -127,9 +127,9 @@ fn legend_text(simulation: &Simulation, outcome: &Outcome) -> String {
     } else {
         "not done within a week".to_owned()
     };
-    let (night, month) = (outcome.bill.night_usd, outcome.bill.month_usd);
+    let (night, month) = (cents(outcome.bill.night_usd), cents(outcome.bill.month_usd));
     format!(
-        "{}: {done}, at most {} workers, ${night:.2} a night, ${month:.2} a month",
+        "{}: {done}, at most {} workers, {night} a night, {month} a month",
         outcome.name, outcome.peak_workers
     )
 }
@@ -264,7 +264,13 @@ fn short(value: f64) -> String {
 
 /// US dollars, with as many digits as the steps need.
 fn dollars(value: f64, step: f64) -> String {
-    if step < 1.0 { format!("${value:.2}") } else { format!("${value:.0}") }
+    if step < 1.0 { cents(value) } else { format!("${}", count(value.round() as u64)) }
+}
+
+/// US dollars and cents.
+fn cents(value: f64) -> String {
+    let cents = (value * 100.0).round() as u64;
+    format!("${}.{:02}", count(cents / 100), cents % 100)
 }
 
 /// The time of day of so many seconds after midnight; after that, with the days that have passed.
@@ -305,6 +311,7 @@ mod tests {
             assert_eq!(short(value), text);
         }
         assert_eq!((dollars(1.5, 0.5), dollars(20.0, 10.0)), ("$1.50".into(), "$20".into()));
+        assert_eq!((dollars(6e3, 2e3), cents(5_286.81)), ("$6,000".into(), "$5,286.81".into()));
         assert_eq!((clock(3_600 + 120), clock(90_000)), ("01:02".into(), "01:00 +1 d".into()));
     }
 

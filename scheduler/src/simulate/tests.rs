@@ -204,6 +204,17 @@ fn a_fleet_that_is_always_on_is_paid_for_all_day() {
 }
 
 #[test]
+fn a_pipe_that_ran_twice_is_one_pipe() {
+    let twice = pipes(3, |n, pipe| pipe.name = format!("pipe-{}", n % 2));
+    let recorded = Night { work: Work::Recorded(twice), ..fixture::night() };
+    let simulation = simulate(&recorded);
+    assert_eq!((simulation.pipes, simulation.runs), (2, 3));
+    assert_eq!(simulation.pipes_and_runs(), "3 runs of 2 pipes");
+    let once = Night { work: Work::Recorded(pipes(3, |_, _| {})), ..fixture::night() };
+    assert_eq!(simulate(&once).pipes_and_runs(), "3 pipes");
+}
+
+#[test]
 fn a_night_that_cannot_end_says_so() {
     // A partner that sends a byte a second.
     let pipes = pipes(1, |_, pipe| pipe.bytes_per_sec = 1.0);

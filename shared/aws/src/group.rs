@@ -23,6 +23,9 @@ impl Aws {
     }
 }
 
+/// The transition at which [`DRAIN_HOOK`] holds an instance.
+const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+
 /// An Auto Scaling group of workers.
 pub struct AutoScalingGroup {
     client: Client,
@@ -91,7 +94,8 @@ impl AutoScalingGroup {
         })
     }
 
-    /// Seconds that the hook [`DRAIN_HOOK`] gives a worker; none where the group has no such hook.
+    /// Seconds that the hook [`DRAIN_HOOK`] gives a worker; none where the group has no such hook for instances that
+    /// end.
     ///
     /// # Errors
     /// When Auto Scaling does not answer.
@@ -102,7 +106,7 @@ impl AutoScalingGroup {
             let error = AwsError::of("DescribeLifecycleHooks", &e);
             failure("describe the lifecycle hooks of", &self.name, error)
         })?;
-        Ok(described.lifecycle_hooks().first().map(|hook| count(hook.heartbeat_timeout())))
+        Ok(drain_secs(described.lifecycle_hooks()))
     }
 
     async fn set_desired(&self, desired: u32) -> Result<(), FleetError> {
@@ -169,6 +173,15 @@ impl Fleet for AutoScalingGroup {
     async fn stop(&mut self) {}
 }
 
+/// Not every server gives only the hooks that were asked for.
+fn drain_secs(hooks: &[types::LifecycleHook]) -> Option<u32> {
+    let is_drain = |hook: &&types::LifecycleHook| {
+        hook.lifecycle_hook_name() == Some(DRAIN_HOOK)
+            && hook.lifecycle_transition() == Some(TERMINATING)
+    };
+    hooks.iter().find(is_drain).map(|hook| count(hook.heartbeat_timeout()))
+}
+
 fn count(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or_default()).unwrap_or_default()
 }
@@ -211,5 +224,20 @@ mod tests {
             assert_eq!(state_of(Some(&LifecycleState::from(state))), expected, "{state}");
         }
         assert_eq!(state_of(None), MemberState::Starting);
+    }
+
+    #[test]
+    fn the_drain_hook_is_told_by_its_name_and_transition() {
+        let hook = |name: &str, transition: &str, secs| {
+            let hook = types::LifecycleHook::builder().lifecycle_hook_name(name);
+            hook.lifecycle_transition(transition).heartbeat_timeout(secs).build()
+        };
+        let launching = "autoscaling:EC2_INSTANCE_LAUNCHING";
+        let boot = hook("feedfleet-boot", launching, 600);
+        let other = hook("another", TERMINATING, 700);
+        let drain = hook(DRAIN_HOOK, TERMINATING, 150);
+        assert_eq!(drain_secs(&[boot.clone(), other.clone(), drain]), Some(150));
+        assert_eq!(drain_secs(&[boot, other]), None);
+        assert_eq!(drain_secs(&[hook(DRAIN_HOOK, launching, 150)]), None, "it drains nobody");
     }
 }

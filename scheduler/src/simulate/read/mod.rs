@@ -44,6 +44,10 @@ pub fn read_night(
     let document = Document::new(source.file, source.text, Path::new(""), &environment);
     let mut elsewhere = Vec::new();
     let night = document.root().and_then(|mut root| {
+        if let Some((what, expected)) = another_file(&root, source.file) {
+            root.mistake(what, expected);
+            return None;
+        }
         let prices = prices::prices(&mut root, source.file, open, &mut elsewhere);
         let night = night(&mut root, prices, fleet, recorded);
         root.finish();
@@ -55,6 +59,29 @@ pub fn read_night(
         Some(night) if errors.is_empty() => Ok(night),
         _ => Err(errors.into()),
     }
+}
+
+/// What a file is that describes no night, and what to do with it.
+fn another_file(root: &Table<'_>, file: &Path) -> Option<(&'static str, String)> {
+    let has = |keys: &[&str]| keys.iter().any(|key| root.has(key));
+    if has(&["prices", "pipes"]) {
+        return None;
+    }
+    let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if has(&["instances", "requests"]) {
+        let expected = format!(
+            "expected a night: write prices = '{name}' into a file beside it, with [[pipes]] or for --recorded, \
+             and name that file (docs/simulate.md)"
+        );
+        return Some(("this is a file of prices", expected));
+    }
+    // What a night's file knows nothing of.
+    let of_a_fleet = ["catalog", "objects", "keep", "console", "http", "fleet", "metrics", "aws"];
+    (name == "fleet.toml" || has(&of_a_fleet)).then(|| {
+        let expected = "expected a night: its settings are read from the folder that --config names; name a file \
+                        with prices and [[pipes]] (docs/simulate.md)";
+        ("this is a fleet.toml", expected.to_owned())
+    })
 }
 
 /// Reads settings such as `workers.max=40`: together they are one more variant of the night.

@@ -123,6 +123,18 @@ fn mistakes_are_told_together_with_file_and_line() {
 }
 
 #[test]
+fn another_file_is_told_by_one_mistake() {
+    let shown = read(PRICES, PRICES).unwrap_err();
+    let expected =
+        "this is a file of prices; expected a night: write prices = 'one.toml' into a file";
+    assert!(shown.contains(expected), "{shown}");
+    assert_eq!(shown.matches("nights/one.toml:").count(), 1, "{shown}");
+    let shown = read("[workers]\nmax = 3\n[catalog]\nurl = \"s3://b/t\"\n", PRICES).unwrap_err();
+    assert!(shown.contains("this is a fleet.toml; expected a night"), "{shown}");
+    assert_eq!(shown.matches("nights/one.toml:").count(), 1, "{shown}");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let shown = read("prices = \"other.toml\"\n[[pipes]]\n", PRICES).unwrap_err();
     for expected in [
