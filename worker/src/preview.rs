@@ -3,15 +3,22 @@
 
 pub use crate::jobs::crawl::site::{PagePreview, preview_page};
 
+use crate::jobs::crawl::failure::Failure;
 use crate::jobs::crawl::load;
 use crate::jobs::crawl::source::{self, Access, Opened};
 use feedfleet_config::Pipe;
-use feedfleet_feed::{Change, FeedReader, Hints, Refusal, Settings, Step};
+use feedfleet_feed::{Change, CutOff, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::Client;
 use feedfleet_model::{Outcome, Reason, ReasonClass, Row};
 use feedfleet_remote::Remote;
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// Bytes of a source that its beginning has at most, give or take what comes at once.
+const BEGINNING_BYTES: usize = 256 * 1024;
+/// A beginning with fewer may end in the middle of a header.
+const TELLING_BYTES: usize = 16 * 1024;
 
 /// The first records of a source.
 pub struct Preview {
@@ -21,6 +28,8 @@ pub struct Preview {
     pub refused: Vec<Refusal>,
     /// Fields that would be emptied, and what would be mended.
     pub warnings: Vec<Refusal>,
+    /// Fields that the pipe's own mapping names, and that are not there.
+    pub absent: Vec<String>,
     /// Records looked at.
     pub records: u64,
     /// The encoding found.
@@ -46,37 +55,125 @@ pub async fn preview(
     };
     let pipe = pipe.clone();
     let work = move || {
-        let settings = Settings::of(&pipe)?;
         let hints = Hints { content_type: incoming.facts.content_type };
-        let mut reader = FeedReader::open(Box::new(incoming.reader), &settings, hints)?;
-        let mut preview = Preview {
-            rows: Vec::new(),
-            refused: Vec::new(),
-            warnings: Vec::new(),
-            records: 0,
-            encoding: String::new(),
-            compression: String::new(),
-        };
-        let mut row = Row::new();
-        while preview.rows.len() + preview.refused.len() < limit {
-            row.clear();
-            match reader.next(&mut row)? {
-                Step::End | Step::Known => break,
-                Step::Row(change) => preview.rows.push((row.clone(), change)),
-                Step::Refused(refusal) => preview.refused.push(refusal),
-            }
-            preview.records += 1;
-        }
-        preview.warnings = reader.take_warnings().into_iter().flat_map(|w| w.samples).collect();
-        preview.warnings.extend(reader.absent_fields());
-        preview.encoding = reader.stats().encoding.to_owned();
-        preview.compression = load::compression_name(&reader.stats().compression);
-        Ok::<_, crate::jobs::crawl::failure::Failure>(preview)
+        read(Box::new(incoming.reader), &pipe, hints, limit)
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|failure| reason(failure.into_outcome())),
         Err(e) => Err(Reason::new(ReasonClass::Panicked, e.to_string())),
     }
+}
+
+/// The beginning of a source, as it came.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    content_type: Option<String>,
+    bytes: Vec<u8>,
+    /// Nothing comes after it.
+    is_whole: bool,
+}
+
+impl Beginning {
+    /// Nothing yet, of a transfer with this `Content-Type`.
+    pub fn new(content_type: Option<String>) -> Self {
+        Self { content_type, ..Self::default() }
+    }
+
+    /// The beginning of a file.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    pub fn of(file: impl Read) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        let read = file.take(BEGINNING_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(Self { content_type: None, bytes, is_whole: read <= BEGINNING_BYTES })
+    }
+
+    /// Takes what came next of a transfer. Gives whether more is wanted, and may come.
+    pub fn take<E>(&mut self, chunk: Result<Option<impl AsRef<[u8]>>, E>) -> bool {
+        match chunk {
+            Ok(Some(bytes)) => {
+                self.bytes.extend_from_slice(bytes.as_ref());
+                self.bytes.len() < BEGINNING_BYTES
+            }
+            Ok(None) => {
+                self.is_whole = true;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// As [`preview()`], of a source's beginning. None: it does not tell.
+///
+/// # Errors
+///
+/// Why a run can't read the source.
+pub fn preview_beginning(
+    beginning: Beginning,
+    pipe: &Pipe,
+    limit: usize,
+) -> Result<Option<Preview>, Reason> {
+    let Beginning { content_type, bytes, is_whole } = beginning;
+    if !is_whole && bytes.len() < TELLING_BYTES {
+        return Ok(None);
+    }
+    let bytes = Cursor::new(bytes);
+    let input: Box<dyn Read + Send> =
+        if is_whole { Box::new(bytes) } else { Box::new(bytes.chain(Unread)) };
+    match read(input, pipe, Hints { content_type }, limit) {
+        Ok(preview) => Ok(Some(preview)),
+        // What is missing may be in the rest.
+        Err(Failure::Retry(..)) if !is_whole => Ok(None),
+        Err(failure) => Err(reason(failure.into_outcome())),
+    }
+}
+
+/// What comes after a beginning.
+struct Unread;
+
+impl Read for Unread {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other(CutOff("only its beginning was read".to_owned())))
+    }
+}
+
+/// Reads up to `limit` records.
+fn read(
+    input: Box<dyn Read + Send>,
+    pipe: &Pipe,
+    hints: Hints,
+    limit: usize,
+) -> Result<Preview, Failure> {
+    let settings = Settings::of(pipe)?;
+    let mut reader = FeedReader::open(input, &settings, hints)?;
+    let mut preview = Preview {
+        rows: Vec::new(),
+        refused: Vec::new(),
+        warnings: Vec::new(),
+        absent: Vec::new(),
+        records: 0,
+        encoding: String::new(),
+        compression: String::new(),
+    };
+    let mut row = Row::new();
+    while preview.rows.len() + preview.refused.len() < limit {
+        row.clear();
+        match reader.next(&mut row)? {
+            Step::End | Step::Known => break,
+            Step::Row(change) => preview.rows.push((row.clone(), change)),
+            Step::Refused(refusal) => preview.refused.push(refusal),
+        }
+        preview.records += 1;
+    }
+    preview.warnings = reader.take_warnings().into_iter().flat_map(|w| w.samples).collect();
+    preview.warnings.extend(reader.absent_fields());
+    preview.absent = reader.absent_names().into_iter().map(str::to_owned).collect();
+    preview.encoding = reader.stats().encoding.to_owned();
+    preview.compression = load::compression_name(&reader.stats().compression);
+    Ok(preview)
 }
 
 /// Why a source could not be looked at.

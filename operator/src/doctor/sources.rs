@@ -1,22 +1,26 @@
-//! Whether each pipe's source answers. A source on the network gets one request, or one login, through the guard and
-//! with the pipe's own credentials; of the answer only the head is read.
+//! Whether each pipe's source answers, and its beginning fits the pipe. A source on the network gets one request, or one
+//! login, through the guard and with the pipe's own credentials; of a site's answer only the head is read.
 
-use super::{Finding, blocking};
-use feedfleet_config::{Location, Pipe};
+use super::{Finding, State, blocking};
+use feedfleet_config::{Format, Location, Pipe};
 use feedfleet_http::{
     Client, FetchErrorKind, GuardError, Limits, Request, Response, StatusCode, Url,
 };
-use feedfleet_model::text;
+use feedfleet_model::{Reason, ReasonClass, text};
 use feedfleet_remote::{Remote, RemoteErrorKind};
+use feedfleet_worker::preview::{Beginning, preview_beginning};
 use feedfleet_worker::remote;
 use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A source that does not begin to answer by then does not answer.
+/// A source that does not begin to answer by then does not answer; what came of its beginning by then is looked at.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Records of a source that are looked at: a field that some leave out is in one of them.
+const RECORDS: usize = 100;
+/// What to do about what is the partner's, and may be otherwise the next time.
+const PASSING: &str = "it may pass, and runs try again; if it stays, ask the partner";
 
 /// The host of a pipe's source, or its bucket; none for a file.
 pub fn host(pipe: &Pipe) -> Option<String> {
@@ -48,14 +52,15 @@ pub async fn check(http: Client, remote: Remote, pipe: Pipe) -> Vec<Finding> {
             ask(&http, &pipe, start, &told).await
         }
         Location::File(path) => {
-            let path = path.clone();
-            blocking(move || open(&path, &told)).await
+            let (path, pipe) = (path.clone(), pipe.clone());
+            blocking(move || open(&path, &pipe, &told)).await
         }
         Location::Server(_) | Location::Object { .. } => ask_remote(&remote, &pipe, &told).await,
     }]
 }
 
 /// How a source is told of, without its secrets.
+#[derive(Clone)]
 struct Told {
     check: String,
     place: String,
@@ -82,9 +87,17 @@ async fn ask(http: &Client, pipe: &Pipe, url: &str, told: &Told) -> Finding {
     }
     let started = Instant::now();
     match http.get(request).await {
-        Ok(response) => {
+        Ok(mut response) => {
             let figures = figures(&response, started.elapsed());
-            answered(response.status(), &figures, told)
+            let finding = answered(response.status(), &figures, told);
+            if finding.state != State::Ok || matches!(pipe.source.location, Location::Site(_)) {
+                return finding;
+            }
+            let content_type = response.content_type().map(str::to_owned);
+            let mut beginning = Beginning::new(content_type);
+            while beginning.take(response.chunk().await) {}
+            drop(response);
+            look(finding, beginning, pipe, told).await
         }
         // Not the error's own text: the address in it has no `${NAME}` in place of a secret.
         Err(e) => failed(&e.kind, http.has_trust_roots(), told),
@@ -98,10 +111,16 @@ async fn ask_remote(remote: &Remote, pipe: &Pipe, told: &Told) -> Finding {
     let started = Instant::now();
     match remote::open(remote, pipe, &ask).await {
         Ok(transfer) => {
-            let length = transfer.and_then(|transfer| transfer.head().length_bytes);
+            let length = transfer.as_ref().and_then(|transfer| transfer.head().length_bytes);
             let size = length.map(|bytes| format!(", {}", text::bytes(bytes))).unwrap_or_default();
             let took = text::duration(started.elapsed());
-            Finding::ok(&told.check, format!("{} answered in {took}{size}", told.place))
+            let found = format!("{} answered in {took}{size}", told.place);
+            let finding = Finding::ok(&told.check, found);
+            let Some(mut transfer) = transfer else { return finding };
+            let mut beginning = Beginning::default();
+            while beginning.take(transfer.chunk().await) {}
+            drop(transfer);
+            look(finding, beginning, pipe, told).await
         }
         Err(e) => failed_remote(&e.kind, told),
     }
@@ -133,8 +152,7 @@ fn failed_remote(kind: &RemoteErrorKind, told: &Told) -> Finding {
         }
         RemoteErrorKind::Unsupported(_) => format!("do what it says, or {}", told.correct_url()),
         RemoteErrorKind::Busy(_) | RemoteErrorKind::Broken { .. } => {
-            let remedy = "it may pass, and runs try again; if it stays, ask the partner";
-            return Finding::warning(&told.check, format!("{}: {kind}", told.place), remedy);
+            return Finding::warning(&told.check, format!("{}: {kind}", told.place), PASSING);
         }
         RemoteErrorKind::Resolve { .. } => {
             format!("{}, or look at this machine's DNS", told.correct_url())
@@ -181,10 +199,7 @@ fn answered(status: StatusCode, figures: &str, told: &Told) -> Finding {
     let file = told.file.display();
     match status.as_u16() {
         200 => Finding::ok(&told.check, found),
-        408 | 429 | 500..=599 => {
-            let remedy = "it may pass, and runs try again; if it stays, ask the partner";
-            Finding::warning(&told.check, found, remedy)
-        }
+        408 | 429 | 500..=599 => Finding::warning(&told.check, found, PASSING),
         401 | 403 => {
             let remedy = format!(
                 "check the credentials: auth or headers under [source] in {file}, and the variables that they name"
@@ -233,24 +248,23 @@ fn failed(kind: &FetchErrorKind, has_trust_roots: bool, told: &Told) -> Finding 
     Finding::broken(&told.check, format!("{}: {found}", told.place), remedy)
 }
 
-fn open(path: &Path, told: &Told) -> Finding {
-    let opened = File::open(path).and_then(|mut file| {
+fn open(path: &Path, pipe: &Pipe, told: &Told) -> Finding {
+    let opened = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
         // A folder opens, and does not read.
-        let _bytes = file.read(&mut [0; 1])?;
-        Ok(metadata)
+        Ok((metadata, Beginning::of(file)?))
     });
     match opened {
-        Ok(metadata) if metadata.len() == 0 => {
+        Ok((metadata, _)) if metadata.len() == 0 => {
             let found = format!("{} is empty", told.place);
             Finding::warning(&told.check, found, "see to what writes the file")
         }
-        Ok(metadata) => {
+        Ok((metadata, beginning)) => {
             let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
             let age = age.map(|age| format!(", written {} ago", text::duration(age)));
             let size = text::bytes(metadata.len());
             let found = format!("{}: {size}{}", told.place, age.unwrap_or_default());
-            Finding::ok(&told.check, found)
+            judge(Finding::ok(&told.check, found), beginning, pipe, told)
         }
         Err(e) => {
             let remedy = format!("{}, or let this user read it", told.correct_url());
@@ -259,10 +273,115 @@ fn open(path: &Path, told: &Told) -> Finding {
     }
 }
 
+/// As [`judge`], on a thread of its own.
+async fn look(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Finding {
+    let (pipe, told) = (pipe.clone(), told.clone());
+    blocking(move || judge(finding, beginning, &pipe, &told)).await
+}
+
+/// What a run would make of a source that is there, as far as its beginning shows. `finding`: that it is there.
+fn judge(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Finding {
+    let preview = match preview_beginning(beginning, pipe, RECORDS) {
+        Ok(Some(preview)) => preview,
+        Ok(None) => return finding,
+        Err(reason) => return unreadable(&finding.found, &reason, told),
+    };
+    let remedy = format!(
+        "correct the mapping in {}; what comes is shown by feedfleet pipes preview {}",
+        told.file.display(),
+        pipe.name
+    );
+    let records = preview.records;
+    if preview.rows.is_empty()
+        && let Some(first) = preview.refused.first()
+    {
+        let found = format!(
+            "{}; all of the first {records} records would be refused; {}: {}: {}",
+            finding.found,
+            first.place(),
+            first.reason,
+            first.message
+        );
+        return Finding::broken(&told.check, found, remedy);
+    }
+    if preview.absent.is_empty() {
+        return finding;
+    }
+    let found = format!(
+        "{}; the mapping names {}, which {}",
+        finding.found,
+        preview.absent.join(", "),
+        match records {
+            0 => "the header does not have".to_owned(),
+            _ => format!("the first {records} records do not have"),
+        }
+    );
+    // A supplement without what it is for is not read.
+    let has_header = matches!(pipe.source.format, Format::Csv | Format::Tsv);
+    if pipe.name.is_supplement() && has_header {
+        return Finding::broken(&told.check, found, remedy);
+    }
+    Finding::warning(&told.check, found, remedy)
+}
+
+/// A source that is there, and that a run can't read.
+fn unreadable(found: &str, reason: &Reason, told: &Told) -> Finding {
+    let found = format!("{found}; {reason}");
+    let file = told.file.display();
+    let remedy = match reason.class {
+        ReasonClass::SourceUnavailable => return Finding::warning(&told.check, found, PASSING),
+        ReasonClass::Configuration => format!("correct the mapping or the source in {file}"),
+        ReasonClass::LimitExceeded => format!("correct the source's limits in {file}"),
+        _ => format!(
+            "correct url or format under [source] in {file}, or ask the partner what this is"
+        ),
+    };
+    Finding::broken(&told.check, found, remedy)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::configuration;
+    use super::super::scratch::Scratch;
     use super::*;
+    use std::fs;
+
+    /// A pipe whose id is in `sku`.
+    fn pipe() -> Pipe {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let text = "[source]\nurl = \"https://acme.example/feed\"\nformat = \"csv\"\n[map]\nid = \"sku\"\n";
+        fs::create_dir(scratch.path().join("pipes")).unwrap();
+        fs::write(scratch.path().join("pipes/acme.toml"), text).unwrap();
+        let (context, _) = configuration::check(scratch.path());
+        context.unwrap().config.pipes[0].clone()
+    }
+
+    /// What is found where this much of a source came, and then its end, or nothing more.
+    fn judged(text: &str, is_whole: bool) -> Finding {
+        let mut beginning = Beginning::new(None);
+        beginning.take(Ok::<_, ()>(Some(text)));
+        beginning.take(if is_whole { Ok(None::<&str>) } else { Err(()) });
+        judge(Finding::ok("source acme", "200 OK"), beginning, &pipe(), &told())
+    }
+
+    #[test]
+    fn a_beginning_is_judged_where_it_tells() {
+        let finding = judged("id,name\n1,Lamp\n", true);
+        assert_eq!(finding.state, State::Broken, "{finding}");
+        assert!(finding.found.contains("the id comes from sku"), "{finding}");
+        // The header may go on.
+        assert_eq!(judged("id,name", false).state, State::Ok);
+        // Here it can't.
+        let long = "1,Lamp\n".repeat(10_000);
+        assert_eq!(judged(&format!("id,name\n{long}"), false).state, State::Broken);
+        assert_eq!(judged(&format!("sku,name\n{long}1,\"La"), false).state, State::Ok);
+    }
+
+    #[test]
+    fn what_may_pass_is_a_warning() {
+        let reason = Reason::new(ReasonClass::SourceUnavailable, "the source ends early");
+        assert_eq!(unreadable("200 OK", &reason, &told()).state, State::Warning);
+    }
 
     fn told() -> Told {
         Told {

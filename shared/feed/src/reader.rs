@@ -458,8 +458,7 @@ impl FeedReader {
     /// The fields that lines of the pipe's own mapping name, and that no record read so far has. Where a header says
     /// which fields there are, warnings have told.
     pub fn absent_fields(&self) -> Vec<Refusal> {
-        let is_told = matches!(self.records, Records::Delimited(_)) && self.json_cells.is_none();
-        if is_told || self.record_count == 0 {
+        if self.has_all_in_header() {
             return Vec::new();
         }
         let told = |field: &str| {
@@ -467,7 +466,21 @@ impl FeedReader {
             let at = Position::default();
             Refusal::new(RefusalReason::MissingField, at, message).in_field(field, "")
         };
-        self.plan.unbound().map(told).collect()
+        self.absent_names().into_iter().map(told).collect()
+    }
+
+    /// The names in lines of the pipe's own mapping that the header lacks; where it does not say which fields there are,
+    /// those that no record read so far has.
+    pub fn absent_names(&self) -> Vec<&str> {
+        if !self.has_all_in_header() && self.record_count == 0 {
+            return Vec::new();
+        }
+        self.plan.unbound().collect()
+    }
+
+    /// Whether a header says which fields there are.
+    fn has_all_in_header(&self) -> bool {
+        matches!(self.records, Records::Delimited(_)) && self.json_cells.is_none()
     }
 
     /// Counts of what was read so far.

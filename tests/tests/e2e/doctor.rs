@@ -163,6 +163,63 @@ fn a_file_that_is_not_there_is_named() {
     assert_finding(&findings, "source shop", "ok", &[]);
 }
 
+#[test]
+fn a_mapping_that_the_source_contradicts_is_told() {
+    let fleet = shop();
+    let by_id = |id: &str| pipe("products.csv").replace("\"sku\"", &format!("\"{id}\""));
+    fleet.pipe("idless", &by_id("nr"));
+    fleet.pipe("lacking", &format!("{}brand = \"maker\"\n", pipe("products.csv")));
+    fleet.write("page.csv", "<!doctype html><title>Log in</title>");
+    fleet.pipe("page", &pipe("page.csv"));
+    fleet.write("list.json", "[{\"sku\": \"1\"}, {\"sku\": \"2\"}]");
+    let list = by_id("nr").replace("products.csv", "list.json").replace("\"csv\"", "\"json\"");
+    fleet.pipe("list", &list);
+    let stock = "[supplements.stock]\n\
+        source = { url = 'products.csv', format = 'csv' }\nmap = { id = 'sku', stock_quantity = 'qty' }\n";
+    fleet.pipe("more", &format!("{}{stock}", pipe("products.csv")));
+    let findings = offline(&fleet, 1);
+    let told = ["configuration: ", "the id comes from nr", "it has sku, name", "idless.toml"];
+    assert_finding(&findings, "source idless", "broken", &told);
+    let told = ["the mapping names maker", "first 10 records", "feedfleet pipes preview lacking"];
+    assert_finding(&findings, "source lacking", "warning", &told);
+    let told = ["not-a-feed: ", "a web page", "correct url or format"];
+    assert_finding(&findings, "source page", "broken", &told);
+    let told = ["all of the first 2 records would be refused", "missing-id"];
+    assert_finding(&findings, "source list", "broken", &told);
+    assert_finding(&findings, "source more", "ok", &[]);
+    assert_finding(&findings, "source more.stock", "broken", &["the mapping names qty"]);
+    assert_finding(&findings, "source shop", "ok", &[]);
+
+    // The preview says the same.
+    for name in ["idless", "page"] {
+        let found = finding(&findings, &format!("source {name}"))["found"].as_str();
+        let (_, reason) = found.and_then(|f| f.split_once("; ")).expect("a reason is told");
+        fleet.run(&["pipes", "preview", name]).failed().says(&[reason]);
+    }
+}
+
+#[test]
+fn only_the_beginning_of_a_source_is_fetched() {
+    // More than waits anywhere on its way.
+    let server = Server::of(format!("sku,name\n{}", "1,Lamp\n".repeat(5 << 20)));
+    let fleet = Fleet::new();
+    for (name, id) in [("sound", "sku"), ("wrong", "nr")] {
+        let text = pipe(&format!("{}/{name}?key=${{TOKEN}}", server.base_url()));
+        fleet.pipe(name, &text.replace("\"sku\"", &format!("\"{id}\"")));
+    }
+    let mut command = fleet.command(&["--log", "trace", "doctor", "--json"]);
+    command.env("TOKEN", SECRET);
+    let output = fleet.finish(command).failed();
+    assert!(!output.all().contains(SECRET), "{}", output.all());
+    let findings = output.json();
+    assert_finding(&findings, "source sound", "ok", &["200 OK"]);
+    assert_finding(&findings, "source wrong", "broken", &["200 OK", "the id comes from nr"]);
+    for name in ["sound", "wrong"] {
+        assert_eq!(server.hits(&format!("/{name}?key={SECRET}")), 1, "{name}");
+    }
+    assert_eq!(server.sent_bytes(), 0, "a whole body was sent");
+}
+
 /// Promise 14: nothing connects to a non-public address unless the configuration allows it, and the doctor
 /// says how it would.
 #[test]

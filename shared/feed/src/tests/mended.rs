@@ -127,6 +127,7 @@ fn a_line_of_the_mapping_without_its_field_is_told() {
     let fields: Vec<_> = fields.filter_map(|sample| sample.field.as_deref()).collect();
     assert_eq!(fields.iter().filter(|field| **field == "nosuch").count(), 1, "{fields:?}");
     assert!(!fields.contains(&"size") && whole.reader.absent_fields().is_empty(), "{fields:?}");
+    assert_eq!(whole.reader.absent_names(), ["nosuch"]);
     // Without a header only the records can tell.
     let item = "<item><id>1</id><title>a</title><size>M</size></item>";
     let xml = format!("<rss><channel>{item}</channel></rss>");
@@ -134,6 +135,7 @@ fn a_line_of_the_mapping_without_its_field_is_told() {
     let absent = whole.reader.absent_fields();
     let absent: Vec<_> = absent.iter().filter_map(|told| told.field.as_deref()).collect();
     assert_eq!(absent, ["nosuch"]);
+    assert_eq!(whole.reader.absent_names(), ["nosuch"]);
 }
 
 /// What is taken out of a record is told every night, so it is mapped every night; others are known by their line.
