@@ -11,7 +11,8 @@ use chrono::{DateTime, Utc};
 use feedfleet_config::{Scheduler, Workers};
 use feedfleet_fleet::{Fleet, FleetView, Member, SHORT_AFTER};
 use feedfleet_model::keys;
-use feedfleet_objects::reports::to_json;
+use feedfleet_objects::ObjectError;
+use feedfleet_objects::reports::{from_json, to_json};
 use feedfleet_queue::{Counts, QueueError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -19,6 +20,10 @@ use tokio::time::timeout;
 
 /// An image job is a batch of a few requests.
 const EXPECTED_IMAGE_JOB: Duration = Duration::from_secs(10);
+/// How often a scheduler without a fleet tells of itself.
+pub(crate) const ALONE_INTERVAL: Duration = Duration::from_secs(20);
+/// For so long a scheduler's word counts.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// What the scheduler tells of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +66,22 @@ impl FleetStatus {
             }
         }
         status
+    }
+
+    /// Of a scheduler that leaves workers to others.
+    fn alone(deps: &Deps) -> Self {
+        let status = Self::new(deps, 0, &FleetView::default());
+        Self { bounds: (0, 0), ..status }
+    }
+
+    /// Whether the scheduler sees to workers. One that runs alone has none of its own, and others may run them.
+    pub fn has_fleet(&self) -> bool {
+        self.bounds.1 > 0
+    }
+
+    /// Whether the scheduler may be taken to be running still.
+    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        crate::age(now, self.at) <= FRESH
     }
 
     /// Workers there are, whoever runs them.
@@ -142,6 +163,37 @@ pub(crate) async fn tick(
 /// Stops a fleet of this scheduler's own processes, and takes the scheduler's word away.
 pub(crate) async fn stop(deps: &Deps, fleet: &mut dyn Fleet) {
     fleet.stop().await;
+    take_status_away(deps).await;
+}
+
+/// Tells that a scheduler runs that has no fleet. Another that has one says more: its word stays.
+pub(crate) async fn publish_alone(deps: &Deps) {
+    match published(deps).await {
+        Ok(Some(status)) if status.has_fleet() && status.is_fresh(deps.clock.now()) => {}
+        Ok(_) => put(deps, &FleetStatus::alone(deps)).await,
+        Err(e) => tracing::warn!(error = %e, "could not look at the fleet's status"),
+    }
+}
+
+/// Takes the word of a scheduler without a fleet away.
+pub(crate) async fn leave(deps: &Deps) {
+    let is_own =
+        |status: &FleetStatus| !status.has_fleet() && status.scheduler_pid == std::process::id();
+    match published(deps).await {
+        Ok(status) if status.as_ref().is_some_and(is_own) => take_status_away(deps).await,
+        Ok(_) => {}
+        Err(e) => tracing::warn!(error = %e, "could not look at the fleet's status"),
+    }
+}
+
+/// What was told last. What cannot be read says nothing, and is written over.
+async fn published(deps: &Deps) -> Result<Option<FleetStatus>, ObjectError> {
+    let key = keys::fleet_status();
+    let object = deps.objects.get(&key).await?;
+    Ok(object.and_then(|object| from_json(&key, &object.bytes).ok()))
+}
+
+async fn take_status_away(deps: &Deps) {
     if let Err(e) = deps.objects.delete(&keys::fleet_status()).await {
         tracing::warn!(error = %e, "could not take the fleet's status away");
     }
@@ -149,8 +201,12 @@ pub(crate) async fn stop(deps: &Deps, fleet: &mut dyn Fleet) {
 
 /// The fleet does not wait for its status: what a slow store does not take before the next tick, that one writes anew.
 async fn publish(deps: &Deps, desired: u32, view: &FleetView) {
-    let (key, status) = (keys::fleet_status(), FleetStatus::new(deps, desired, view));
-    let put = deps.objects.put(&key, to_json(&status));
+    put(deps, &FleetStatus::new(deps, desired, view)).await;
+}
+
+async fn put(deps: &Deps, status: &FleetStatus) {
+    let key = keys::fleet_status();
+    let put = deps.objects.put(&key, to_json(status));
     match timeout(deps.fleet.scheduler.tick, put).await {
         Ok(Ok(_)) => {}
         Ok(Err(e)) => tracing::warn!(error = %e, "could not publish the fleet's status"),
@@ -191,7 +247,6 @@ mod tests {
     use crate::testing::World;
     use chrono::TimeDelta;
     use feedfleet_fleet::{FleetError, MemberState};
-    use feedfleet_objects::reports::from_json;
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use tokio::runtime::Builder;
@@ -262,6 +317,31 @@ mod tests {
 
         stop(&world.deps, &mut fleet).await;
         assert_eq!(told(&world).await, None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scheduler_without_a_fleet_tells_of_itself_where_none_with_one_does() {
+        let world = World::new();
+        publish_alone(&world.deps).await;
+        let status = told(&world).await.unwrap();
+        assert_eq!((status.scheduler_pid, status.at), (std::process::id(), world.now()));
+        assert!(!status.has_fleet() && status.is_fresh(world.now()), "{status:?}");
+        leave(&world.deps).await;
+        assert_eq!(told(&world).await, None);
+
+        publish(&world.deps, 3, &two_of_three()).await;
+        publish_alone(&world.deps).await;
+        leave(&world.deps).await;
+        let status = told(&world).await.unwrap();
+        assert!(status.has_fleet() && status.present() == 2, "it stays: {status:?}");
+
+        world.pass(TimeDelta::seconds(61));
+        assert!(!status.is_fresh(world.now()));
+        publish_alone(&world.deps).await;
+        let status = told(&world).await.unwrap();
+        assert_eq!((status.has_fleet(), status.at), (false, world.now()));
+        publish(&world.deps, 3, &two_of_three()).await;
+        assert!(told(&world).await.unwrap().has_fleet(), "and comes back");
     }
 
     #[test]

@@ -42,6 +42,15 @@ pub enum IssueError {
         /// Since when, by whom and why.
         why: String,
     },
+    /// There is nothing to read again.
+    #[error(
+        "nothing was queued: the raw snapshot of run {run} is not there: it was never taken, or has expired (raw under \
+         [keep] in fleet.toml); to read the source as it is now: feedfleet run {}", .run.pipe
+    )]
+    NoSnapshot {
+        /// The run that was to be read again.
+        run: RunKey,
+    },
 }
 
 /// Creates a run's report and sends its message. False: the run existed already.
@@ -127,6 +136,12 @@ pub async fn issue_now(
     if let Some((whose, pause)) = pause_over(deps.objects.as_ref(), pipe).await? {
         return Err(IssueError::paused(whose, &pause));
     }
+    let replay = replay.map(|run| RunKey { pipe: pipe.clone(), run });
+    if let Some(run) = &replay
+        && deps.objects.get(&keys::raw_facts(run)).await.map_err(ReportError::from)?.is_none()
+    {
+        return Err(IssueError::NoSnapshot { run: run.clone() });
+    }
     let last = damaged::last_of(deps, pipe).await?;
     if let Some(last) = last.as_ref().filter(|report| !report.state.is_final()) {
         resend_if_lost(deps, last, &Watch::of(&deps.fleet)).await?;
@@ -146,8 +161,7 @@ pub async fn issue_now(
         let run = RunId::manual(now.timestamp(), committed, last_issued);
         let key = RunKey { pipe: pipe.clone(), run };
         let mut report = RunReport::new(key.clone(), Trigger::Operator, now);
-        report.source.replayed_from =
-            replay.map(|run| keys::raw(&RunKey { pipe: pipe.clone(), run }).to_string());
+        report.source.replayed_from = replay.as_ref().map(|run| keys::raw(run).to_string());
         if issue(deps, &report).await? {
             return Ok(key);
         }
@@ -205,6 +219,22 @@ mod tests {
             world.deps.objects.delete(&report).await.unwrap();
         }
         assert_eq!(run(&world).await.0, slow.0 + 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_read_again_is_not_queued() {
+        let world = World::new();
+        let of = RunKey { pipe: acme(), run: RunId(17) };
+        let refused = issue_now(&world.deps, &acme(), Some(of.run)).await.unwrap_err();
+        assert!(matches!(&refused, IssueError::NoSnapshot { run } if *run == of), "{refused}");
+        assert_eq!(on_the_queue(&world).await, 0);
+        assert!(world.deps.reports().runs_of(&acme()).await.unwrap().is_empty());
+
+        world.put(&[keys::raw_facts(&of)]).await;
+        let key = issue_now(&world.deps, &acme(), Some(of.run)).await.unwrap();
+        let report = world.deps.reports().load(&key).await.unwrap().unwrap();
+        assert_eq!(report.source.replayed_from, Some(keys::raw(&of).to_string()));
+        assert_eq!(on_the_queue(&world).await, 1);
     }
 
     /// A report in the place of a damaged one counts its sendings anew, and a queue that swallows repetitions without a

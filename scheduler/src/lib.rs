@@ -99,7 +99,13 @@ async fn work(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancellat
             fleet::stop(&deps, fleet.as_mut()).await;
         }
     };
-    tokio::join!(ticking, issuing, rescue, reports, folding, upkeep, desk, figures);
+    let telling = async {
+        if !has_fleet {
+            every(fleet::ALONE_INTERVAL, &shutdown, || fleet::publish_alone(&deps)).await;
+            fleet::leave(&deps).await;
+        }
+    };
+    tokio::join!(ticking, issuing, rescue, reports, folding, upkeep, desk, figures, telling);
     if has_fleet {
         // The workers' last receipts.
         if tokio::time::timeout(LAST_FOLDING, fold::fold_receipts(&deps)).await.is_err() {

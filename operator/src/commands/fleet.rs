@@ -10,7 +10,7 @@ use feedfleet_objects::{DeadLetters, Objects, READS_AT_ONCE, get_all};
 use feedfleet_queue::{Counts, Queue};
 use feedfleet_scheduler::FleetStatus;
 use feedfleet_scheduler::desk::waiting;
-use feedfleet_worker::status::{BEACON, WorkerStatus};
+use feedfleet_worker::status::WorkerStatus;
 use futures::StreamExt;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -93,9 +93,7 @@ pub async fn scheduler(objects: &dyn Objects, now: DateTime<Utc>) -> Result<Opti
     let key = keys::fleet_status();
     let Some(object) = objects.get(&key).await? else { return Ok(None) };
     let status = from_json::<FleetStatus>(&key, &object.bytes).ok();
-    let is_fresh =
-        |at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age <= BEACON * 12) || at > now;
-    Ok(status.filter(|status| is_fresh(status.at)))
+    Ok(status.filter(|status| status.is_fresh(now)))
 }
 
 async fn workers(objects: &Arc<dyn Objects>, now: DateTime<Utc>) -> Result<Vec<WorkerStatus>> {
@@ -146,6 +144,12 @@ impl fmt::Display for FleetView {
         writeln!(f, "{queues}\n")?;
         match &self.scheduler {
             None => writeln!(f, "no scheduler has told of itself in the last minute")?,
+            Some(s) if !s.has_fleet() => writeln!(
+                f,
+                "scheduler {} starts no workers, told {}",
+                s.scheduler_pid,
+                view::distance(self.at, s.at)
+            )?,
             Some(s) => writeln!(
                 f,
                 "scheduler {} wants {} workers (of {} to {}), told {}",

@@ -166,7 +166,7 @@ impl OwnWorker<'_> {
         self.child = None;
         let objects = context.objects()?;
         let (scheduler, workers) = processes(&objects, context.clock.now()).await?;
-        let fleet = scheduler.is_some_and(|s| s.bounds.1 > 0);
+        let fleet = scheduler.is_some_and(|s| s.has_fleet());
         if fleet || !workers.is_empty() {
             return Ok(());
         }

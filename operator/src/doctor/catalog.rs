@@ -92,13 +92,30 @@ fn read_table(table: &Table, is_reached: bool, now: DateTime<Utc>) -> Finding {
                     format!("do what is said of the {CHECK} first: the table itself may be sound")
                 }
                 Ok(Some(entry)) => without(table, &entry),
-                _ => "put the table's folder back from a copy, or a pipe as it was after an earlier run: \
-                      feedfleet runs rollback PIPE RUN; the raw feeds are among the objects"
-                    .to_owned(),
+                _ => lost_files(table),
             };
             Finding::broken(check, format!("{e:#}"), remedy)
         }
     }
+}
+
+/// What to do about data files that are missing or damaged. What a rollback does not find is lost anyway. Without a
+/// table, runs read their whole source again.
+fn lost_files(table: &Table) -> String {
+    let address = table.address();
+    let folder = address.trim_end_matches('/');
+    if table.spec().name == "images" {
+        return format!(
+            "put the files back into {folder} from a copy. Without one, move {folder} away, while no process of the \
+             fleet runs: pictures that are missing then are asked for by themselves"
+        );
+    }
+    format!(
+        "put the files back into {folder} from a copy; or the pipe as it was after an earlier run whose files are there \
+         (feedfleet runs list PIPE): feedfleet runs rollback PIPE RUN, then feedfleet pipes resume PIPE and \
+         feedfleet run PIPE. Where there is neither, move {folder} away, while no process of the fleet runs: the next \
+         run of each pipe reads its whole source (feedfleet run PIPE)"
+    )
 }
 
 /// What to do about a damaged log. A rollback could not read it. A table without its newest entries is a whole one; and

@@ -85,8 +85,16 @@ async fn version_of(program: &Path) -> Result<String> {
 
 /// Whether a scheduler has told of itself lately.
 pub async fn scheduler(context: Arc<Context>) -> Vec<Finding> {
-    let remedy = "feedfleet up; until then nothing runs by itself";
+    let remedy = "feedfleet up, or feedfleet scheduler; until then nothing runs by itself";
     vec![match look(&context).await {
+        Ok(Some(status)) if !status.has_fleet() => {
+            let found = format!(
+                "process {} told of itself {}; it starts no workers",
+                status.scheduler_pid,
+                view::distance(context.clock.now(), status.at)
+            );
+            Finding::ok(SCHEDULER, found)
+        }
         Ok(Some(status)) => {
             let (least, most) = status.bounds;
             let found = format!(

@@ -6,9 +6,10 @@ use crate::context::Context;
 use crate::view;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use feedfleet_catalog::{Catalog, feed_app_id};
 use feedfleet_config::Pipe;
 use feedfleet_model::report::RunState;
-use feedfleet_model::{PipeName, RunReport, text};
+use feedfleet_model::{PipeName, RunId, RunKey, RunReport, text};
 use feedfleet_objects::dead_letters::LetterState;
 use feedfleet_objects::{DeadLetters, ReportError, Reports};
 use feedfleet_scheduler::decide::{Overtaken, overtaken};
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 const DEAD_LETTERS: &str = "dead letters";
@@ -54,6 +56,7 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
     });
     let last_runs = last_runs.get(&context).await;
     let overtaken = overtaken_runs(&context, last_runs).await;
+    let still_held = still_held(&context, last_runs).await;
     let sound = context.config.sources().map(|pipe| (pipe.name.clone(), Plan::of(pipe, now)));
     let lacking = context.lacking_variables().into_iter().map(|name| {
         let plan = Plan::unknown(&context, &name);
@@ -61,7 +64,9 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
     });
     for (name, plan) in sound.chain(lacking) {
         findings.push(match standing(&name, last_runs, &paused) {
-            Ok(standing) => judged(&name, plan, &standing, overtaken.get(&name)),
+            Ok(standing) => {
+                judged(&name, plan, &standing, (overtaken.get(&name), still_held.get(&name)))
+            }
             Err(e) => {
                 let found = format!("its newest report, or its pause, cannot be read: {e}");
                 let remedy = format!("feedfleet runs list {name}");
@@ -97,6 +102,45 @@ async fn overtaken_runs(context: &Context, last_runs: &Reported) -> BTreeMap<Pip
         }
     }
     found
+}
+
+/// The runs that hold removals, and are the newest of their pipe in the table, where a newer one has died: they can be
+/// approved as before.
+async fn still_held(context: &Context, last_runs: &Reported) -> BTreeMap<PipeName, RunReport> {
+    let mut found = BTreeMap::new();
+    let reports = last_runs.values().flatten().flatten();
+    let dead: Vec<_> = reports.filter(|report| report.state == RunState::Dead).collect();
+    if dead.is_empty() {
+        return found;
+    }
+    let (Ok(catalog), Ok(Some(objects))) = (context.catalog(), existing(context)) else {
+        return found;
+    };
+    let reports = Reports::new(objects);
+    let end = Instant::now() + HELD_LIMIT;
+    for report in dead {
+        let pipe = &report.key.pipe;
+        let Ok(look) = timeout_at(end, newest_if_held(&catalog, &reports, pipe)).await else {
+            break;
+        };
+        if let Some(held) = look {
+            found.insert(pipe.clone(), held);
+        }
+    }
+    found
+}
+
+async fn newest_if_held(
+    catalog: &Catalog,
+    reports: &Reports,
+    pipe: &PipeName,
+) -> Option<RunReport> {
+    let (table, app_id) = (catalog.products().clone(), feed_app_id(pipe));
+    let fence = spawn_blocking(move || table.snapshot().ok()??.fence(&app_id).ok()?);
+    let key = RunKey { pipe: pipe.clone(), run: RunId(fence.await.ok()??) };
+    let report = reports.load(&key).await.ok()??;
+    let is_held = report.state == RunState::Held && overtaken(catalog, &key).await.ok()?.is_none();
+    is_held.then_some(report)
 }
 
 /// What is known of a pipe besides its configuration.
@@ -146,12 +190,13 @@ impl Plan {
     }
 }
 
-/// `overtaken`: why what its newest run holds cannot be approved any more.
+/// `overtaken`: why what its newest run holds cannot be approved any more. `still_held`: an earlier run, whose removals
+/// can, where the newest is dead.
 fn judged(
     name: &PipeName,
     plan: Plan,
     standing: &Standing<'_>,
-    overtaken: Option<&Overtaken>,
+    (overtaken, still_held): (Option<&Overtaken>, Option<&RunReport>),
 ) -> Finding {
     let check = format!("pipe {name}");
     let mut found = plan.told;
@@ -183,7 +228,12 @@ fn judged(
             if let Some(reason) = &last.reason {
                 found.push_str(&format!(", {}", text::shorten(&reason.to_string(), 200)));
             }
-            let remedy = format!("feedfleet runs show {name} {}", last.key.run);
+            let mut remedy = format!("feedfleet runs show {name} {}", last.key.run);
+            if let Some(held) = still_held {
+                let (run, count) = (held.key.run, text::count(held.counts.held));
+                found.push_str(&format!("; run {run}: held, {count} removals wait"));
+                remedy.push_str(&format!("; feedfleet runs approve {name} {run}, or reject"));
+            }
             return Finding::warning(check, found, remedy);
         }
         _ => {}

@@ -1,6 +1,7 @@
 //! Rollback: a pipe is put back as a run left it, by a new commit; other pipes, and history, stay as they are.
 //! What is dead and should live is read from the old files and written anew, with its lineage as it was; what
-//! lives and should not is marked dead.
+//! lives and should not is marked dead. A file that is lost, or whose deletion vector is, cannot be read: it is taken
+//! out whole.
 
 use crate::commit::{Change, CommitOutcome, Fence};
 use crate::error::{CatalogError, Context};
@@ -8,7 +9,7 @@ use crate::history::{History, Marks};
 use crate::log_files::{is_present, snapshot_at};
 use crate::moved::{Part, settle, without};
 use crate::read;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::snapshot::{DataFile, FileIdentity, Snapshot};
 use crate::stage::Parts;
 use crate::table::Table;
 use crate::writer::NewFile;
@@ -179,6 +180,8 @@ struct Draft {
     back: Vec<Part>,
     /// Rows to take out, in files as they are now.
     out: Vec<Part>,
+    /// Files of now that are not there any more, to take out whole.
+    lost: BTreeSet<String>,
 }
 
 impl Draft {
@@ -192,7 +195,7 @@ impl Draft {
         let base = now.files(Some(pipe))?;
         let files = then.files(Some(pipe))?;
 
-        let gone = missing(table, &files, &base)?;
+        let gone = missing(table, &files)?;
         if !gone.is_empty() {
             return Err(RestoreError::Gone {
                 pipe: pipe.clone(),
@@ -202,22 +205,30 @@ impl Draft {
                 oldest: history.oldest_restorable(from_version)?,
             });
         }
-        let (mut back, mut out) = differences((&then, files.as_slice()), (&now, base.as_slice()))?;
+        let whole: BTreeSet<FileIdentity> = files.iter().map(DataFile::identity).collect();
+        let lost = missing(table, base.iter().filter(|file| !whole.contains(&file.identity())))?;
+        let lost_rows: u64 = lost.iter().map(|file| file.live_rows()).sum();
+        let lost: BTreeSet<String> = lost.into_iter().map(|file| file.path.clone()).collect();
+        let present: Vec<DataFile> =
+            base.iter().filter(|file| !lost.contains(&file.path)).cloned().collect();
+
+        let (mut back, mut out) =
+            differences((&then, files.as_slice()), (&now, present.as_slice()))?;
         settle((&then, back.as_mut_slice()), (&now, out.as_mut_slice()))?;
         back.retain(|part| !part.rows.is_empty());
         out.retain(|part| !part.rows.is_empty());
-        let taken_out = count(&out);
+        let taken_out = count(&out) + lost_rows;
         let stays = base.iter().map(DataFile::live_rows).sum::<u64>().saturating_sub(taken_out);
         let plan = RestorePlan { from_version, put_back: count(&back), taken_out, stays };
         let (marks, newest) = (Marks::of(&now, pipe)?, newest_of_pipe(&now, pipe)?);
-        Ok(Self { plan, marks, newest, then, base, back, out })
+        Ok(Self { plan, marks, newest, then, base, back, out, lost })
     }
 
     /// Writes the rows to put back, and says what to commit.
     fn into_change(self, table: &Table, pipe: &PipeName) -> Result<Change, CatalogError> {
         let pipe = pipe.pipe();
         let adds = self.write(table, &pipe)?;
-        let (mut dead, mut drops) = (BTreeMap::new(), BTreeSet::new());
+        let (mut dead, mut drops) = (BTreeMap::new(), self.lost);
         for Part { file, rows } in self.out {
             if rows.len() as u64 >= file.live_rows() {
                 drops.insert(file.path);
@@ -282,16 +293,14 @@ fn differences(
     Ok((back, out))
 }
 
-/// The files that are to be read and are not on disk any more.
+/// Those of the files that are not there any more.
 fn missing<'a>(
     table: &Table,
-    files: &'a [DataFile],
-    present: &[DataFile],
+    files: impl IntoIterator<Item = &'a DataFile>,
 ) -> Result<Vec<&'a DataFile>, CatalogError> {
-    let untouched: BTreeSet<_> = present.iter().map(DataFile::identity).collect();
     let mut missing = Vec::new();
     for file in files {
-        if !untouched.contains(&file.identity()) && !is_present(table, file)? {
+        if !is_present(table, file)? {
             missing.push(file);
         }
     }

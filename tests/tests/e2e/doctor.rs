@@ -1,11 +1,12 @@
 //! `feedfleet doctor`: what it finds, what it says to do, and that it leaves nothing behind.
 
-use feedfleet_tests::{Fleet, Reply, Server};
+use feedfleet_tests::{Fleet, Reply, Server, eventually};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const SECRET: &str = "open-sesame-2209";
 const MAP: &str = "[map]\nid = \"sku\"\ntitle = \"name\"\n";
@@ -355,19 +356,59 @@ fn a_damaged_log_entry_can_be_moved_away() {
     assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 2);
 }
 
+/// What the doctor says to do about a lost file mends the table: a rollback, and, where no run is whole, a new table.
 #[test]
 fn a_table_that_lost_a_file_is_broken() {
     let fleet = shop();
-    fleet.run_pipe("shop");
     let folder = fleet.path("var/catalog/products");
-    let files: Vec<_> = fleet.files().into_keys().filter(|p| p.starts_with(&folder)).collect();
-    let data = files.iter().find(|p| p.extension().is_some_and(|e| e == "parquet"));
-    let data = data.expect("the table has a file");
-    fs::remove_file(data).expect("a file of this test can be removed");
+    let data = || -> BTreeSet<PathBuf> {
+        let files = fleet.files().into_keys().filter(|path| path.starts_with(&folder));
+        files.filter(|path| path.extension().is_some_and(|e| e == "parquet")).collect()
+    };
+    let first = fleet.run_pipe("shop")["run"].to_string();
+    let before = data();
+    fleet.write("products.csv", feed(12));
+    fleet.run_pipe("shop");
+    for lost in data().difference(&before) {
+        fs::remove_file(lost).expect("a file of this test can be removed");
+    }
     let findings = offline(&fleet, 1);
-    let told = ["1 of 1 data files", "parquet: is missing", "runs rollback"];
+    let told = ["1 of 2 data files", "parquet: is missing", "runs rollback", "pipes resume"];
     assert_finding(&findings, "table products", "broken", &told);
     assert_finding(&findings, "table images", "ok", &[]);
+
+    fleet.run(&["runs", "rollback", "shop", &first]).ok();
+    assert_finding(&offline(&fleet, 0), "table products", "ok", &["10 rows of 1 pipes"]);
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 2);
+
+    for lost in data() {
+        fs::remove_file(lost).expect("a file of this test can be removed");
+    }
+    let told = ["move", "var/catalog/products away", "while no process"];
+    assert_finding(&offline(&fleet, 1), "table products", "broken", &told);
+    fs::remove_dir_all(&folder).expect("a folder of this test can be removed");
+    assert_eq!(fleet.run_pipe("shop")["counts"]["new"], 12);
+    assert_finding(&offline(&fleet, 0), "table products", "ok", &["12 rows of 1 pipes"]);
+}
+
+#[test]
+fn a_scheduler_that_starts_no_workers_is_known() {
+    const SOON: Duration = Duration::from_secs(60);
+    let fleet = shop();
+    fleet.run_pipe("shop");
+    let mut scheduler = fleet.spawn(&["scheduler"]);
+    eventually(SOON, "the scheduler to tell of itself", || {
+        let status = fleet.run(&["fleet", "status", "--json"]).ok().json();
+        (status["scheduler"]["scheduler_pid"] == scheduler.pid()).then_some(())
+    });
+    assert_finding(&offline(&fleet, 0), "scheduler", "ok", &["starts no workers"]);
+    fleet.run(&["fleet", "status"]).ok().says(&["starts no workers"]);
+    // Whoever waits for a run starts a worker, as without a scheduler.
+    assert_eq!(fleet.run_pipe("shop")["counts"]["unchanged"], 10);
+    scheduler.signal("TERM");
+    assert!(scheduler.wait(SOON).success());
+    assert_finding(&offline(&fleet, 0), "scheduler", "warning", &["no scheduler is running"]);
 }
 
 #[test]
@@ -410,6 +451,15 @@ fn what_waits_for_an_operator_is_a_warning_with_its_command() {
     assert_finding(&findings, "pipe shop", "warning", &["7 removals wait", &command]);
     assert_finding(&findings, "pipe gone", "warning", &["dead", "feedfleet runs show gone"]);
     assert_finding(&findings, "dead letters", "warning", &["1 wait", "feedfleet dlq list"]);
+
+    // A newer run that died has changed nothing, and what was held can be approved as before.
+    fs::remove_file(fleet.path("products.csv")).expect("a file of this test can be removed");
+    let dead = fleet.run_pipe_dead("shop");
+    fleet.write("products.csv", feed(3));
+    let show = format!("feedfleet runs show shop {}", dead["run"]);
+    let told = ["dead", &show, "7 removals wait", &command];
+    assert_finding(&offline(&fleet, 0), "pipe shop", "warning", &told);
+    fleet.run(&["runs", "approve", "shop", &held["run"].to_string()]).ok();
 }
 
 #[test]

@@ -140,11 +140,12 @@ fn a_dead_run_leaves_the_products_that_are_listed() {
 #[test]
 fn a_replay_of_a_run_that_never_was_says_so() {
     let fleet = shop();
-    fleet.run_pipe("shop");
+    let last = fleet.run_pipe("shop");
     let before = fleet.products("shop");
     let run = fleet.run(&["run", "shop", "--replay", "17", "--wait"]).failed();
-    run.says(&["raw snapshot", "is not there", "expired"]);
+    run.says(&["raw snapshot", "is not there", "expired", "feedfleet run shop"]);
     assert_eq!(fleet.products("shop"), before);
+    assert_eq!(fleet.report("shop")["run"], last["run"], "nothing was queued");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use feedfleet_catalog::restore::{RestoreError, plan_restore, restore, version_of
 use feedfleet_catalog::{Catalog, Snapshot, rollback_app_id};
 use feedfleet_model::RunId;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn products(price: i64, n: usize) -> Vec<Product> {
     (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
@@ -144,6 +144,65 @@ fn a_run_ends_where_the_next_begins() {
     assert_eq!([of(1), of(2), of(3)], [2, 4, 6]);
     restore(catalog.products(), &pipe("acme"), RunId(1), &[]).unwrap();
     assert_eq!([of(1), of(2), of(3)], [2, 4, 6], "a rollback is not a run");
+}
+
+/// Its rows are lost whatever is done; the pipe can be put back all the same.
+#[test]
+fn a_live_file_that_is_lost_stands_in_no_way() {
+    let files_of = |catalog: &Catalog| {
+        let now = catalog.products().snapshot().unwrap().unwrap();
+        let files = now.files(Some(&pipe("acme"))).unwrap();
+        files.iter().map(|file| now.local_path(file).unwrap()).collect::<BTreeSet<_>>()
+    };
+    for changed in [1, 10] {
+        let (_folder, catalog) = catalog();
+        let table = catalog.products();
+        night(&catalog, "acme", 1, &products(1, 10));
+        night(&catalog, "other", 1, &products(1, 10));
+        let (acme, other) = (stored(&catalog, "acme"), stored(&catalog, "other"));
+        let before = files_of(&catalog);
+        let mut records = products(2, changed);
+        records.extend(products(1, 10).split_off(changed));
+        night(&catalog, "acme", 2, &records);
+        for file in files_of(&catalog).difference(&before) {
+            std::fs::remove_file(file).unwrap();
+        }
+
+        let e = plan_restore(table, &pipe("acme"), RunId(2)).unwrap_err();
+        assert!(matches!(e, RestoreError::Gone { files: 1, .. }), "{e}");
+        let planned = plan_restore(table, &pipe("acme"), RunId(1)).unwrap();
+        let done = restore(table, &pipe("acme"), RunId(1), &[]).unwrap().plan;
+        assert_eq!(done, planned);
+        let n = changed as u64;
+        assert_eq!((done.put_back, done.taken_out, done.stays), (n, n, 10 - n));
+        assert_eq!(stored(&catalog, "acme"), acme);
+        assert_eq!(stored(&catalog, "other"), other);
+        night(&catalog, "acme", 3, &records);
+        assert_eq!(stored(&catalog, "acme").len(), 10, "the next night goes through");
+    }
+}
+
+#[test]
+fn a_deletion_vector_that_is_lost_stands_in_no_way() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    night(&catalog, "acme", 1, &products(1, 10));
+    let acme = stored(&catalog, "acme");
+    let mut records = products(1, 10);
+    records[7].price = 2;
+    night(&catalog, "acme", 2, &records);
+    let mut lost = 0;
+    for entry in std::fs::read_dir(table.folder().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "bin") {
+            std::fs::remove_file(path).unwrap();
+            lost += 1;
+        }
+    }
+    assert_eq!(lost, 1);
+    let done = restore(table, &pipe("acme"), RunId(1), &[]).unwrap().plan;
+    assert_eq!((done.put_back, done.taken_out, done.stays), (10, 10, 0));
+    assert_eq!(stored(&catalog, "acme"), acme);
 }
 
 #[test]
