@@ -11,7 +11,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from aws import Failure
+from aws import Failure, Refused
 from release import is_there
 
 CURRENT = "configurations/current"
@@ -72,12 +72,18 @@ def check_by_program(program, folder):
         )
     except OSError as error:
         raise Failure(f"{program} cannot be run on this machine: {error}") from error
-    # A mistake is a line, and what stands in the file is indented below it.
-    lines = [line for line in done.stdout.splitlines() if line and not line.startswith(" ")]
-    told = [line for line in lines if not line.endswith(": ok") and not line.startswith("sound pipes:")]
-    only_variables = told and all(NOT_SET.search(line) for line in told)
+    told = mistakes(done.stdout)
+    only_variables = told and all(NOT_SET.search(one) for one in told)
     if done.returncode != 0 and not only_variables:
-        raise Failure(f"{program} refuses this configuration:\n{done.stdout.rstrip()}")
+        counting = [one for one in told if not NOT_SET.search(one)]
+        raise Failure("\n".join([f"{program} refuses this configuration:", *counting]))
+
+
+def mistakes(told):
+    """What `pipes check` complains of, one by one."""
+    # A mistake is a line, and what stands in the file is indented below it.
+    found = re.findall(r"^\S.*(?:\n +.*)*", told, re.MULTILINE)
+    return [one for one in found if not one.endswith(": ok") and not one.startswith("sound pipes:")]
 
 
 def archive(folder):
@@ -108,9 +114,27 @@ def upload(aws, bucket, folder):
     return name
 
 
-def point_to(aws, bucket, name):
+def back(aws, bucket, name):
     """Makes a configuration that is there the one that counts."""
-    if not aws.dry_run and not is_there(aws, bucket, f"configurations/{name}.tar.gz"):
+    if not is_there(aws, bucket, f"configurations/{name}.tar.gz"):
         raise Failure(f"there is no configuration {name}; `list` lists them")
+    point_to(aws, bucket, name)
+
+
+def current(aws, bucket):
+    """The configuration that counts; none where there is none."""
+    try:
+        return aws.text("s3", "cp", f"s3://{bucket}/{CURRENT}", "-").strip()
+    except Refused as refused:
+        if refused.is_absent():
+            return None
+        raise
+
+
+def point_to(aws, bucket, name):
+    """Says which configuration counts."""
     aws.do("s3", "cp", "--no-progress", "-", f"s3://{bucket}/{CURRENT}", input=name)
-    print(f"configuration {name}: instances take it over within two minutes")
+    if aws.dry_run:
+        print(f"the configuration would be {name}")
+    else:
+        print(f"configuration {name}: instances take it over within two minutes")

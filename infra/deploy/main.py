@@ -11,7 +11,7 @@ from pathlib import Path
 import configuration
 import release
 import stacks
-from aws import Aws, Failure
+from aws import Aws, Failure, Refused
 
 EPILOG = """\
 for the first time:
@@ -45,6 +45,7 @@ def main():
     """Runs one command; what the user has to see to is told in words."""
     arguments = parse(sys.argv[1:])
     try:
+        stacks.check_name(arguments.name)
         aws = Aws(arguments.region, arguments.dry_run)
         arguments.run(aws, Fleet(aws, arguments.name), arguments)
     except Failure as failure:
@@ -57,7 +58,7 @@ def up(aws, fleet, given):
     """Everything, in order."""
     # What would end it late is looked for before anything is made.
     stacks.check_names(given.set, stacks.names_of(stacks.own_template("main.yaml")) | stacks.OF_STORAGE)
-    release.binaries(given.binaries)
+    built = release.architectures(release.binaries(given.binaries))
     found = program(given)
     if found is None:
         raise Failure("there is no feedfleet with AWS for this machine, whose doctor comes last; --feedfleet names one")
@@ -66,7 +67,7 @@ def up(aws, fleet, given):
     stacks.storage(aws, fleet, given.set)
     named = release.package(aws, fleet.releases_bucket, given.binaries)
     configure(aws, fleet, given)
-    stacks.apply(aws, fleet, named, of_main(given.set), packaged=True)
+    stacks.apply(aws, fleet, named, of_main(given.set), built)
     stacks.wait(aws, fleet)
     doctor(aws, fleet, given)
 
@@ -82,7 +83,9 @@ def package(aws, fleet, given):
 def configure(aws, fleet, given):
     """A configuration into the bucket, or back to an earlier one."""
     if getattr(given, "back", None):
-        configuration.point_to(aws, fleet.releases_bucket, given.back)
+        if given.config:
+            raise Failure("a folder, or --back ID, which takes none: not both")
+        configuration.back(aws, fleet.releases_bucket, given.back)
         return
     if not given.config:
         raise Failure("which configuration? name a folder, or --back ID")
@@ -145,15 +148,24 @@ def settings(aws, fleet, _):
 
 
 def listing(aws, fleet, _):
-    """Releases and configurations, with the times they came."""
+    """Releases and configurations, with the times they came, and which of them count."""
     stack = stacks.find(aws, fleet.stack)
-    print(f"release of the stack: {stacks.parameters(stack).get('Release', 'there is no stack')}")
-    for what, name in (("releases/", release.SUMS), ("configurations/", ".tar.gz")):
-        listed = aws.ask("s3api", "list-objects-v2", "--bucket", fleet.releases_bucket, "--prefix", what)
+    applied, current = stacks.parameters(stack).get("Release"), configuration.current(aws, fleet.releases_bucket)
+    print(f"release of the stack: {applied or 'there is no stack'}")
+    print(f"configuration that counts: {current or 'there is none'}")
+    for what, name, counts in (("releases/", release.SUMS, applied), ("configurations/", ".tar.gz", current)):
+        try:
+            listed = aws.ask("s3api", "list-objects-v2", "--bucket", fleet.releases_bucket, "--prefix", what)
+        except Refused as refused:
+            if not refused.is_absent():
+                raise
+            print(f"there is no bucket {fleet.releases_bucket} yet: `up` or `package` makes it")
+            return
         for one in sorted((listed or {}).get("Contents", []), key=lambda one: one["LastModified"]):
             if one["Key"].endswith(name):
                 named = one["Key"].removeprefix(what).removesuffix(name).rstrip("/")
-                print(f"{one['LastModified']}  {what.rstrip('s/')}  {named}")
+                mark = "  (counts)" if named == counts else ""
+                print(f"{one['LastModified']}  {what.rstrip('s/')}  {named}{mark}")
 
 
 def destroy(aws, fleet, given):
@@ -161,14 +173,24 @@ def destroy(aws, fleet, given):
     what = fleet.data_bucket if given.with_data else fleet.name
     if not given.yes and not aws.dry_run:
         lost = "all of its data" if given.with_data else "everything of it but its data"
-        if input(f"This deletes the fleet and {lost}. Type {what} to go on: ") != what:
+        if answer(f"This deletes the fleet and {lost}. Type {what} to go on: ") != what:
             raise Failure("nothing was deleted")
     stacks.destroy(aws, fleet, given.with_data)
 
 
+def answer(question):
+    """What the user types."""
+    try:
+        return input(question)
+    except (EOFError, RuntimeError):
+        # At its end, or closed.
+        print()
+        raise Failure("nothing was deleted: nobody is there to answer; `destroy --yes` asks nothing") from None
+
+
 def of_main(given):
     """What is not the storage's alone."""
-    return {key: value for key, value in given.items() if key not in stacks.OF_STORAGE}
+    return {key: value for key, value in given.items() if key not in stacks.OF_STORAGE - {"KmsKeyArn"}}
 
 
 class Setting(argparse.Action):

@@ -88,7 +88,8 @@ def package(aws, bucket, folder):
         path = Path(place) / SUMS
         path.write_text(sums)
         aws.do("s3", "cp", "--no-progress", str(path), place_there + SUMS)
-    print(f"release {release} ({contents['VERSION'].decode().strip()})")
+    told = f"release {release} ({contents['VERSION'].decode().strip()})"
+    print(f"it would be {told}" if aws.dry_run else told)
     return release
 
 
@@ -103,12 +104,16 @@ def is_there(aws, bucket, key):
     return True
 
 
-def architectures(aws, bucket, release):
-    """What workers of a release may run on, as the template calls it."""
+def architectures(machines):
+    """What workers may run on that have binaries for these machines, as the template calls it."""
+    return "both" if len(machines) > 1 else "arm64" if "aarch64" in machines else "x86_64"
+
+
+def architectures_of(aws, bucket, release):
+    """What workers of a release may run on."""
     sums = aws.text("s3", "cp", f"s3://{bucket}/releases/{release}/{SUMS}", "-")
     names = [line.split("  ", 1)[1] for line in sums.splitlines()]
-    arm, x86 = "bin/feedfleet-aarch64" in names, "bin/feedfleet-x86_64" in names
-    return "both" if arm and x86 else "arm64" if arm else "x86_64"
+    return architectures([machine for machine in MACHINES if f"bin/feedfleet-{machine}" in names])
 
 
 def template(aws, bucket, release, name):

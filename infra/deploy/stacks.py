@@ -18,6 +18,23 @@ RETIRE_POLL_SECS = 5
 PROTECTION_BATCH = 50
 # What S3 deletes with one request.
 DELETE_BATCH = 1000
+# What a stack does not leave by itself for one that runs, and what to do then. After any other failure: a new stack.
+WAYS_OUT = {
+    "ROLLBACK_COMPLETE": (
+        "its first attempt was taken back; after seeing to the reason, `apply` with the same --set makes it anew"
+    ),
+    "UPDATE_FAILED": (
+        "after seeing to the reason, "
+        "`aws --region {region} cloudformation rollback-stack --stack-name {stack}`, then `wait`"
+    ),
+    "UPDATE_ROLLBACK_FAILED": (
+        "after seeing to the reason, "
+        "`aws --region {region} cloudformation continue-update-rollback --stack-name {stack}`, then `wait`"
+    ),
+    "DELETE_IN_PROGRESS": "when it has gone, `apply --release ID` or `up` makes it anew",
+    "DELETE_COMPLETE": "`apply --release ID` or `up` makes it anew",
+    "DELETE_FAILED": "after seeing to the reason, `destroy` goes on",
+}
 # Parameters of the buckets' stack. The other one has KmsKeyArn too, which it takes from there.
 OF_STORAGE = {"KmsKeyArn", "KeepDeletedDays"}
 
@@ -49,6 +66,14 @@ def names_of(template):
     return set(re.findall(r"^  (\w+):$", section, re.MULTILINE))
 
 
+def check_name(name):
+    """Refuses a fleet's name that the templates would refuse, once something is made."""
+    said = re.search(r"^  Name:\n((?:    .*\n)+)", own_template("main.yaml"), re.MULTILINE)[1]
+    pattern = re.search(r'AllowedPattern: "(.*)"', said)[1]
+    if not re.fullmatch(pattern, name):
+        raise Failure(f"--name {name}: expected {re.search('ConstraintDescription: (.*)', said)[1]}")
+
+
 def check_names(given, known):
     """Refuses what is no parameter: `aws cloudformation deploy` would leave it out, and say nothing."""
     for name in sorted(given.keys() - known):
@@ -69,6 +94,8 @@ def deploy(aws, stack, template, overrides, name):
         arguments += ["--tags", f"feedfleet={name}"]
         if overrides:
             arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())]
+        if not aws.dry_run:
+            print(f"making the stack {stack}, or bringing it up to date, which may take minutes")
         try:
             aws.do(*arguments)
         except Refused as refused:
@@ -93,7 +120,8 @@ def failures(aws, stack):
             nested = event.get("PhysicalResourceId", "")
             if event["ResourceType"] == "AWS::CloudFormation::Stack" and nested not in ("", event["StackId"]):
                 lines += reversed(failures(aws, nested))
-    return list(reversed(lines))
+    # A resource may fail once more when the stack is taken back, by the same reason.
+    return list(dict.fromkeys(reversed(lines)))
 
 
 def storage(aws, fleet, given):
@@ -119,27 +147,28 @@ def roles_before_buckets(aws, fleet, key):
         update(aws, fleet, None, {"KmsKeyArn": key})
 
 
-def apply(aws, fleet, release, given, packaged=False):
-    """The stack of everything else, with a release; without one, with the release that it has. `packaged`: the release
-    was packaged just now, which a dry run only says."""
+def apply(aws, fleet, release, given, packaged=None):
+    """The stack of everything else, with a release; without one, with the release that it has. `packaged`: what the
+    release was built for, if it was packaged just now, which a dry run only says."""
     update(aws, fleet, release, given, packaged)
     refresh(aws, fleet)
 
 
-def update(aws, fleet, release, given, packaged=False):
+def update(aws, fleet, release, given, packaged=None):
     """The stack, without its workers."""
     stack = find(aws, fleet.stack)
     release = release or parameters(stack).get("Release")
     if not release:
         raise Failure("which release? `package` uploads one, and --release names it")
-    if not aws.dry_run and not releases.is_there(aws, fleet.releases_bucket, "configurations/current"):
+    only_said = aws.dry_run and packaged is not None
+    if not only_said and not releases.is_there(aws, fleet.releases_bucket, "configurations/current"):
         raise Failure("there is no configuration yet, and no instance starts without: `configure` uploads one")
     stand_in = aws.stand_in("S3")
     if releases.is_there(aws, fleet.releases_bucket, f"releases/{release}/{releases.SUMS}"):
         template = releases.template(aws, fleet.releases_bucket, release, "main.yaml")
-        built = releases.architectures(aws, fleet.releases_bucket, release)
-    elif aws.dry_run and packaged:
-        template, built = own_template("main.yaml"), "both"
+        built = releases.architectures_of(aws, fleet.releases_bucket, release)
+    elif only_said:
+        template, built = own_template("main.yaml"), packaged
     else:
         raise Failure(f"there is no release {release}; `list` lists them")
     check_names(given, names_of(template))
@@ -198,11 +227,13 @@ def wait(aws, fleet):
     if aws.dry_run:
         print("would wait until the scheduler says that it works")
         return
-    if find(aws, fleet.stack) is None:
-        raise Failure(f"there is no stack {fleet.stack}: `apply` or `up` makes it")
     until = time.monotonic() + WAIT_SECS
     while True:
-        state = scheduler_state(aws, fleet)
+        stack = find(aws, fleet.stack)
+        if stack is None:
+            raise Failure(f"there is no stack {fleet.stack}: `apply` or `up` makes it")
+        check_goes_on(aws, fleet, stack["StackStatus"])
+        state = scheduler_state(aws, fleet, stack)
         if state is None:
             print("the scheduler works")
             return
@@ -212,13 +243,22 @@ def wait(aws, fleet):
         time.sleep(POLL_SECS)
 
 
-def scheduler_state(aws, fleet):
+def check_goes_on(aws, fleet, status):
+    """Refuses to wait for a stack that stays as it is until somebody sees to it, or goes."""
+    way_out = WAYS_OUT.get(status)
+    if way_out is None and status.endswith("_FAILED"):
+        way_out = "after seeing to the reason, `destroy` without --with-data and then `up` make it anew"
+    if way_out is None:
+        return
+    told = f"the stack {fleet.stack} is {status}: {way_out.format(region=aws.region, stack=fleet.stack)}"
+    reasons = [f"  {line}" for line in failures(aws, fleet.stack)]
+    raise Failure("\n".join([told, *reasons]))
+
+
+def scheduler_state(aws, fleet, stack):
     """What is not as it should be; none if the scheduler works."""
-    stack = find(aws, fleet.stack)
-    if stack is None:
-        return f"there is no stack {fleet.stack}"
     # After an update that was taken back the stack stays in UPDATE_ROLLBACK_COMPLETE, and its fleet runs.
-    if not stack["StackStatus"].endswith("_COMPLETE") or stack["StackStatus"] == "ROLLBACK_COMPLETE":
+    if not stack["StackStatus"].endswith("_COMPLETE"):
         return f"the stack is {stack['StackStatus']}"
     groups = aws.ask(
         "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-scheduler"
@@ -241,7 +281,8 @@ def destroy(aws, fleet, with_data):
         retire(aws, fleet)
     delete(aws, fleet.stack)
     if not with_data:
-        print("the buckets stay, with all data; `destroy --with-data` deletes them too")
+        if find(aws, fleet.storage_stack) is not None:
+            print("the buckets stay, with all data; `destroy --with-data` deletes them too")
         return
     for bucket in (fleet.data_bucket, fleet.releases_bucket):
         empty(aws, bucket)
@@ -299,7 +340,8 @@ def delete(aws, stack):
     if find(aws, stack) is None:
         print(f"there is no stack {stack}")
         return
-    print(f"deleting the stack {stack}")
+    if not aws.dry_run:
+        print(f"deleting the stack {stack}")
     aws.do("cloudformation", "delete-stack", "--stack-name", stack)
     try:
         aws.do("cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)

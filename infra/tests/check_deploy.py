@@ -3,6 +3,8 @@ up, the stack comes, a change of configuration arrives, and all of it goes again
 
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -17,6 +19,7 @@ from warm_cli import warm_cli
 
 sys.path.insert(0, str(INFRA / "deploy"))
 import configuration
+import release as releases
 import stacks
 from aws import Failure, Refused
 
@@ -100,18 +103,62 @@ def check_parts(faults):
     for status, runs in (
         ("CREATE_COMPLETE", True),
         ("UPDATE_ROLLBACK_COMPLETE", True),
-        ("ROLLBACK_COMPLETE", False),
         ("UPDATE_ROLLBACK_IN_PROGRESS", False),
         ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", False),
     ):
         expected = None if runs else f"the stack is {status}"
-        faults.same(f"a fleet whose stack is {status}", stacks.scheduler_state(Running(status), Running), expected)
+        account = Running(status)
+        found = stacks.scheduler_state(account, Running, account.of_stack())
+        faults.same(f"a fleet whose stack is {status}", found, expected)
+    check_ways_out(faults)
+    for name in ("main.yaml", "storage.yaml"):
+        known = load(name)["Parameters"]["Name"]
+        for given in ("ab", "a1-2", "a" * 20, "a", "a" * 21, "Bad_Name", "1a", "a-", "-a", "a.b", "a\n", ""):
+            allowed = re.fullmatch(known["AllowedPattern"], given) is not None
+            faults.same(f"{name} takes --name {given!r}", refusal(stacks.check_name, given) is None, allowed)
+    said = refusal(stacks.check_name, "Bad_Name")
+    faults.same("a name that is refused", said, f"--name Bad_Name: expected {known['ConstraintDescription']}")
+    for machines, built in ((["aarch64", "x86_64"], "both"), (["aarch64"], "arm64"), (["x86_64"], "x86_64")):
+        faults.same(f"what workers run on, by {machines}", releases.architectures(machines), built)
     try:
         stacks.roles_before_buckets(Keyed(), Keyed, "another")
         faults.append("a fleet with a key is given another one")
     except Failure as failure:
         if KEY not in str(failure):
             faults.append(f"a fleet with a key is refused another one: {failure}")
+
+
+def check_ways_out(faults):
+    """What does not end by itself is not waited for; what does, is."""
+    waits = stacks.WAIT_SECS
+    # So that it looks once.
+    stacks.WAIT_SECS = -1
+    for status, way_out in (
+        ("CREATE_FAILED", "`destroy` without --with-data and then `up`"),
+        ("ROLLBACK_FAILED", "`destroy` without --with-data and then `up`"),
+        ("ROLLBACK_COMPLETE", "`apply` with the same --set makes it anew"),
+        ("UPDATE_FAILED", f"cloudformation rollback-stack --stack-name {NAME}`"),
+        ("UPDATE_ROLLBACK_FAILED", f"--region {REGION} cloudformation continue-update-rollback --stack-name {NAME}`"),
+        ("DELETE_IN_PROGRESS", "when it has gone"),
+        ("DELETE_FAILED", "`destroy` goes on"),
+    ):
+        said = refusal(stacks.wait, Running(status), Running) or ""
+        for part in (f"the stack {NAME} is {status}: ", way_out, f"\n  {NAME}: Queues: no such key"):
+            if said.count(part) != 1:
+                faults.append(f"waiting for a stack that is {status} says {said!r}, expected {part!r} once")
+    for status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"):
+        said = refusal(stacks.wait, Running(status), Running) or ""
+        faults.same(f"waiting for a stack that is {status}", said.partition("minutes ")[2], f"the stack is {status}")
+    stacks.WAIT_SECS = waits
+
+
+def refusal(run, *arguments):
+    """Why something is refused; none if it is not."""
+    try:
+        run(*arguments)
+    except Failure as failure:
+        return str(failure)
+    return None
 
 
 class Keyed:
@@ -128,16 +175,25 @@ class Running:
     """A fleet whose scheduler works, and its account."""
 
     name = stack = NAME
+    region, dry_run = REGION, False
 
     def __init__(self, status):
         self.status = status
 
-    def ask(self, service, *_):
+    def of_stack(self):
+        return {"StackStatus": self.status}
+
+    def ask(self, _, question, *__):
+        event = {
+            "LogicalResourceId": "Queues", "PhysicalResourceId": "", "StackId": "it", "ResourceType": "AWS::SQS::Queue",
+            "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "no such key",
+        }
         return {
-            "cloudformation": {"Stacks": [{"StackStatus": self.status}]},
-            "autoscaling": {"AutoScalingGroups": [{"Instances": [{"LifecycleState": "InService"}]}]},
-            "cloudwatch": {"Datapoints": [{"Maximum": 1}]},
-        }[service]
+            "describe-stacks": {"Stacks": [self.of_stack()]},
+            "describe-stack-events": {"StackEvents": [event, event]},
+            "describe-auto-scaling-groups": {"AutoScalingGroups": [{"Instances": [{"LifecycleState": "InService"}]}]},
+            "get-metric-statistics": {"Datapoints": [{"Maximum": 1}]},
+        }[question]
 
 
 def check_refusals(faults, place):
@@ -155,6 +211,14 @@ def check_refusals(faults, place):
         if said not in told:
             faults.append(f"a binary that is {what}: {told!r}")
     (place / "config/pipes").mkdir(parents=True)
+    check_refused(faults, "--name Bad_Name: expected 2 to 20 of", "--name", "Bad_Name", "settings")
+    told = deploy("list")
+    for line in ("release of the stack: there is no stack", "configuration that counts: there is none",
+                 f"there is no bucket {RELEASES} yet: `up` or `package` makes it"):
+        if line not in told.splitlines():
+            faults.append(f"a list of nothing says {told!r}")
+    told = deploy("destroy", "--yes")
+    faults.same("destroy of nothing", told, f"there is no stack {NAME}\n")
     told = deploy("configure", str(place / "config"), fails=True)
     if "there is no" not in told:
         faults.append(f"a configuration without fleet.toml: {told!r}")
@@ -167,7 +231,10 @@ def check_refusals(faults, place):
     check_refused(faults, "max in [workers] is a text", "configure", str(place / "config"))
     (place / "config/fleet.toml").write_text(deploy("settings"))
     (place / "config/pipes/acme.toml").write_text(PIPE + 'titel = "name"\n')
-    check_refused(faults, "unknown column 'titel'", "configure", str(place / "config"))
+    told = check_refused(faults, "unknown column 'titel'", "configure", str(place / "config"))
+    # They are no mistakes here.
+    if "ACME_KEY" in told or "mistakes:" in told:
+        faults.append(f"a pipe is refused with what is no reason: {told!r}")
     (place / "config/pipes/acme.toml").write_text(PIPE)
     everything = ["--binaries", str(binaries(place)), "--config", str(place / "config")]
     check_refused(faults, "there is no feedfleet with AWS", "up", *everything, "--feedfleet", "/nowhere")
@@ -176,16 +243,40 @@ def check_refusals(faults, place):
     check_refused(faults, "would change the buckets", "apply", "--set", "KeepDeletedDays=30")
     check_refused(faults, f"there is no stack {NAME}: `apply` or `up` makes it", "wait")
     told = deploy("--dry-run", "package", "--binaries", str(binaries(place)))
-    if "would run: aws s3 cp" not in told:
+    if "would run: aws s3 cp" not in told or "it would be release" not in told:
         faults.append(f"a dry run says {told!r}")
+    check_dry_up(faults, place)
     faults.same("made by a dry run", client("cloudformation").describe_stacks()["Stacks"], [])
 
 
-def check_refused(faults, said, *arguments):
+def check_dry_up(faults, place):
+    """A dry run says the parameters with which the stack would be made."""
+    x86 = place / "x86"
+    x86.mkdir()
+    (x86 / "feedfleet-x86_64").write_bytes(elf(62))
+    for folder, expected in (
+        (x86, {"Architectures": "x86_64", "SchedulerType": "t3a.small"}),
+        (binaries(place), {"Architectures": "both"}),
+    ):
+        told = deploy(
+            "--dry-run", "up", "--binaries", str(folder), "--config", str(place / "config"), "--set", f"KmsKeyArn={KEY}"
+        )
+        line = next(line for line in told.splitlines() if f"--stack-name {NAME} " in line)
+        given = dict(one.split("=", 1) for one in shlex.split(line.partition("--parameter-overrides ")[2]))
+        machines = {key: given[key] for key in ("Architectures", "SchedulerType") if key in given}
+        faults.same(f"what a dry run says of {folder.name}", machines, expected)
+        faults.same(f"the key of a dry run with {folder.name}", given["KmsKeyArn"], KEY)
+        for done in ("instances take it over", "making the stack"):
+            if done in told:
+                faults.append(f"a dry run says as done: {told!r}")
+
+
+def check_refused(faults, said, *arguments, **how):
     """A command is refused, with these words among others."""
-    told = deploy(*arguments, fails=True)
+    told = deploy(*arguments, fails=True, **how)
     if said not in told:
         faults.append(f"{' '.join(arguments)}: {told!r}, expected {said!r} in it")
+    return told
 
 
 def check_package(faults, place):
@@ -217,7 +308,26 @@ def check_configure(faults, place):
     first = current()
     deploy("configure", str(config))
     faults.same("the same configuration again", current(), first)
+    check_refused(faults, "a folder, or --back ID", "configure", str(config), "--back", first)
+    for dry in ([], ["--dry-run"]):
+        check_refused(faults, "there is no configuration mistyped", *dry, "configure", "--back", "mistyped")
+    (config / "pipes/second.toml").write_text(PIPE)
+    deploy("configure", str(config))
+    second = current()
+    (config / "pipes/second.toml").unlink()
+    check_counts(faults, second, first)
+    deploy("configure", "--back", first)
+    check_counts(faults, first, second)
     return first
+
+
+def check_counts(faults, counts, other):
+    """`list` says which configuration counts."""
+    told = deploy("list")
+    lines = [line for line in told.splitlines() if "  configuration  " in line]
+    ends = {line.split("  ")[2]: line.endswith("  (counts)") for line in lines}
+    faults.same("configurations that count", ends, {counts: True, other: False})
+    faults.same("said of it", f"configuration that counts: {counts}" in told.splitlines(), True)
 
 
 def check_stack(faults, place, release):
@@ -456,8 +566,12 @@ def check_destroy(faults):
     if "nothing was deleted" not in told:
         faults.append(f"destroy without a yes: {told!r}")
     client("s3").put_object(Bucket=DATA, Key="objects/reports/acme/1.json", Body=b"{}")
+    check_refused(faults, "nobody is there to answer; `destroy --yes`", "destroy", input="")
+    told = run("bash", "-c", f"{ROOT / 'scripts/deploy'} --name {NAME} destroy <&-", fails=True)
+    if "nobody is there to answer; `destroy --yes`" not in told:
+        faults.append(f"destroy without a standard input says {told!r}")
     told = deploy("--dry-run", "destroy")
-    if "would run: aws autoscaling update-auto-scaling-group" not in told:
+    if "would run: aws autoscaling update-auto-scaling-group" not in told or "deleting the stack" in told:
         faults.append(f"a dry run of destroy says {told!r}")
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=f"{NAME}-workers", DesiredCapacity=2)
     told = deploy("destroy", "--yes")
