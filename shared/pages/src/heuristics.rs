@@ -84,12 +84,17 @@ fn add_price(page: &Page<'_>, prices: &[Candidate], product: &mut Product) {
     };
     let Some(told_amount) = normal::amount_of(&told.text) else { return };
     // Structured data often has the price before the reduction that the page shows struck through.
-    let is_old = prices.iter().any(|own| own.ten_thousandths == told_amount && own.is_old);
+    let old = prices.iter().find(|own| own.ten_thousandths == told_amount && own.is_old);
+    let currency = product.get(Field::Currency).or_else(|| old?.currency);
+    // An amount of another currency, or a part of the price, is not what replaced it.
+    let is_other = currency.is_some_and(|currency| best.is_other_than(currency));
+    let is_plain = || best.tag.is_none_or(|tag| price::is_plain(page, tag));
     let is_sure = || {
         best.points >= price::SURE
             || price::only_reduction(page) == Some((told_amount, best.ten_thousandths))
     };
-    let is_reduced = is_old && !best.is_old && best.ten_thousandths < told_amount && is_sure();
+    let is_lower = !best.is_old && best.ten_thousandths < told_amount;
+    let is_reduced = old.is_some() && is_lower && !is_other && is_sure() && is_plain();
     if is_reduced && told.origin != Origin::Selector {
         let normal_price = told.clone();
         product.fields.entry(Field::NormalPrice).or_insert(normal_price);

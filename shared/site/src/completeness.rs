@@ -47,8 +47,8 @@ pub enum Doubt {
     /// Not a single page was read.
     #[error("no page was read")]
     NothingRead,
-    /// The crawl ended before all that it had found was fetched.
-    #[error("{count} URLs were found and not fetched")]
+    /// The crawl ended before all that it had found was fetched: its time was over.
+    #[error("max_time was over: {count} URLs were found and not fetched")]
     Unfinished {
         /// URLs.
         count: u64,

@@ -88,6 +88,54 @@ fn the_only_price_that_was_struck_is_the_products() {
     }
 }
 
+/// What stands beside a struck price is not always the one put in its place: not in another currency, nor what comes off,
+/// nor a part of it. With a button and a name that fits it is no other.
+#[test]
+fn what_is_no_plain_price_replaces_none() {
+    let price = |title: &str, before: &str, inserted: &str, behind: &str| {
+        let html = format!(
+            r#"<title>{title}</title><script type="application/ld+json">{{"@type": "Product", "name": "Iron pan",
+            "sku": "S1", "offers": {{"price": "30.00", "priceCurrency": "EUR"}}}}</script><h1>Iron pan</h1><div
+            class=product><p class=price><del>{before}</del> <ins>{inserted}</ins>{behind}</p><button
+            class=add-to-cart>Add to cart</button></div>"#
+        );
+        let product = read(&html, &[]).products.remove(0);
+        product.get(Field::Price).unwrap().to_owned()
+    };
+    for title in ["struck", "Iron pan"] {
+        for (before, inserted, behind) in [
+            ("30.00 EUR", "10.00 USD", ""),
+            ("30,00 €", "$10.00", ""),
+            ("30.00 EUR", "£10.00", ""),
+            ("30.00 EUR", "3 x 10.00 EUR", ""),
+            ("30,00 €", "3 × 10,00 €", ""),
+            ("30.00 EUR", "3 payments of 10.00 EUR", ""),
+            ("30,00 €", "10,00 € off", ""),
+            ("30,00 €", "10,00 €", " off"),
+            ("30,00 €", "-10,00 €", ""),
+            ("30,00 €", "You save 10,00 €", ""),
+            ("30,00 €", "Sie sparen 10,00 €", ""),
+            ("30.00 EUR", "5.00 EUR", " deposit"),
+            ("30,00 €", "5,00 € Pfand", ""),
+            ("30.00 EUR", "25.21 EUR", " excl. VAT"),
+            ("30,00 €", "25,21 €", " <small>zzgl. 19 % MwSt.</small>"),
+            ("30,00 €", "25,21 € ohne MwSt.", ""),
+            ("30,00 €", "25,00 €", " hors taxes"),
+        ] {
+            assert_eq!(price(title, before, inserted, behind), "30", "{title}: {inserted}{behind}");
+        }
+        for (before, inserted, behind) in [
+            ("30.00 EUR", "15.00 EUR", ""),
+            ("30,00 €", "Now 15,00 €", ""),
+            ("30,00 €", "15,00 €", " inkl. MwSt. zzgl. Versand"),
+            ("30,00 €", "15,00 €", " <b>50 % off</b>"),
+            ("30,00 €", "15,00 €", " plus shipping"),
+        ] {
+            assert_eq!(price(title, before, inserted, behind), "15", "{title}: {inserted}{behind}");
+        }
+    }
+}
+
 #[test]
 fn selectors_come_first() {
     let rules =

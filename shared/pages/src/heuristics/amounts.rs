@@ -130,6 +130,11 @@ fn currency_after(text: &str) -> Option<Named> {
     if is_sign(first) { named(&text[..first.len_utf8()]) } else { None }
 }
 
+/// Whether a word names a currency.
+pub(super) fn is_currency(word: &str) -> bool {
+    named(word).is_some()
+}
+
 /// What a word or sign names.
 fn named(word: &str) -> Option<Named> {
     if word.is_empty() || word.chars().count() > CURRENCY_CHARS {

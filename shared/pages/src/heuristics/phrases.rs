@@ -45,6 +45,12 @@ impl Phrases {
         phrases.map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether a text as [`fold`] gives it begins with any of the phrases.
+    pub(super) fn begin(&self, folded: &str) -> bool {
+        let Some(first) = folded.chars().next() else { return false };
+        self.that_begin_with(first).iter().any(|phrase| phrase.begins(folded))
+    }
+
     /// Whether any of the phrases is in a text as [`fold`] gives it.
     pub(super) fn is_in(&self, folded: &str) -> bool {
         let mut previous = ' ';
@@ -109,5 +115,7 @@ mod tests {
         ] {
             assert_eq!(phrases.is_in(&fold(text)), expected, "{text}");
         }
+        assert!(phrases.begin("sold out today") && !phrases.begin("now sold out"));
+        assert!(!phrases.begin("sold outfit") && !phrases.begin(""));
     }
 }

@@ -3,7 +3,7 @@
 //! class, the closeness to the name of the product and to the buy button; they are taken for what is struck
 //! through, belongs to other products, leads to other pages, or is called shipping, saving or an instalment.
 
-use super::amounts::{Amount, amounts};
+use super::amounts::{Amount, amounts, is_currency};
 use super::buy::is_buy_control;
 use super::marks::Marks;
 use super::page::{Page, Run};
@@ -48,6 +48,18 @@ pub(super) struct Candidate {
     pub(super) points: f32,
     /// Whether it is shown as a price that no longer holds.
     pub(super) is_old: bool,
+    /// The element that gave it its points; none of a price that a script alone tells.
+    pub(super) tag: Option<usize>,
+}
+
+impl Candidate {
+    /// Whether what stands beside it is surely another currency than this one.
+    pub(super) fn is_other_than(&self, currency: &str) -> bool {
+        match self.currency {
+            Some(own) => own != currency,
+            None => !self.among.is_empty() && !self.among.contains(&currency),
+        }
+    }
 }
 
 /// The prices on a page, each amount once, the best first.
@@ -71,6 +83,9 @@ pub(super) fn candidates(page: &Page<'_>, state: &State) -> Vec<Candidate> {
 fn add(found: &mut Vec<Candidate>, candidate: Candidate) {
     match found.iter_mut().find(|own| own.ten_thousandths == candidate.ten_thousandths) {
         Some(own) => {
+            if candidate.points > own.points {
+                own.tag = candidate.tag;
+            }
             own.points = own.points.max(candidate.points);
             own.currency = own.currency.or(candidate.currency);
             own.among = if own.among.is_empty() { candidate.among } else { own.among };
@@ -102,6 +117,7 @@ fn add_state(found: &mut Vec<Candidate>, state: &State) {
                 among: &[],
                 points: UNSEEN,
                 is_old: false,
+                tag: None,
             }),
         }
     }
@@ -168,6 +184,7 @@ fn rate(page: &Page<'_>, index: usize, buy_controls: &[usize]) -> Option<Candida
         among: amount.among,
         points,
         is_old: tag.is_struck || tag.is_old,
+        tag: Some(index),
     })
 }
 
@@ -210,7 +227,61 @@ pub(super) fn only_reduction(page: &Page<'_>) -> Option<(i64, i64)> {
     let (first, second) = (main.next(), main.next());
     let heading = page.anchor.or(first.filter(|_| second.is_none()))?;
     let between = tags[old].first.checked_sub(tags[heading].end)?;
-    (between <= NEAR).then_some((before, amount(new)?))
+    let text = page.text(new);
+    let inserted = the_amount(&text, true)?;
+    let is_otherwise = OTHERWISE.is_in(&fold(&text)) || is_by_measure(&text[inserted.end..]);
+    let is_sure = between <= NEAR && !is_otherwise && is_plain(page, new);
+    is_sure.then_some((before, inserted.ten_thousandths))
+}
+
+/// Whether nothing beside an element's amount says that it is a part of the price alone or comes off it: `3 x 10 €`,
+/// `-10 €`, `10 € off`, `10 € deposit`, `10 € excl. VAT`. Words with another number are about that one: `Save 20%`.
+pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
+    let text = page.text(index);
+    let Some(amount) = the_amount(&text, true) else { return true };
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (before, after) = (&text[..amount.start], &text[amount.end..]);
+    let is_minus = before.trim_start_matches([' ', '(']).starts_with(['-', '−', '–']);
+    let said_before = before.rsplit(is_digit).next().unwrap_or_default();
+    let is_called_before =
+        !said_before.trim_start().starts_with('%') && NO_PRICE.is_in(&fold(said_before));
+    let is_called_after = !after.contains(is_digit) && NO_PRICE.is_in(&fold(after));
+    if is_minus || is_times(before) || is_called_before || is_called_after {
+        return false;
+    }
+    let end = page.tags[index].end;
+    let until = page.tags[page.block(index)].end.min(end + 2);
+    let behind = page.text_between(end, until, 60);
+    !NOT_ALL.begin(&words_behind(&format!("{after} {behind}")))
+}
+
+/// Whether what stands before an amount takes it several times: `3 x`.
+fn is_times(before: &str) -> bool {
+    before.char_indices().any(|(place, c)| {
+        let goes_on = before[place + c.len_utf8()..].starts_with(char::is_alphanumeric);
+        let is_counted = || before[..place].trim_end().ends_with(|c: char| c.is_ascii_digit());
+        matches!(c, 'x' | 'X' | '×' | 'х' | 'Х') && !goes_on && is_counted()
+    })
+}
+
+/// The words behind an amount and its currency, in lower case and without numbers; none where a number comes first.
+fn words_behind(text: &str) -> String {
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let text = text.replace('+', " plus ");
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut first = words.next().unwrap_or_default();
+    if is_currency(first) {
+        first = words.next().unwrap_or_default();
+    }
+    if is_number(first) {
+        return String::new();
+    }
+    let mut behind = first.to_lowercase();
+    for word in words.filter(|word| !is_number(word)) {
+        behind.push(' ');
+        behind.push_str(&word.to_lowercase());
+    }
+    behind
 }
 
 /// Points for standing after the product's name, and close to it and to a buy button.
@@ -283,6 +354,29 @@ static OTHERWISE: LazyLock<Phrases> = LazyLock::new(|| {
         "месяц*|мес|доставк*|скидк*|экономи*|кредит*|рассрочк*|без ндс",
         "建議售價|建议售价|定價|原價|市價|市场价|参考价|吊牌价|每期|運費|运费|メーカー希望|定価|参考価格|送料",
         "정가|소비자가|배송비|משלוח",
+    ])
+});
+
+/// What reductions, deposits and instalments are called in the element of their amount.
+static NO_PRICE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "off|discount|save|saved|savings|deposit|payments of|instalments of|installments of",
+        "sparen|spare|gespart|ersparnis|rabatt|pfand|anzahlung|raten",
+        "rabais|réduction|remise|économi*|caution|consigne|mensualité*",
+        "risparmi*|sconto|cauzione|ahorr*|descuento|fianza|cuotas|desconto|economize|parcela*",
+        "bespaar*|korting|statiegeld|rabat|rabatu|kaucj*|sleva|záloha|скидк*|экономи*|рассрочк*",
+    ])
+});
+
+/// What stands right behind an amount that is not all that is to be paid, or no price at all.
+static NOT_ALL: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "off|deposit|pfand|statiegeld|excl vat|excluding vat|exc vat|ex vat|plus vat|without vat",
+        "excl tax|excluding tax|exc tax|ex tax|plus tax|before tax|excl gst|excluding gst|ex gst|plus gst",
+        "zzgl mwst|zzgl ust|zzgl mehrwertsteuer|zzgl gesetzlicher mwst|zzgl ges mwst|zuzüglich mwst",
+        "exkl mwst|exkl ust|ohne mwst|ohne ust|plus mwst|netto|hors taxe*|hors tva|ht|h t",
+        "iva esclusa|più iva|plus iva|sin iva|bez dph|bez vat|bez pdv|brez ddv|excl btw|ex btw",
+        "exkl moms|ekskl moms|ekskl mva|áfa nélkül|без ндс",
     ])
 });
 

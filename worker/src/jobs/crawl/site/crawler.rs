@@ -161,7 +161,8 @@ impl Crawler<'_> {
                         self.tasks.spawn(tools.robots(key.clone(), origin));
                     }
                     Turn::Forbidden(entry) => {
-                        self.state.frontier.done(&entry.url, &Outcome::Forbidden, now);
+                        let why = Some("robots.txt forbids it".to_owned());
+                        self.done(&entry, &Outcome::Forbidden, why, now);
                         // It may have been the last one, or make room for others.
                         wake = Some(now);
                     }

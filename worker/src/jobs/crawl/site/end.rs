@@ -7,7 +7,7 @@ use feedfleet_feed::Completeness;
 use feedfleet_model::report::{RefusalSample, SAMPLES_PER_REASON};
 use feedfleet_model::{RunKey, keys, text};
 use feedfleet_objects::Objects;
-use feedfleet_site::{Canonical, Evidence, FailedPage, Frontier, Proof, UnseenPages};
+use feedfleet_site::{Canonical, Evidence, FailedPage, Frontier, Proof, UnseenPages, UrlKind};
 
 /// What is known of a site when its rows are loaded.
 pub(crate) struct SiteEnd {
@@ -88,24 +88,26 @@ fn warnings(
         message: message.to_owned(),
         ..RefusalSample::default()
     };
-    let failed = frontier.failed();
-    let of_failed = |page: &FailedPage| sample(&page.url, &what_failed(page));
-    let first = failed.iter().take(SAMPLES_PER_REASON).map(of_failed).collect();
+    let (sitemaps, pages): (Vec<&FailedPage>, Vec<&FailedPage>) =
+        frontier.failed().iter().partition(|page| page.kind == UrlKind::Sitemap);
+    let first_of = |failed: &[&FailedPage]| -> Vec<RefusalSample> {
+        let first = failed.iter().take(SAMPLES_PER_REASON);
+        first.map(|page| sample(&page.url, &what_failed(page, counts))).collect()
+    };
     let some = |place: &Option<String>, message: &str| {
         place.iter().map(|place| sample(place, message)).collect()
     };
+    let mut broken: Vec<RefusalSample> = some(&counts.broken_sitemap, "it was not read whole");
+    broken.extend(first_of(&sitemaps));
+    broken.truncate(SAMPLES_PER_REASON);
     let mut warnings = vec![
-        ("page-failed", failed.len() as u64, first),
+        ("page-failed", pages.len() as u64, first_of(&pages)),
         (
             "robots-unreachable",
             counts.unreachable,
             some(&counts.unreachable_origin, "its robots.txt cannot be had: nothing was fetched"),
         ),
-        (
-            "sitemap-broken",
-            counts.broken_sitemaps,
-            some(&counts.broken_sitemap, "it was not read whole"),
-        ),
+        ("sitemap-broken", counts.broken_sitemaps + sitemaps.len() as u64, broken),
         ("json-ld-broken", counts.broken_json_ld, Vec::new()),
         ("page-noindex", counts.noindex, Vec::new()),
         (
@@ -121,12 +123,20 @@ fn warnings(
             warnings.push(("limit-reached", *count, vec![sample(first, &skip.to_string())]));
         }
     }
+    // A crawl that ended had nothing left to fetch, or no time.
+    if let Some(entry) = frontier.unfetched().next() {
+        let left = vec![sample(&entry.url, "max_time was over: not fetched")];
+        warnings.push(("limit-reached", frontier.remaining() as u64, left));
+    }
     warnings.retain(|(_, count, _)| *count > 0);
     warnings
 }
 
 /// Why a page failed, for people.
-pub(super) fn what_failed(page: &FailedPage) -> String {
+pub(super) fn what_failed(page: &FailedPage, counts: &SiteCounts) -> String {
+    if let Some(why) = counts.why_failed.get(&page.url) {
+        return why.clone();
+    }
     match page.status {
         Some(200) => {
             "what it answers with is empty, damaged, too large or nested too deep to be read"
@@ -147,7 +157,7 @@ mod tests {
     use super::*;
     use chrono::{DateTime, Utc};
     use feedfleet_config::Location;
-    use feedfleet_site::{Limits, Next, Outcome, Skip, UrlKind};
+    use feedfleet_site::{Limits, Next, Outcome, Skip};
     use std::collections::{BTreeMap, HashMap, HashSet};
     use std::path::Path;
 
@@ -191,6 +201,53 @@ mod tests {
         let unseen = end.unseen.unwrap();
         assert!(unseen.keep("https://shop.example/0") && !unseen.keep("https://shop.example/9"));
         assert_eq!((end.warnings[0].0, end.warnings[0].1), ("page-failed", 2));
+    }
+
+    #[test]
+    fn what_failed_is_told_of_each() {
+        let mut state = state(3);
+        let why = [("0", "it leads in circles: to /0"), ("1", "timed out")];
+        state.notes.counts.why_failed =
+            why.map(|(page, why)| (format!("https://shop.example/{page}"), why.to_owned())).into();
+        let end = SiteEnd::of_state(&state, &site());
+        let (reason, count, samples) = &end.warnings[0];
+        assert_eq!((*reason, *count), ("page-failed", 3));
+        let told: Vec<&str> = samples.iter().map(|sample| sample.message.as_str()).collect();
+        assert_eq!(told, ["it leads in circles: to /0", "timed out", "answered 500"]);
+    }
+
+    #[test]
+    fn a_sitemap_that_failed_is_no_page() {
+        let mut state = state(0);
+        state.notes.counts.broken_sitemaps = 1;
+        state.notes.counts.broken_sitemap = Some("https://shop.example/a.xml: cut off".to_owned());
+        let url = "https://shop.example/b.xml";
+        state.frontier.add(url, UrlKind::Sitemap, 0);
+        assert!(matches!(state.frontier.next(NOW), Next::Fetch(_)));
+        let failed = Outcome::Failed { status: Some(500), is_transient: false, retry_after: None };
+        state.frontier.done(url, &failed, NOW);
+        let end = SiteEnd::of_state(&state, &site());
+        let [(reason, count, samples)] = &end.warnings[..] else { panic!("one") };
+        assert_eq!((*reason, *count, samples.len()), ("sitemap-broken", 2, 2));
+        assert_eq!(
+            (samples[1].position.as_str(), samples[1].message.as_str()),
+            (url, "answered 500")
+        );
+    }
+
+    #[test]
+    fn a_crawl_without_time_says_so() {
+        let mut state = state(0);
+        for page in ["a", "b"] {
+            state.frontier.add(&format!("https://shop.example/{page}"), UrlKind::Page, 0);
+        }
+        let end = SiteEnd::of_state(&state, &site());
+        let Completeness::Truncated(why) = &end.completeness else { panic!("it is whole") };
+        assert!(why.contains("max_time was over: 2 URLs"), "{why}");
+        let [(reason, count, samples)] = &end.warnings[..] else { panic!("one") };
+        assert_eq!((*reason, *count), ("limit-reached", 2));
+        assert_eq!(samples[0].position, "https://shop.example/a");
+        assert!(samples[0].message.contains("max_time"), "{}", samples[0].message);
     }
 
     #[test]

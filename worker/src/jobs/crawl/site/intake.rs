@@ -4,8 +4,10 @@ use super::crawler::Crawler;
 use super::fetch::lasting;
 use super::hosts::RobotsAnswer;
 use super::page::PageReader;
+use super::preview::UNREAD;
 use super::sitemaps::{Listed, SitemapEnd};
 use super::tasks::{Ended, Found, PageEnd, What};
+use chrono::{DateTime, Utc};
 use feedfleet_config::host_key;
 use feedfleet_http::Url;
 use feedfleet_model::hash::bytes_hash;
@@ -15,8 +17,13 @@ use std::sync::atomic::Ordering;
 
 /// Pictures of sitemaps that are remembered until their pages are read.
 const MAX_PICTURES: usize = 50_000;
+/// Pages that failed of which it is kept why: a report shows fewer.
+const MAX_WHYS: usize = 50;
 /// Where a sitemap is that nobody names.
 const USUAL_SITEMAP: &str = "/sitemap.xml";
+
+/// What became of a URL, and why it failed, if it did.
+type Ending = (Outcome, Option<String>);
 
 impl Crawler<'_> {
     /// Takes in what came of a request.
@@ -24,7 +31,7 @@ impl Crawler<'_> {
         let now = self.now();
         self.fetched.fetch_add(ended.bytes, Ordering::Relaxed);
         self.hosts.ended(&ended.host, &ended.answer, now);
-        let (entry, outcome) = match ended.what {
+        let (entry, (outcome, why)) = match ended.what {
             What::Robots(answer) => {
                 self.learn(answer);
                 return;
@@ -42,8 +49,25 @@ impl Crawler<'_> {
                 (entry, outcome)
             }
         };
-        self.state.frontier.done(&entry.url, &outcome, now);
+        self.done(&entry, &outcome, why, now);
         self.seen.store(self.state.frontier.tally().pages, Ordering::Relaxed);
+    }
+
+    /// Tells the frontier what became of a URL; `why` is kept of the first that are given up.
+    pub(super) fn done(
+        &mut self,
+        entry: &UrlEntry,
+        outcome: &Outcome,
+        why: Option<String>,
+        now: DateTime<Utc>,
+    ) {
+        let failed = self.state.frontier.failed().len();
+        self.state.frontier.done(&entry.url, outcome, now);
+        let Some(why) = why.filter(|_| self.state.frontier.failed().len() > failed) else { return };
+        let known = &mut self.state.notes.counts.why_failed;
+        if known.len() < MAX_WHYS {
+            known.insert(entry.url.clone(), why);
+        }
     }
 
     fn learn(&mut self, answer: RobotsAnswer) {
@@ -92,10 +116,11 @@ impl Crawler<'_> {
         counts.broken_sitemap.get_or_insert(why);
     }
 
-    fn end_sitemap(&mut self, entry: &UrlEntry, end: PageEnd<SitemapEnd>) -> Outcome {
+    /// What became of a sitemap, and why it failed, if it did.
+    fn end_sitemap(&mut self, entry: &UrlEntry, end: PageEnd<SitemapEnd>) -> Ending {
         // Nobody said that there is one: that there is none says nothing.
         let is_guess = self.site.sitemaps.is_empty() && self.is_usual_sitemap(&entry.url);
-        match end {
+        let outcome = match end {
             PageEnd::Read(SitemapEnd::Whole) | PageEnd::NotModified => Outcome::Done,
             PageEnd::Read(SitemapEnd::NoSitemap(_)) if is_guess => Outcome::Done,
             PageEnd::Read(SitemapEnd::NoSitemap(why) | SitemapEnd::Broken(why)) => {
@@ -104,7 +129,7 @@ impl Crawler<'_> {
             }
             // Many sites send who asks for what is not there to their front page.
             PageEnd::Redirect(target) if is_guess && !target.contains("sitemap") => Outcome::Gone,
-            PageEnd::Redirect(target) => self.redirected(entry, &target),
+            PageEnd::Redirect(target) => return self.redirected(entry, &target),
             PageEnd::Ended(Outcome::Failed { is_transient: false, .. }, _) if is_guess => {
                 Outcome::Gone
             }
@@ -115,33 +140,39 @@ impl Crawler<'_> {
                 Outcome::Gone
             }
             PageEnd::Ended(outcome, why) => {
-                note_failure(entry, &outcome, why);
-                outcome
+                note_failure(entry, &outcome, why.as_deref());
+                return (outcome, why);
             }
-        }
+        };
+        (outcome, None)
     }
 
-    fn end_page(&mut self, entry: &UrlEntry, end: PageEnd<Found>) -> Outcome {
-        let outcome = match end {
+    /// What became of a page, and why it failed, if it did.
+    fn end_page(&mut self, entry: &UrlEntry, end: PageEnd<Found>) -> Ending {
+        let (outcome, why) = match end {
             PageEnd::Read(found) => {
                 let is_unread = found.is_unread;
                 self.take_page(entry, found);
-                if is_unread { lasting(Some(200)) } else { Outcome::Done }
+                if is_unread {
+                    (lasting(Some(200)), Some(UNREAD.to_owned()))
+                } else {
+                    (Outcome::Done, None)
+                }
             }
             PageEnd::NotModified => {
                 self.state.unchanged.insert(bytes_hash(entry.url.as_bytes()));
-                Outcome::Done
+                (Outcome::Done, None)
             }
             PageEnd::Redirect(target) => self.redirected(entry, &target),
             PageEnd::Ended(outcome, why) => {
-                note_failure(entry, &outcome, why);
-                outcome
+                note_failure(entry, &outcome, why.as_deref());
+                (outcome, why)
             }
         };
         if !matches!(outcome, Outcome::Failed { .. }) {
             self.state.notes.pictures.remove(&entry.url);
         }
-        outcome
+        (outcome, why)
     }
 
     fn take_page(&mut self, entry: &UrlEntry, found: Found) {
@@ -165,27 +196,34 @@ impl Crawler<'_> {
 
     /// A redirect is a link: its target is a page of its own, and is fetched once, whoever leads there. One that leads
     /// nowhere says nothing of what was on the page.
-    fn redirected(&mut self, entry: &UrlEntry, target: &str) -> Outcome {
+    fn redirected(&mut self, entry: &UrlEntry, target: &str) -> Ending {
+        let lost = |why: String| (lasting(None), Some(why));
         let reader = self.reader();
         let base = Url::parse(&entry.url).ok();
         let url = base.and_then(|base| reader.canonical.resolve(&base, target));
-        let Some(url) = url else { return lasting(None) };
+        let Some(url) = url else {
+            return lost(format!("it leads to {target:?}, which is no address"));
+        };
         let is_sitemap = entry.kind == UrlKind::Sitemap;
         if !self.hosts.is_allowed(&url) {
             let away = format!("{} leads to {url}", entry.url);
             if is_sitemap {
                 self.note_broken_sitemap(away);
-                return Outcome::Done;
+                return (Outcome::Done, None);
             }
             self.state.notes.counts.led_away.get_or_insert(away);
             // Walls against crawlers are elsewhere, too: a product is not gone because of one.
             let is_product = entry.kind == UrlKind::Product;
-            return if is_product { lasting(None) } else { Outcome::Done };
+            return if is_product {
+                lost(format!("it leads to another site: {url}"))
+            } else {
+                (Outcome::Done, None)
+            };
         }
         let [from, to] = [entry.url.as_str(), url.as_str()].map(|url| bytes_hash(url.as_bytes()));
         if self.state.leads(to, from) {
             // It leads to itself, be it but for what is dropped of addresses, or over others.
-            return lasting(None);
+            return lost(format!("it leads in circles: to {url}"));
         }
         let kind = match entry.kind {
             UrlKind::Sitemap => Some(UrlKind::Sitemap),
@@ -201,14 +239,14 @@ impl Crawler<'_> {
         };
         if let Some(kind) = kind {
             let Some(added) = self.state.frontier.add_target(url.as_str(), kind, entry) else {
-                return lasting(None);
+                return lost(format!("too many redirects in a row lead to it, and it on to {url}"));
             };
             if is_sitemap && added == Added::Known && !target.contains("sitemap") {
                 self.note_broken_sitemap(format!("{} leads to {url}", entry.url));
             }
         }
         self.state.moved.insert(from, to);
-        Outcome::Done
+        (Outcome::Done, None)
     }
 
     pub(super) fn add_listed(&mut self, entries: Vec<Listed>) {
@@ -229,7 +267,7 @@ impl Crawler<'_> {
     }
 }
 
-fn note_failure(entry: &UrlEntry, outcome: &Outcome, why: Option<String>) {
+fn note_failure(entry: &UrlEntry, outcome: &Outcome, why: Option<&str>) {
     if matches!(outcome, Outcome::Failed { .. }) {
         let why = why.unwrap_or_default();
         tracing::debug!(url = %entry.url, tries = entry.failures + 1, why, "a page failed");

@@ -292,7 +292,7 @@ impl Collect<'_> {
                 !failed.is_empty() && failed.iter().all(|page| page.status == Some(200));
             let first = failed.first().filter(|page| page.status.is_some());
             let first = first.map_or_else(String::new, |page| {
-                format!("; the first, {}: {}", page.url, end::what_failed(page))
+                format!("; the first, {}: {}", page.url, end::what_failed(page, counts))
             });
             let read = match evidence.pages {
                 0 => "no page".to_owned(),

@@ -22,7 +22,8 @@ const ROOM_BYTES: u64 = 64 << 20;
 /// Memory that a preview is taken to have, for the size of pages that are parsed.
 const MEMORY_BYTES: u64 = 512 << 20;
 /// Why a page that came whole gives nothing.
-const UNREAD: &str = "it is too large, or nests its elements too deep, to be read for products";
+pub(super) const UNREAD: &str =
+    "it is too large, or nests its elements too deep, to be read for products";
 
 /// Rows, and what becomes of each.
 type Mapped = Vec<(Row, Change)>;

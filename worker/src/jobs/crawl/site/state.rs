@@ -89,6 +89,8 @@ pub(crate) struct SiteCounts {
     pub led_away: Option<String>,
     /// Pages failed, and nobody knows any more which products they had.
     pub forgotten: bool,
+    /// Why the first pages and sitemaps failed that did, by address.
+    pub why_failed: BTreeMap<String, String>,
 }
 
 impl Notes {
