@@ -10,6 +10,7 @@ use feedfleet_http::Client;
 use feedfleet_model::{Reason, ReasonClass};
 use feedfleet_remote::Remote;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio_util::sync::CancellationToken;
 
 pub use feedfleet_feed::detect::Seen;
@@ -26,17 +27,22 @@ pub struct Found {
     pub shows_its_end: bool,
 }
 
-/// Finds out what the source of a pipe is, whatever the pipe says of it beyond where it is and who asks.
+/// Finds out what the source of a pipe is, whatever the pipe says of it beyond where it is and who asks. `fetched` counts
+/// the bytes that come meanwhile.
 ///
 /// # Errors
 ///
 /// Why the source can't be had, or can't be told from anything else.
-pub async fn detect(http: &Client, remote: &Remote, pipe: &Pipe) -> Result<Found, Reason> {
+pub async fn detect(
+    http: &Client,
+    remote: &Remote,
+    pipe: &Pipe,
+    fetched: &Arc<AtomicU64>,
+) -> Result<Found, Reason> {
     let cancel = CancellationToken::new();
     // Only the beginning is needed: the transfer ends with this.
     let _stop = cancel.clone().drop_guard();
-    let fetched = Arc::default();
-    let access = Access { http, remote, archive: None, fetched: &fetched, cancel: &cancel };
+    let access = Access { http, remote, archive: None, fetched, cancel: &cancel };
     let opened = source::open(access, pipe, None).await.map_err(|f| reason(f.into_outcome()))?;
     let Opened::Body(incoming) = opened else {
         return Err(Reason::new(ReasonClass::NotAFeed, "the source sent nothing"));

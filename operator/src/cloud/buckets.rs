@@ -65,6 +65,11 @@ impl Chunks for Body {
 fn unopened(error: AwsError) -> RemoteErrorKind {
     let text = error.to_string();
     match error.status() {
+        _ if error.lacks_credentials() => RemoteErrorKind::Unsupported(
+            "no credentials were found for S3: they are looked for in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in \
+             the profile of AWS_PROFILE in ~/.aws, and in the role of the machine or the container"
+                .to_owned(),
+        ),
         _ if error.is_passing() => RemoteErrorKind::Busy(text),
         Some(404) => RemoteErrorKind::NotFound(text),
         Some(401 | 403) => RemoteErrorKind::Denied(format!(

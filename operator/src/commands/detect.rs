@@ -5,11 +5,20 @@ use crate::context::Context;
 use crate::view;
 use anyhow::{Context as _, Result, bail};
 use feedfleet_config::{Location, Pipe, parse_pipe, written_place};
-use feedfleet_model::{PipeName, text};
+use feedfleet_model::{PipeName, Reason, text};
 use feedfleet_worker::detect::{Found, Seen, detect as look};
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Between two looks at how much has come.
+const TELL: Duration = Duration::from_secs(1);
+/// Between two lines that say it, where nobody sees the one that changes.
+const TELL_UNSEEN_SECS: u64 = 10;
 
 /// Looks at a source, or at that of a pipe, and proposes a pipe for it.
 pub async fn detect(
@@ -25,9 +34,11 @@ pub async fn detect(
         (None, None) => bail!("neither an address nor a pipe is named"),
     };
     let place = pipe.source.location.display();
-    let found = match look(&context.http()?, &context.remote(), &pipe).await {
+    let came = Arc::new(AtomicU64::new(0));
+    let (http, remote) = (context.http()?, context.remote());
+    let found = match watched(look(&http, &remote, &pipe, &came), &place, &came).await {
         Ok(found) => found,
-        Err(reason) => bail!("{place}: {}", text::printable(&reason.to_string())),
+        Err(reason) => bail!("{}", refusal(&place, &reason)),
     };
     let toml = match &found.seen {
         Seen::Source(detected) => detected.to_toml_at(&lines),
@@ -46,6 +57,42 @@ pub async fn detect(
         "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME"
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for what a look finds, and says meanwhile how much has come.
+async fn watched<T>(looking: impl Future<Output = T>, place: &str, came: &AtomicU64) -> T {
+    let bar = view::spinner();
+    let mut looking = pin!(looking);
+    let mut ticks = tokio::time::interval(TELL);
+    let mut waited = Duration::ZERO;
+    loop {
+        tokio::select! {
+            biased;
+            found = &mut looking => {
+                bar.finish_and_clear();
+                return found;
+            }
+            _ = ticks.tick() => {
+                let so_far = text::bytes(came.load(Ordering::Relaxed));
+                let told = format!("looking at {}: {so_far} so far", text::printable(place));
+                if bar.is_hidden() && !waited.is_zero() && waited.as_secs().is_multiple_of(TELL_UNSEEN_SECS) {
+                    eprintln!("{told}");
+                }
+                bar.set_message(told);
+                waited += TELL;
+            }
+        }
+    }
+}
+
+/// Why nothing was found, with the place, which many reasons name themselves.
+fn refusal(place: &str, reason: &Reason) -> String {
+    let told = if reason.message.contains(place) {
+        reason.to_string()
+    } else {
+        format!("{place}: {reason}")
+    };
+    text::printable(&told).into_owned()
 }
 
 /// Where a source is.
@@ -129,14 +176,20 @@ fn transport(found: &Found, location: &Location) -> String {
     if let Location::File(_) = location {
         return "transport: a file, which is read whole every night".to_owned();
     }
-    let kind = found.content_type.as_deref().unwrap_or("no Content-Type");
     let end = if found.shows_its_end { "shows its end" } else { "does not show its end" };
-    let unchanged = if found.has_validators {
-        "an unchanged source will not be sent again"
-    } else {
-        "it is sent whole every night: it has neither ETag nor Last-Modified"
+    let is_web = matches!(location, Location::Http(_));
+    let unchanged = match (found.has_validators, is_web) {
+        (true, _) => "an unchanged source will not be sent again",
+        (false, true) => "it is sent whole every night: it has neither ETag nor Last-Modified",
+        (false, false) => "it is sent whole every night: its server tells no time of change",
     };
-    format!("transport: {}; the transfer {end}; {unchanged}", text::printable(kind))
+    // Others have no word for what they send.
+    let kind = match found.content_type.as_deref() {
+        Some(kind) => format!("{}; ", text::printable(kind)),
+        None if is_web => "no Content-Type; ".to_owned(),
+        None => String::new(),
+    };
+    format!("transport: {kind}the transfer {end}; {unchanged}")
 }
 
 fn as_json(found: &Found, place: &str, toml: &str) -> serde_json::Value {

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Pipes that are named to somebody who named none of them.
+const MOST_NAMED: usize = 5;
+
 #[derive(Serialize)]
 struct PipeView {
     pipe: PipeName,
@@ -249,7 +252,7 @@ pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
     let sound = context.config.sources().map(|p| &p.name);
     let mut names: Vec<&str> = sound.chain(others).map(PipeName::as_str).collect();
     names.sort_unstable();
-    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let known = near_ones(name.as_str(), &names);
     let expected = match feedfleet_config::nearest(name.as_str(), names.iter().copied()) {
         Some(near) => format!("did you mean '{near}'? Expected"),
         None => "expected".to_owned(),
@@ -258,6 +261,23 @@ pub fn no_such_pipe(context: &Context, name: &PipeName) -> String {
         "there is no pipe '{name}': {expected} a file {}; pipes here: {known}",
         context.config.folder.join("pipes").join(format!("{}.toml", name.pipe())).display()
     )
+}
+
+/// All pipes of a fleet that has few, and else those whose names are nearest.
+fn near_ones(name: &str, names: &[&str]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let mut near = names.to_vec();
+    if names.len() > MOST_NAMED {
+        near.sort_by_cached_key(|known| feedfleet_config::distance(name, known));
+        near.truncate(MOST_NAMED);
+    }
+    let more = match names.len() - near.len() {
+        0 => String::new(),
+        more => format!(" and {more} more, see feedfleet pipes list"),
+    };
+    format!("{}{more}", near.join(", "))
 }
 
 /// What to say of a supplement that a pipe does not have.

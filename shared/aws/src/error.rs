@@ -1,5 +1,6 @@
 //! What can go wrong between this program and AWS, told the same way for every service.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -62,6 +63,7 @@ pub struct AwsError {
     message: Option<String>,
     passing: bool,
     may_have_happened: bool,
+    lacks_credentials: bool,
 }
 
 impl AwsError {
@@ -100,6 +102,7 @@ impl AwsError {
             message: message.map(str::to_owned),
             passing,
             may_have_happened,
+            lacks_credentials: lacks_credentials(error),
         }
     }
 
@@ -118,6 +121,7 @@ impl AwsError {
             message: message.map(str::to_owned),
             passing: !sender_fault || is_passing_code(code, message),
             may_have_happened: false,
+            lacks_credentials: false,
         }
     }
 
@@ -136,6 +140,7 @@ impl AwsError {
             message: None,
             passing: false,
             may_have_happened: false,
+            lacks_credentials: false,
         }
     }
 
@@ -173,6 +178,23 @@ impl AwsError {
     pub fn may_have_happened(&self) -> bool {
         self.may_have_happened
     }
+
+    /// Whether nothing was asked, as no credentials were found. Those of a machine's role may come a little later.
+    pub fn lacks_credentials(&self) -> bool {
+        self.lacks_credentials
+    }
+}
+
+fn lacks_credentials(error: &dyn Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let found = cause.downcast_ref::<CredentialsError>();
+        if matches!(found, Some(CredentialsError::CredentialsNotLoaded(_))) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 fn is_passing_code(code: &str, message: Option<&str>) -> bool {
@@ -207,7 +229,7 @@ fn refusal(
     if more.is_empty() { text } else { format!("{text} ({})", more.join(", ")) }
 }
 
-/// An error and its causes: the SDK's own texts say no more than "dispatch failure".
+/// An error and its causes, on one line: the SDK's own texts say no more than "dispatch failure".
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -218,13 +240,14 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         }
         next = cause.source();
     }
-    text
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use aws_sdk_sqs::operation::delete_message::DeleteMessageError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::error::ErrorMetadata;
 
     #[test]
@@ -233,6 +256,18 @@ mod tests {
         let error = AwsError::of("DeleteMessage", &error);
         assert!(error.is_passing() && error.may_have_happened());
         assert!(error.to_string().contains("too slow"), "{error}");
+    }
+
+    #[test]
+    fn credentials_that_were_not_found_are_told_from_a_connection_that_failed() {
+        let of = |cause: Box<dyn Error + Send + Sync>| {
+            let error: SdkError<DeleteMessageError, HttpResponse> =
+                SdkError::dispatch_failure(ConnectorError::other(cause, None));
+            AwsError::of("DeleteMessage", &error)
+        };
+        let error = of(CredentialsError::not_loaded("none:\n  Environment: no").into());
+        assert!(error.lacks_credentials() && !error.to_string().contains('\n'), "{error}");
+        assert!(!of("the connection broke".into()).lacks_credentials());
     }
 
     #[test]

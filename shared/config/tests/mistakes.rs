@@ -115,6 +115,11 @@ fn sources() {
             "2:7: url in [source] is not an object in S3; expected s3://BUCKET/KEY",
         ),
         (
+            "[source]\nurl = 's3://b/k.csv'\nformat = 'google-xml'",
+            "2:7: url in [source] names a bucket that there can't be; expected 3 to 63 lower-case letters, \
+             digits, '-' and '.', with a letter or a digit at both ends",
+        ),
+        (
             "[source]\nurl = 'ftp://a.example/folder/'\nformat = 'google-xml'",
             "2:7: url in [source] is not a file's address; expected SCHEME://USER@HOST/PATH, with \
              %3F and %23 for '?' and '#'",

@@ -429,6 +429,11 @@ impl RefusalTally {
         self.0.values().map(|c| c.count).sum()
     }
 
+    /// The most frequent reason.
+    pub fn most_frequent(&self) -> Option<&RefusalCount> {
+        self.0.values().max_by_key(|c| c.count)
+    }
+
     /// The counts, by reason.
     pub fn into_counts(self) -> Vec<RefusalCount> {
         self.0.into_values().collect()

@@ -2,6 +2,7 @@
 
 use feedfleet_http::{GuardError, Phase};
 use feedfleet_model::text::{printable, shorten};
+use rustls::CertificateError;
 use std::error::Error;
 use std::{fmt, io};
 
@@ -36,7 +37,7 @@ pub enum RemoteErrorKind {
         source: io::Error,
     },
     /// The TLS handshake failed: a bad certificate, or a server that doesn't speak TLS.
-    #[error("TLS failed: {source}")]
+    #[error("TLS failed: {source}{}", way_to_trust(.source))]
     Tls {
         /// What the TLS library reported.
         source: io::Error,
@@ -172,6 +173,18 @@ fn announced(expected_bytes: &Option<u64>) -> String {
     }
 }
 
+/// What to do where nobody that the system trusts has signed the server's certificate.
+fn way_to_trust(source: &io::Error) -> &'static str {
+    let error = source.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match error {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; nobody that this machine trusts has signed the server's certificate: add the certificate of whoever did \
+             to the system's, or name a file of all that are trusted in SSL_CERT_FILE"
+        }
+        _ => "",
+    }
+}
+
 fn host_key(met: &str, is_pinned: &bool) -> String {
     if *is_pinned {
         return format!(
@@ -199,6 +212,18 @@ mod tests {
         let cut = RemoteErrorKind::Truncated { expected_bytes: Some(9), got_bytes: 4 };
         assert_eq!(cut.to_string(), "the file stopped after 4 bytes of 9");
         assert!(cut.is_retryable());
+    }
+
+    #[test]
+    fn an_issuer_that_nobody_knows_can_be_trusted() {
+        let of = |error: CertificateError| {
+            let source = io::Error::other(rustls::Error::InvalidCertificate(error));
+            RemoteErrorKind::Tls { source }.to_string()
+        };
+        let told = of(CertificateError::UnknownIssuer);
+        assert!(told.contains("UnknownIssuer; ") && told.contains("SSL_CERT_FILE"), "{told}");
+        let told = of(CertificateError::Expired);
+        assert!(!told.contains("SSL_CERT_FILE"), "{told}");
     }
 
     #[test]

@@ -393,6 +393,15 @@ fn a_change_of_all_ids_is_recognised_and_held() {
     assert_counts(&replaced, &[("new", 40), ("removed", 40), ("live", 40)]);
 }
 
+#[test]
+fn a_first_run_of_which_nothing_can_be_used_says_so() {
+    let fleet = csv_shop("");
+    fleet.write("shop.csv", "sku,name\n,Lamp\n,Chair\n");
+    let report = fleet.run_pipe("shop");
+    assert_counts(&report, &[("refused", 2), ("live", 0)]);
+    assert!(why(&report).contains("2 of 2 records were refused: 2 × "), "{report:#}");
+}
+
 /// Promise 12: a format that cannot prove its end is measured by the pipe's own history.
 #[test]
 fn a_source_without_end_mark_that_is_far_shorter_than_usual_removes_nothing() {

@@ -297,7 +297,10 @@ fn a_failed_or_absurd_supplement_takes_nothing_away() {
     let report = shop.run("shop.stock");
     assert_eq!(count(&report, "absent"), 3, "{report:#}");
     let why = report["reason"]["message"].as_str().expect("it is told");
-    assert!(why.contains("3 of 4 products") && why.contains("max_removed"), "{why}");
+    assert!(
+        why.contains("3 of 4 products") && why.contains("in [supplements.stock.guard]"),
+        "{why}"
+    );
     assert_eq!(shop.shown(), [row("a", 2, 2), row("b", 4, 7), row("c", 4, 7), row("d", 4, 7)]);
 }
 

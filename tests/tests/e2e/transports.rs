@@ -51,9 +51,18 @@ fn a_feed_comes_by_sftp_and_an_unchanged_one_does_not_come_again() {
     assert_eq!(report["reason"]["class"], "source-refused", "{report:#}");
     assert!(report["reason"]["message"].as_str().is_some_and(|m| m.contains(&told)), "{report:#}");
     run(&fleet, &["doctor"]).failed().says(&[told.as_str(), "broken   source shop"]);
+    let detect = || {
+        let mut command = fleet.command(&["pipes", "detect", "--pipe", "shop"]);
+        command.env("SHOP_PASSWORD", PASSWORD);
+        fleet.finish(command)
+    };
+    let refused = detect().failed().says(&[told.as_str()]).all();
+    assert_eq!(refused.matches("sftp://").count(), 1, "{refused}");
     assert!(shelf.logins().is_empty());
 
     fleet.pipe("shop", &pipe(&url, &format!("{auth}\n{told}")));
+    let found = detect().ok().stderr;
+    assert!(found.contains("transport: the transfer"), "{found}");
     run(&fleet, &["doctor"]).says(&["answered in", "24 B"]);
     run(&fleet, &["pipes", "preview", "shop"]).ok().says(&["Lamp"]);
     let report = run(&fleet, &["run", "shop", "--wait", "--json"]).ok().json();
@@ -92,6 +101,25 @@ fn a_feed_comes_by_ftp_with_and_without_tls() {
         assert_eq!(report["counts"]["new"], 2, "{tls:?}: {report:#}");
         nothing_is_kept(&fleet);
     }
+}
+
+#[test]
+fn a_server_that_wants_tls_in_another_way_is_told_with_the_way() {
+    let shelf = Shelf::default();
+    shelf.put("feed.csv", CSV, SETTLED_SECS);
+    let tls = FtpTls::Explicit;
+    let server = FtpServer::start(&shelf, FtpTraits { tls, ..FtpTraits::default() });
+    let fleet = Fleet::new();
+    for (scheme, says) in [("ftp", "the server wants TLS"), ("ftps", "does not begin with TLS")] {
+        let url = server.url("feed.csv").replace("ftpes://", &format!("{scheme}://"));
+        fleet.pipe("shop", &pipe(&url, "auth = { password = \"${SHOP_PASSWORD}\" }"));
+        let report = run(&fleet, &["run", "shop", "--wait", "--json"]).failed().json();
+        assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
+        let message = report["reason"]["message"].to_string();
+        assert!(message.contains(says) && message.contains("ftpes://"), "{message}");
+        assert!(!message.contains("credentials"), "{message}");
+    }
+    assert!(shelf.logins().is_empty());
 }
 
 #[test]
@@ -169,6 +197,39 @@ fn a_bucket_in_no_region_is_not_asked_again() {
     assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
     let message = report["reason"]["message"].to_string();
     let says_what = message.contains("--features aws") || message.contains("AWS_REGION");
+    assert!(says_what, "{message}");
+    assert_eq!(report["attempts"].as_array().map(Vec::len), Some(1), "{report:#}");
+}
+
+#[test]
+fn a_bucket_without_credentials_is_not_asked_again() {
+    let fleet = Fleet::new();
+    fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
+    let mut command = fleet.command(&["run", "shop", "--wait", "--json"]);
+    for name in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ] {
+        command.env_remove(name);
+    }
+    for (name, value) in [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_REGION", "eu-west-1"),
+    ] {
+        command.env(name, value);
+    }
+    let report = fleet.finish(command).failed().json();
+    assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
+    let message = report["reason"]["message"].to_string();
+    let says_what =
+        message.contains("--features aws") || message.contains("no credentials were found");
     assert!(says_what, "{message}");
     assert_eq!(report["attempts"].as_array().map(Vec::len), Some(1), "{report:#}");
 }

@@ -298,6 +298,16 @@ fn a_broken_pipe_stops_only_itself_and_a_broken_fleet_stops_all() {
 }
 
 #[test]
+fn an_unknown_pipe_is_answered_with_a_few_of_many() {
+    let fleet = Fleet::new();
+    for n in 10..22 {
+        fleet.pipe(&format!("shop-{n}"), PIPE);
+    }
+    let told = &["did you mean 'shop-21'?", "shop-21", "and 7 more, see feedfleet pipes list"];
+    fleet.run(&["pipes", "preview", "shopp-21"]).failed().says(told);
+}
+
+#[test]
 fn an_unknown_pipe_is_answered_with_those_there_are() {
     let fleet = shop();
     let told: &[&str] = &["no pipe 'shpo'", "pipes/shpo.toml", "pipes here: shop"];

@@ -140,6 +140,16 @@ fn object(value: &Value<'_>) -> Option<Location> {
     if let Some((bucket, key)) = sound {
         return Some(Location::Object { bucket: bucket.to_owned(), key: key.to_owned() });
     }
+    if let Some((bucket, _)) = parts.filter(|(bucket, _)| !bucket.is_empty())
+        && !is_bucket(bucket)
+    {
+        let message = format!("{} names a bucket that there can't be", value.name());
+        value.refuse(
+            message,
+            "expected 3 to 63 lower-case letters, digits, '-' and '.', with a letter or a digit at both ends",
+        );
+        return None;
+    }
     let message = format!("{} is not an object in S3", value.name());
     value.refuse(message, "expected s3://BUCKET/KEY");
     None

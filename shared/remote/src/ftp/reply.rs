@@ -40,6 +40,25 @@ impl Reply {
         }
     }
 
+    /// The server lets nobody in who does not encrypt first. There is no code for that which all servers use.
+    pub(super) fn wants_tls(&self) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        let is_refusal = self.code == 421 || (500..600).contains(&self.code);
+        is_refusal
+            && ["tls", "ssl", "ftps", "encrypt", "auth "].iter().any(|word| text.contains(word))
+    }
+
+    /// As [`Reply::into_error`], of a connection in the clear.
+    pub(super) fn into_error_in_the_clear(self) -> RemoteErrorKind {
+        if !self.wants_tls() {
+            return self.into_error();
+        }
+        RemoteErrorKind::Unsupported(format!(
+            "the server wants TLS, and ftp:// has none ({}): begin the pipe's url with ftpes://",
+            words(&format!("{} {}", self.code, self.text))
+        ))
+    }
+
     /// The size in a reply to SIZE.
     pub(super) fn size(&self) -> Option<u64> {
         if self.code == 213 { self.text.trim().parse().ok() } else { None }
@@ -101,6 +120,30 @@ mod tests {
         assert_eq!(reply(213, "20260102030405.678").modified_secs(), Some(1_767_323_045));
         for bad in ["20261302030405", "2026010203040", "yesterday", ""] {
             assert_eq!(reply(213, bad).modified_secs(), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_wants_tls_is_told_from_one_that_wants_another_password() {
+        for (code, text) in [
+            (421, "TLS is required"),
+            (503, "Use AUTH first."),
+            (530, "Non-anonymous sessions must use encryption."),
+            (550, "SSL/TLS required on the control channel"),
+        ] {
+            let error = reply(code, text).into_error_in_the_clear();
+            let told = error.to_string();
+            assert!(told.contains("ftpes://") && told.contains(text), "{told}");
+            assert!(matches!(error, RemoteErrorKind::Unsupported(_)), "{told}");
+        }
+        for (code, text) in [
+            (421, "Too many connections"),
+            (421, "Author of too many sessions"),
+            (530, "Login authentication failed"),
+            (530, "Login incorrect."),
+        ] {
+            let told = reply(code, text).into_error_in_the_clear().to_string();
+            assert!(!told.contains("ftpes://"), "{told}");
         }
     }
 

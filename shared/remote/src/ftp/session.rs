@@ -9,6 +9,7 @@ use crate::error::{RemoteErrorKind, words};
 use crate::tls::{AnyConnection, Tls};
 use crate::version::Version;
 use feedfleet_http::Phase;
+use rustls::InvalidMessage;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -44,7 +45,7 @@ impl Session {
         let host = peer.ip();
         let mut connection: AnyConnection = Box::new(stream);
         if let Some(tls) = tls.as_ref().filter(|_| is_implicit) {
-            connection = tls.wrap(connection, clock).await?;
+            connection = tls.wrap(connection, clock).await.map_err(in_the_clear)?;
         }
         let mut control = Control::new(connection, clock);
         let mut greeting = control.reply().await?;
@@ -53,7 +54,12 @@ impl Session {
             greeting = control.reply().await?;
         }
         if !greeting.is_done() {
-            return Err(greeting.into_error());
+            let is_clear = tls.is_none();
+            return Err(if is_clear {
+                greeting.into_error_in_the_clear()
+            } else {
+                greeting.into_error()
+            });
         }
         if let Some(tls) = tls.as_ref().filter(|_| !is_implicit) {
             let reply = control.command("AUTH", "TLS").await?;
@@ -87,6 +93,9 @@ impl Session {
         }
         match reply.code {
             200..=299 => {}
+            _ if self.tls.is_none() && reply.wants_tls() => {
+                return Err(reply.into_error_in_the_clear());
+            }
             332 => return Err(RemoteErrorKind::Login("it asks for an account".to_owned())),
             400..=499 => return Err(reply.into_error()),
             code => {
@@ -183,4 +192,16 @@ impl Session {
         let reply = self.control.command(verb, argument).await?;
         if reply.is_done() { Ok(()) } else { Err(reply.into_error()) }
     }
+}
+
+/// A server that greets before anybody has encrypted anything does not begin with TLS.
+fn in_the_clear(error: RemoteErrorKind) -> RemoteErrorKind {
+    let RemoteErrorKind::Tls { source } = &error else { return error };
+    let failed = source.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    if !matches!(failed, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType))) {
+        return error;
+    }
+    let text = "the server does not begin with TLS, as ftps:// does: begin the pipe's url with ftpes://, which changes \
+                to TLS before the login";
+    RemoteErrorKind::Unsupported(text.to_owned())
 }

@@ -199,6 +199,11 @@ fn read_key(key: &str, passphrase: Option<&str>) -> Result<PrivateKey, RemoteErr
             {
                 "its passphrase does not fit".to_owned()
             }
+            KeyError::CouldNotReadKey => {
+                "it is none that can be read: it begins with -----BEGIN … PRIVATE KEY-----, or with \
+                 PuTTY-User-Key-File, and is given with all of its lines"
+                    .to_owned()
+            }
             other => words(&other.to_string()),
         })
     })
@@ -258,6 +263,16 @@ mod tests {
             let error = read_key(&key, passphrase).err().map(|error| error.to_string());
             let error = error.unwrap_or_default();
             assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_told() {
+        for key in ["s3cr3t", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me@here"] {
+            let error = read_key(key, None).err().map(|error| error.to_string());
+            let error = error.unwrap_or_default();
+            assert!(error.contains("it begins with -----BEGIN"), "{error}");
+            assert!(!error.contains("s3cr3t"), "{error}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::load::Work;
 use feedfleet_catalog::diff::{Absent, Diff};
 use feedfleet_config::Guard;
 use feedfleet_feed::Completeness;
-use feedfleet_model::report::{Lists, RunState, TO_DECIDE};
+use feedfleet_model::report::{Lists, RefusalTally, RunState, TO_DECIDE};
 use feedfleet_model::{Night, Reason, ReasonClass, RunKey, RunReport, text};
 use feedfleet_objects::{ReportError, Reports};
 
@@ -26,8 +26,12 @@ const MANY_DUPLICATES: u64 = 20;
 const MORE_DUPLICATES_SHARE: f64 = 0.05;
 /// What is said of such a night, and of no other.
 const IDS_REPEATED: &str = "have an id that occurred before";
-/// So great a share of repeated ids is told from the first night on, when nothing is usual yet.
+/// Fewer refused records are no feed gone wrong, where others were taken.
+const MANY_REFUSED: u64 = 20;
+/// So great a share of repeated ids, or of refused records, is told from the first night on, when nothing is usual yet.
 const MOST_SHARE: f64 = 0.5;
+/// Characters of what is told of a refused record.
+const SAMPLE_CHARS: usize = 200;
 /// Why a transfer of a format without end mark proves nothing.
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
@@ -44,6 +48,8 @@ pub(super) struct Source<'a> {
     pub unreadable: u64,
     /// Records that the pipe's source usually has; none: not known yet.
     pub usual: Option<u64>,
+    /// The supplement that it is of; none: the pipe's own.
+    pub supplement: Option<&'a str>,
 }
 
 /// What absence from a source means, and how that is known.
@@ -80,9 +86,10 @@ fn too_few(source: &Source<'_>, guard: &Guard) -> Option<String> {
     let usual = source.usual?;
     ((source.seen as f64) < usual as f64 * guard.min_records).then(|| {
         format!(
-            "{} records, usually {}: fewer than the pipe's min_records of {:.0} %",
+            "{} records, usually {}: fewer than the {}'s min_records of {:.0} %",
             text::count(source.seen),
             text::count(usual),
+            if source.supplement.is_some() { "supplement" } else { "pipe" },
             guard.min_records * 100.0
         )
     })
@@ -163,6 +170,28 @@ fn mostly_repeated(duplicates: u64, seen: u64, usual: Option<f64>) -> Option<Str
     })
 }
 
+/// What there is to say, where nothing is usual yet or nothing is live, of a night of which most records were refused.
+fn mostly_refused(refusals: &RefusalTally, seen: u64, is_first: bool) -> Option<String> {
+    let refused = refusals.total();
+    let now = share(refused, seen).filter(|_| is_first)?;
+    let most = refusals.most_frequent()?;
+    (refused >= seen || (refused >= MANY_REFUSED && now > MOST_SHARE)).then(|| {
+        let such_as = most.samples.first().map_or_else(String::new, |sample| {
+            let field = sample.field.as_deref().map(|field| format!("{field}: "));
+            let field = field.unwrap_or_default();
+            let told = format!("{}: {field}{}", sample.position, sample.message);
+            format!(", such as {}", text::shorten(&told, SAMPLE_CHARS))
+        });
+        format!(
+            "{} of {} records were refused: {} × {}{such_as}",
+            text::count(refused),
+            text::count(seen),
+            text::count(most.count),
+            most.reason
+        )
+    })
+}
+
 /// A source that was cut off is worth a word, also where nothing is absent.
 fn cut_off(whole: &Wholeness) -> Option<String> {
     (whole.night == Night::Cut).then(|| format!("the source was not whole ({})", whole.text))
@@ -207,11 +236,15 @@ pub(super) fn decide(
     work: &Work,
     diff: &mut Diff,
     source: &Source<'_>,
+    refusals: &RefusalTally,
     whole: &Wholeness,
 ) -> Result<Decided, Failure> {
     let guard = &work.pipe.guard;
+    let live = diff.tally().live_before;
+    let is_first = live == 0 || work.usual.duplicates.is_none();
+    let mostly_refused = mostly_refused(refusals, source.seen, is_first);
     if work.pipe.source.changes_only {
-        let note = limit_exceeded([cut_off(whole)]);
+        let note = limit_exceeded([cut_off(whole), mostly_refused]);
         return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note });
     }
     let (duplicates, usual) = (diff.tally().duplicates, work.usual.duplicates);
@@ -219,7 +252,6 @@ pub(super) fn decide(
     // Shops show one product on several pages.
     let mostly_repeated =
         work.site.is_none().then(|| mostly_repeated(duplicates, source.seen, usual)).flatten();
-    let live = diff.tally().live_before;
     let count_renamed = |diff: &Diff| {
         let is_asked = whole.is_complete() && is_many(diff.absent(), live);
         if is_asked { diff.renamed(work.snapshot.as_ref()) } else { Ok(0) }
@@ -235,6 +267,7 @@ pub(super) fn decide(
         guard,
         whole,
         Absences { absent, live, renamed, unreadable: source.unreadable },
+        source.supplement,
     );
     let why = match (why, &lost_key) {
         (Some(why), Some(lost_key)) => Some(format!("{why}; {lost_key}")),
@@ -247,7 +280,7 @@ pub(super) fn decide(
         Some(why) => Some(held(&work.key, absent, live, &why)),
         None => {
             let cut = all_wait(diff.waiting(), live, whole).or_else(|| cut_off(whole));
-            limit_exceeded([cut, lost_key, mostly_repeated])
+            limit_exceeded([cut, mostly_refused, lost_key, mostly_repeated])
         }
     };
     Ok(Decided { absent: decided, lists, note })
@@ -273,7 +306,13 @@ fn seem_renamed(renamed: u64, absent: u64) -> bool {
     renamed > 0 && renamed.saturating_mul(2) >= absent
 }
 
-fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Option<String> {
+/// `supplement`: the one whose guard it is; none: the pipe's own.
+fn reason_to_hold(
+    guard: &Guard,
+    whole: &Wholeness,
+    absences: Absences,
+    supplement: Option<&str>,
+) -> Option<String> {
     let Absences { absent, live, renamed, unreadable } = absences;
     if absent == 0 {
         return None;
@@ -295,8 +334,12 @@ fn reason_to_hold(guard: &Guard, whole: &Wholeness, absences: Absences) -> Optio
     }
     let share = absent as f64 / live as f64;
     (share > guard.max_removed).then(|| {
+        let (whose, place) = match supplement {
+            Some(name) => ("supplement", format!(" in [supplements.{name}.guard]")),
+            None => ("pipe", String::new()),
+        };
         format!(
-            "{:.1} % is more than the pipe's max_removed of {:.1} %; raise it if such nights are usual",
+            "{:.1} % is more than the {whose}'s max_removed of {:.1} %; raise it{place} if such nights are usual",
             share * 100.0,
             guard.max_removed * 100.0
         )
@@ -311,9 +354,10 @@ pub(super) fn reason_to_keep(
     gone: u64,
     before: u64,
     unreadable: u64,
+    supplement: Option<&str>,
 ) -> Option<String> {
     let absences = Absences { absent: gone, live: before, renamed: 0, unreadable };
-    reason_to_hold(guard, whole, absences)
+    reason_to_hold(guard, whole, absences, supplement)
 }
 
 /// What an operator should know of held removals.
@@ -348,7 +392,7 @@ mod tests {
     use super::*;
     use chrono::Utc;
     use feedfleet_model::RunId;
-    use feedfleet_model::report::{Decision, Trigger};
+    use feedfleet_model::report::{Decision, RefusalSample, Trigger};
     use feedfleet_objects::FolderObjects;
     use std::sync::Arc;
 
@@ -376,12 +420,15 @@ mod tests {
             (&unproven, false, 1000, Some(1000), Night::Doubtful),
             (&cut, true, 1000, Some(1000), Night::Cut),
         ] {
-            let judged =
-                wholeness(&Source { end, transfer_ends, seen, unreadable: 0, usual }, &GUARD);
+            let source =
+                Source { end, transfer_ends, seen, unreadable: 0, usual, supplement: None };
+            let judged = wholeness(&source, &GUARD);
             assert_eq!(judged.night, night, "{judged:?}");
         }
         let usual = Some(1000);
-        let few = Source { end: &unproven, transfer_ends: true, seen: 412, unreadable: 0, usual };
+        let (transfer_ends, seen) = (true, 412);
+        let end = &unproven;
+        let few = Source { end, transfer_ends, seen, unreadable: 0, usual, supplement: None };
         let text = wholeness(&few, &GUARD).text;
         assert!(text.contains("412 records, usually 1,000") && text.contains("min_records"));
     }
@@ -389,7 +436,7 @@ mod tests {
     #[test]
     fn reasons_to_hold_come_in_order() {
         let reason = |complete, absent, live, renamed| {
-            reason_to_hold(&GUARD, &whole(complete), absences(absent, live, renamed))
+            reason_to_hold(&GUARD, &whole(complete), absences(absent, live, renamed), None)
         };
         assert_eq!(reason(false, 0, 100, 0), None);
         assert_eq!(reason(true, 30, 100, 0), None);
@@ -403,10 +450,50 @@ mod tests {
         assert!(reason(false, 90, 100, 90).is_some_and(|why| why.contains("not whole")));
         let unreadable = |unreadable| {
             let absences = Absences { unreadable, ..absences(10, 100, 0) };
-            reason_to_hold(&GUARD, &whole(true), absences)
+            reason_to_hold(&GUARD, &whole(true), absences, None)
         };
         assert_eq!(unreadable(4), None);
         assert!(unreadable(5).is_some_and(|why| why.contains("could not be read")));
+    }
+
+    /// Raising the pipe's own would change nothing for a supplement.
+    #[test]
+    fn the_guard_that_holds_is_named() {
+        let of = |supplement| {
+            let why = reason_to_keep(&GUARD, &whole(true), 4, 10, 0, supplement);
+            why.unwrap_or_default()
+        };
+        assert!(of(None).contains("the pipe's max_removed") && !of(None).contains("[supplements"));
+        let told = of(Some("stock"));
+        assert!(told.contains("the supplement's max_removed of 30.0 %"), "{told}");
+        assert!(told.contains("[supplements.stock.guard]"), "{told}");
+    }
+
+    #[test]
+    fn a_first_night_says_that_its_records_were_refused() {
+        let refused = |many: u64, few: u64| {
+            let mut tally = RefusalTally::default();
+            let sample = |message: &str| RefusalSample {
+                position: "record 1, line 2".to_owned(),
+                field: Some("price".to_owned()),
+                message: message.to_owned(),
+                ..RefusalSample::default()
+            };
+            tally.add_many("bad-price", many, [sample("no amount")]);
+            tally.add_many("missing-id", few, [sample("no id")]);
+            tally
+        };
+        let told = mostly_refused(&refused(38, 2), 40, true).unwrap();
+        assert_eq!(
+            told,
+            "40 of 40 records were refused: 38 × bad-price, such as record 1, line 2: price: no amount"
+        );
+        assert!(mostly_refused(&refused(2, 1), 3, true).is_some(), "all of a few");
+        assert!(mostly_refused(&refused(20, 1), 40, true).is_some());
+        assert_eq!(mostly_refused(&refused(19, 1), 40, true), None, "half of them");
+        assert_eq!(mostly_refused(&refused(3, 1), 5, true), None, "a handful");
+        assert_eq!(mostly_refused(&refused(38, 2), 40, false), None, "it loaded before");
+        assert_eq!(mostly_refused(&RefusalTally::default(), 0, true), None);
     }
 
     #[test]
@@ -529,7 +616,7 @@ mod tests {
             (report.counts.seen, report.counts.duplicates) = (1_000, 100);
             report.counts.held = 500;
             let whole = whole(true);
-            let why = reason_to_hold(&GUARD, &whole, absences(500, 1_000, 0)).unwrap();
+            let why = reason_to_hold(&GUARD, &whole, absences(500, 1_000, 0), None).unwrap();
             report.reason = Some(held(&key(night), 500, 1_000, &why));
             assert!(reports.create(&report).await.unwrap());
         }

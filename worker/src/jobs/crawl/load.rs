@@ -445,9 +445,10 @@ impl<'a> Pass<'a> {
             seen: self.seen,
             unreadable: self.unreadable,
             usual: self.work.usual.records,
+            supplement: None,
         };
         let whole = guard::wholeness(&source, &self.work.pipe.guard);
-        let decided = guard::decide(self.work, &mut self.diff, &source, &whole)?;
+        let decided = guard::decide(self.work, &mut self.diff, &source, &self.refusals, &whole)?;
         (self.facts.complete, self.facts.completeness) = (whole.is_complete(), Some(whole.text));
         let key = &self.work.key;
         let (mut change, tally) = self.diff.finish(&feed_app_id(&key.pipe), decided.absent)?;

@@ -72,6 +72,20 @@ impl Pumped {
     fn has_failed(&self) -> bool {
         self.archive.is_err() || !matches!(self.end, Ok(()) | Err(PieceError::Truncated(_)))
     }
+
+    /// Why it has failed, for a reader that asks nobody else.
+    fn why(&self) -> String {
+        match (&self.archive, &self.end) {
+            (Err(e), _) => e.to_string(),
+            (_, Err(PieceError::Fetch(e))) => e.to_string(),
+            (_, Err(PieceError::Remote(e))) => e.to_string(),
+            (_, Err(PieceError::Io(e))) => e.to_string(),
+            (_, Err(PieceError::Failed(Failure::Dead(reason) | Failure::Retry(_, reason)))) => {
+                reason.message.clone()
+            }
+            _ => "the transfer was given up".to_owned(),
+        }
+    }
 }
 
 /// Starts the pump. `fetched` counts the bytes that come from the source itself.
@@ -86,7 +100,7 @@ pub(crate) fn start(
         let pumped = pump.run(input);
         if pumped.has_failed() {
             // Nothing that failed may look like an end.
-            pump.send(Err(io::Error::from(io::ErrorKind::BrokenPipe)));
+            pump.send(Err(io::Error::new(io::ErrorKind::BrokenPipe, pumped.why())));
         } else if let Err(PieceError::Truncated(why)) = &pumped.end {
             pump.send(Err(io::Error::other(CutOff(why.clone()))));
         }

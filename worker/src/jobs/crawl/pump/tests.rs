@@ -60,12 +60,13 @@ fn a_whole_source_is_archived_whole() {
 #[test]
 fn what_came_of_a_source_that_failed_is_kept() {
     let failed = PieceError::Io(io::Error::other("the disk has gone"));
-    for told in [None, Some(failed)] {
+    for (told, says) in [(None, "given up"), (Some(failed), "the disk has gone")] {
         let scene = Scene::new();
         let pieces = fetched(&["ab", "cd"], told, false);
         let (read, pumped) =
             scene.pump(Input::Source { pieces, archive: Some(scene.archive.begin()) });
-        read.expect_err("no failure looks like an end");
+        let error = read.expect_err("no failure looks like an end");
+        assert!(error.to_string().contains(says), "{error}");
         assert!(pumped.has_failed(), "{pumped:?}");
         assert_eq!(scene.archived(), ("abcd".to_owned(), false));
     }

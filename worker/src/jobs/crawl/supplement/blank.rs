@@ -41,9 +41,10 @@ pub(super) struct Kept {
 
 impl Kept {
     /// What an operator should know of it.
-    pub fn text(&self) -> String {
+    pub fn text(&self, supplement: &str) -> String {
         format!(
-            "no record of the source has {} any more, and {} products keep it: raise max_removed if that is meant",
+            "no record of the source has {} any more, and {} products keep it: raise max_removed in \
+             [supplements.{supplement}.guard] if that is meant",
             self.names.join(" or "),
             text::count(self.products)
         )
@@ -114,7 +115,9 @@ mod tests {
         let blank = Blank { column: PRICE, before: 100, blank: 100 };
         let kept = super::columns(&values, &[blank], 0.3);
         assert_eq!((kept.filled.as_slice(), kept.products), (&[PRICE, PRICE_CURRENCY][..], 100));
-        assert!(kept.text().contains("has price any more, and 100 products"), "{}", kept.text());
+        let told = kept.text("stock");
+        assert!(told.contains("has price any more, and 100 products"), "{told}");
+        assert!(told.contains("[supplements.stock.guard]"), "{told}");
     }
 
     /// Prices that come without their currency are in that of the pipe's own source, and not in what it was.

@@ -186,12 +186,14 @@ impl<'a> Reading<'a> {
             self.completeness = Completeness::Truncated(why.clone());
         }
         let work = self.work;
+        let supplement = work.key.pipe.supplement();
         let source = Source {
             end: &self.completeness,
             transfer_ends,
             seen: self.seen,
             unreadable: self.unreadable,
             usual: work.usual.records,
+            supplement,
         };
         let whole = guard::wholeness(&source, &work.pipe.guard);
         self.source.complete = whole.is_complete();
@@ -208,8 +210,10 @@ impl<'a> Reading<'a> {
             lacks => lacks?,
         };
         let guard = &work.pipe.guard;
-        let reason =
-            || reason_to_keep(guard, &whole, lacks.products, lacks.before, self.unreadable);
+        let reason = || {
+            let (gone, before) = (lacks.products, lacks.before);
+            reason_to_keep(guard, &whole, gone, before, self.unreadable, supplement)
+        };
         let why = if work.pipe.source.changes_only { None } else { reason() };
         let keeps_gone = work.pipe.source.changes_only || why.is_some();
         let blank = blank::columns(&self.values, &lacks.columns, guard.max_removed);
@@ -226,7 +230,7 @@ impl<'a> Reading<'a> {
         }
         if blank.products > 0 {
             kept.products += blank.products;
-            notes.push(blank.text());
+            notes.push(blank.text(supplement.unwrap_or_default()));
         }
         if !notes.is_empty() {
             kept.note = Some(Reason::new(ReasonClass::LimitExceeded, notes.join("; ")));
