@@ -202,7 +202,7 @@ fn a_bucket_in_no_region_is_not_asked_again() {
 }
 
 #[test]
-fn a_bucket_without_credentials_is_not_asked_again() {
+fn a_bucket_without_credentials_says_where_they_are_looked_for() {
     let fleet = Fleet::new();
     fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
     let mut command = fleet.command(&["pipes", "preview", "shop"]);
