@@ -10,11 +10,12 @@ use crate::quotes::unescape;
 use crate::records::{EndMark, Known, Read};
 use crate::settings::DelimitedShape;
 use crate::split::{
-    Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, never_closed, record_end, split,
+    Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, named_delimiter, never_closed, record_end,
+    split,
 };
 use crate::window::Window;
 use feedfleet_config::Quoting;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::collections::{BTreeSet, HashSet};
 
 /// Reads records by the header's places.
@@ -61,6 +62,11 @@ impl DelimitedReader {
         let mut dialect = shape.dialect;
         let chosen = delimiter_of(window.rest(), shape.delimiters, dialect.quoting);
         dialect.delimiter = chosen.unwrap_or(dialect.delimiter);
+        if shape.frame.is_none()
+            && let Some((named, _)) = named_delimiter(window.rest())
+        {
+            dialect.delimiter = named;
+        }
         if shape.has_quotes_between_commas && dialect.delimiter == b',' {
             dialect.quoting = Quoting::Doubled;
         }
@@ -116,6 +122,7 @@ impl DelimitedReader {
         reader.header = columns.iter().map(|name| names.intern(name)).collect();
         let mut fields = (0..).zip(&reader.header);
         reader.is_by_place = fields.all(|(place, field)| *field == Some(place));
+        reader.dialect.columns = columns.len();
         reader.columns = columns;
         Ok(reader)
     }
@@ -128,6 +135,11 @@ impl DelimitedReader {
 
     /// Goes past the header, and gives its names. None: there is no line that is not blank.
     fn read_header(&mut self) -> Result<Option<Vec<String>>, FeedError> {
+        let rest = self.window.rest();
+        if let Some((_, bytes)) = named_delimiter(rest) {
+            let lines = memchr_iter(self.dialect.newline, &rest.as_bytes()[..bytes]).count();
+            self.advance(bytes, lines as u64);
+        }
         loop {
             match self.find()? {
                 Found::Record { bytes, lines } => {
@@ -442,7 +454,8 @@ fn column_names(text: &str, cells: &[Cell], dialect: Dialect) -> Option<Vec<Stri
 
 /// The names in the first line of a text that is not blank; none where all are.
 fn header_of(text: &str, dialect: Dialect) -> Option<Vec<String>> {
-    let (mut rest, mut cells, mut quoted) = (text, Vec::new(), Vec::new());
+    let named = named_delimiter(text).map_or(0, |(_, bytes)| bytes);
+    let (mut rest, mut cells, mut quoted) = (&text[named..], Vec::new(), Vec::new());
     while !rest.is_empty() {
         let bytes = match record_end(rest.as_bytes(), true, dialect, &mut quoted) {
             RecordEnd::Found { bytes, .. } => bytes,
@@ -471,7 +484,8 @@ mod tests {
     use std::io::Cursor;
     use std::path::Path;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n' };
+    const CSV: Dialect =
+        Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n', columns: 0 };
 
     fn window(text: &[u8]) -> Window {
         let input = Box::new(Cursor::new(text.to_vec()));

@@ -75,7 +75,7 @@ pub struct Detected {
     pub changes_only: bool,
     /// The source's fields.
     pub fields: Vec<FieldFacts>,
-    /// The proposed lines of `[map]`; none for presets.
+    /// The proposed lines of `[map]`; for presets, those that say otherwise.
     pub map: Vec<MapLine>,
     /// Fields that fill no column.
     pub unmapped: Vec<String>,
@@ -255,6 +255,7 @@ pub fn look(
         Some(preset) => {
             found.key.usual = preset_key(preset, &survey);
             found.tell_required(preset, &survey);
+            found.propose_decimal(preset, &survey);
             found.tell_changes(preset, &survey);
         }
         None => found.propose_map(&survey),

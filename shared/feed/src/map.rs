@@ -7,7 +7,7 @@ use crate::dates::{LastForm, parse_date};
 use crate::diagnostics::{Position, Refusal, RefusalReason, Warnings};
 use crate::fields::{Lone, Names, Record};
 use crate::links::{has_space, is_http, push_link, split_links};
-use crate::money::parse_money;
+use crate::money::{MoneyError, parse_money};
 use crate::number::{parse_integer, parse_number, without_point_zero, without_text_mark};
 use crate::plan::{Bound, Plan, Slot};
 use crate::presets::ChangeField;
@@ -315,11 +315,12 @@ impl Mapping<'_> {
         }
         let money = match parse_money(value, rule.decimal) {
             Ok(money) => money,
-            Err(error) if column == columns::PRICE => {
-                return Err(self.bad_price(value, &error.to_string()));
-            }
             Err(error) => {
-                self.warn(RefusalReason::UnparsablePrice, column, value, &error.to_string());
+                let message = amount_message(error, rule, value);
+                if column == columns::PRICE {
+                    return Err(self.bad_price(value, &message));
+                }
+                self.warn(RefusalReason::UnparsablePrice, column, value, &message);
                 return Ok(());
             }
         };
@@ -454,3 +455,18 @@ impl Mapping<'_> {
 
 const NO_LINK: &str = "no http:// or https:// address";
 const NO_DATE: &str = "no date of the years 1900 to 2200";
+
+/// Why an amount can't be read, and the setting that reads it, if there is one.
+#[cold]
+fn amount_message(error: MoneyError, rule: &MoneyRule, value: &str) -> String {
+    let other = match (error, rule.decimal) {
+        (MoneyError::Marks, Some('.')) => ',',
+        (MoneyError::Marks, Some(_)) => '.',
+        _ => return error.to_string(),
+    };
+    if parse_money(value, Some(other)).is_err() {
+        return error.to_string();
+    }
+    let name = rule.column.column().name;
+    format!("{error}; if it is '{other}': decimal = \"{other}\" for {name} under [map]")
+}

@@ -207,6 +207,7 @@ fn dialect(source: &Source, delimiter: u8, quoting: Quoting) -> Dialect {
         delimiter: source.delimiter.unwrap_or(delimiter),
         quoting: source.quoting.unwrap_or(quoting),
         newline: b'\n',
+        columns: 0,
     }
 }
 

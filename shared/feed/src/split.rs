@@ -24,6 +24,8 @@ pub(crate) struct Dialect {
     pub(crate) quoting: Quoting,
     /// The byte that ends a record: a line feed, or a carriage return in old files.
     pub(crate) newline: u8,
+    /// Columns of the header, by which quotes between tabs are told to be text; 0: they are not known.
+    pub(crate) columns: usize,
 }
 
 /// Where a cell's text is.
@@ -46,6 +48,11 @@ pub(crate) struct QuotedCell {
 }
 
 impl QuotedCell {
+    /// A cell that begins with a quote that is text: a quote that closes itself stands for it.
+    fn text(start: usize) -> Self {
+        Self { start, closing: Closing { at: start, has_escapes: false, is_mended: true } }
+    }
+
     /// Whether it has a quote that should have been escaped.
     pub(crate) fn is_mended(&self) -> bool {
         self.closing.is_mended
@@ -84,6 +91,21 @@ pub(crate) fn delimiter_of(text: &str, delimiters: &[u8], quoting: Quoting) -> O
     };
     // Of equals, the last is found; so the usual one is asked last.
     delimiters.iter().copied().rev().max_by_key(|delimiter| count(*delimiter))
+}
+
+/// The delimiter that the first line of a text names, as in `sep=;`, which is Excel's own, and the bytes up to the next
+/// line.
+pub(crate) fn named_delimiter(text: &str) -> Option<(u8, usize)> {
+    let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let (line, rest) = start.split_at(start.find(['\r', '\n'])?);
+    let line = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
+    if !line.get(..4)?.eq_ignore_ascii_case("sep=") {
+        return None;
+    }
+    let &[delimiter] = &line.as_bytes()[4..] else { return None };
+    let is_one = delimiter == b'\t' || (delimiter.is_ascii_punctuation() && delimiter != b'"');
+    let rest = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
+    is_one.then_some((delimiter, text.len() - rest.len()))
 }
 
 /// Finds the end of the record at the start of `text`, which is not empty, and on the way its cells that are in quotes: none
@@ -131,16 +153,79 @@ fn find_end(
                 Close::At(closing) => {
                     // Only cells in quotes have line ends inside.
                     let line_ends = memchr_iter(dialect.newline, &text[from..closing.at]);
-                    lines = line_ends.fold(lines, |lines, _| lines + 1);
+                    let with_cell = line_ends.fold(lines, |lines, _| lines + 1);
+                    // A quote that begins another cell closes none.
+                    let is_next = closing.is_mended && text[closing.at - 1] == dialect.delimiter;
+                    if with_cell > lines || is_next {
+                        match is_text(text, at, Some(closing), at_end, dialect, quoted) {
+                            Some(false) => {}
+                            Some(true) => {
+                                quoted.push(QuotedCell::text(at));
+                                continue;
+                            }
+                            None => return RecordEnd::More,
+                        }
+                    }
+                    lines = with_cell;
                     quoted.push(QuotedCell { start: at, closing });
                     from = closing.at + 1;
                 }
-                Close::More => return RecordEnd::More,
-                Close::Never if at_end => return RecordEnd::Unclosed,
-                Close::Never => return RecordEnd::More,
+                Close::Never if at_end => {
+                    if is_text(text, at, None, at_end, dialect, quoted) != Some(true) {
+                        return RecordEnd::Unclosed;
+                    }
+                    quoted.push(QuotedCell::text(at));
+                }
+                Close::More | Close::Never => return RecordEnd::More,
             }
         }
     }
+}
+
+/// Whether a quote that opens a cell between tabs, at `at`, and is not closed on its own line, is text: with it as text, its
+/// line has as many cells as the header. A quote that `closing` says to close the cell as it should, and one in the last
+/// cell of its line, may be of a text of several lines: the line of that `closing`, or the next one where there is none,
+/// must have as many cells, too. `quoted` are the record's cells before it. None: that shows only in more text.
+#[cold]
+fn is_text(
+    text: &[u8],
+    at: usize,
+    closing: Option<Closing>,
+    at_end: bool,
+    dialect: Dialect,
+    quoted: &[QuotedCell],
+) -> Option<bool> {
+    let Dialect { delimiter, quoting, newline, columns } = dialect;
+    if delimiter != b'\t' || quoting != Quoting::Doubled || columns < 2 {
+        return Some(false);
+    }
+    let line_end = match memchr(newline, &text[at..]) {
+        Some(bytes) => at + bytes + 1,
+        // It may be half a line.
+        None if at_end => return Some(false),
+        None => return None,
+    };
+    let mut cells = Vec::new();
+    if split(&text[..line_end], dialect, quoted, &mut cells) != columns {
+        return Some(false);
+    }
+    let is_loose = closing.is_none_or(|closing| closing.is_mended);
+    if is_loose && memchr(delimiter, &text[at..line_end]).is_some() {
+        return Some(true);
+    }
+    if !is_loose && columns < SURE_COLUMNS {
+        return Some(false);
+    }
+    let other = match closing {
+        Some(closing) => memrchr(newline, &text[..closing.at]).map_or(0, |end| end + 1),
+        None => line_end,
+    };
+    let other_end = match memchr(newline, &text[other..]) {
+        Some(bytes) => other + bytes + 1,
+        None if at_end => text.len(),
+        None => return None,
+    };
+    Some(split(&text[other..other_end], dialect, &[], &mut cells) == columns)
 }
 
 /// Finds the cells of a record as [`record_end`] found it; gives their number.
@@ -231,6 +316,10 @@ fn push(cell: Cell, cells: &mut Vec<Cell>, surplus: &mut usize) {
 /// before it, its text is what is between the two.
 fn quoted_cell(record: &[u8], start: usize, end: usize, closing: Closing) -> Cell {
     let Closing { at, has_escapes, is_mended } = closing;
+    if at == start {
+        // Text, as it is.
+        return Cell { start, end, is_escaped: false, is_mended };
+    }
     if !has_escapes && record[at + 1..end].iter().all(u8::is_ascii_whitespace) {
         return Cell { start: start + 1, end: at, is_escaped: false, is_mended };
     }
@@ -330,7 +419,9 @@ mod tests {
     use super::*;
     use crate::quotes::unescape;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n' };
+    const CSV: Dialect =
+        Dialect { delimiter: b',', quoting: Quoting::Doubled, newline: b'\n', columns: 0 };
+    const TSV: Dialect = Dialect { delimiter: b'\t', columns: 4, ..CSV };
 
     fn records(text: &str, dialect: Dialect) -> Vec<Vec<String>> {
         let mut rest = text;
@@ -394,6 +485,51 @@ mod tests {
     }
 
     #[test]
+    fn between_tabs_a_quote_that_its_line_does_not_close_is_text() {
+        // It is never closed; by one that opens a cell; by one that ends one.
+        for later in ["2\tx\ty\tz", "2\tx\t\"y\tz", "2\t12\" pan\t6\"\tz"] {
+            let text = format!("1\t\"Big pan\t\"open\tz\n{later}\n");
+            let found = records(&text, TSV);
+            assert_eq!(found[0], ["1", "\"Big pan", "\"open", "z"], "{text}");
+            assert_eq!(found[1], later.split('\t').collect::<Vec<_>>(), "{text}");
+        }
+        // In the last cell, if the next line is a record.
+        let found = records("1\tx\ty\t\"open\n2\tx\ty\tz\n", TSV);
+        assert_eq!(found, [["1", "x", "y", "\"open"], ["2", "x", "y", "z"]]);
+        assert_eq!(end_of("1\tx\ty\t\"one\ntwo\n", true, TSV), RecordEnd::Unclosed);
+        // Texts of several lines, with stray quotes too.
+        for cell in ["\"one\ntwo\"", "\"one\n\"two\" three\""] {
+            let whole = format!("1\tx\ty\t{cell}\n");
+            let end = RecordEnd::Found { bytes: whole.len(), lines: 2 };
+            assert_eq!(end_of(&whole, true, TSV), end, "{whole}");
+            let whole = format!("1\t{cell}\ty\tz\n");
+            let end = RecordEnd::Found { bytes: whole.len(), lines: 2 };
+            assert_eq!(end_of(&whole, true, TSV), end, "{whole}");
+        }
+        // Half a line; between commas.
+        assert_eq!(end_of("1\t\"x\ty\tz", true, TSV), RecordEnd::Unclosed);
+        let commas = Dialect { columns: 4, ..CSV };
+        assert_eq!(end_of("1,\"x,y,z\n", true, commas), RecordEnd::Unclosed);
+    }
+
+    #[test]
+    fn excel_says_what_is_between_cells() {
+        for (text, named) in [
+            ("sep=;\nid;a\n", Some((b';', 6))),
+            ("\u{feff}SEP=,\r\nid,a\r\n", Some((b',', 10))),
+            ("\"sep=\t\"\rid\ta\r", Some((b'\t', 8))),
+            ("sep=;", None),
+            ("sep=\nx\n", None),
+            ("sep=;;\nx\n", None),
+            ("sep=a\nx\n", None),
+            ("id;sep=;\n", None),
+            ("가\n", None),
+        ] {
+            assert_eq!(named_delimiter(text), named, "{text:?}");
+        }
+    }
+
+    #[test]
     fn mended_cells_are_told() {
         let (mut cells, mut quoted) = (Vec::new(), Vec::new());
         for (text, mended) in [
@@ -446,6 +582,22 @@ mod tests {
             let end = record_end(text.as_bytes(), true, CSV, &mut quoted);
             if let RecordEnd::Found { bytes, .. } = end {
                 split(&text.as_bytes()[..bytes], CSV, &quoted, &mut cells);
+                let last = cells.last().map_or(0, |cell| cell.end);
+                let ends = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
+                proptest::prop_assert_eq!(ends, bytes);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// As above, between tabs.
+        #[test]
+        fn a_record_between_tabs_ends_with_its_last_cell(text in "[a\"\t\n]{1,40}") {
+            let dialect = Dialect { columns: 3, ..TSV };
+            let (mut cells, mut quoted) = (Vec::new(), Vec::new());
+            let end = record_end(text.as_bytes(), true, dialect, &mut quoted);
+            if let RecordEnd::Found { bytes, .. } = end {
+                split(&text.as_bytes()[..bytes], dialect, &quoted, &mut cells);
                 let last = cells.last().map_or(0, |cell| cell.end);
                 let ends = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
                 proptest::prop_assert_eq!(ends, bytes);

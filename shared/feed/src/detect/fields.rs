@@ -29,6 +29,10 @@ pub(super) struct Field {
     pub(super) amounts: u64,
     /// Amounts that name a currency.
     pub(super) currencies: u64,
+    /// Amounts whose decimal mark can be nothing but a comma.
+    pub(super) commas: u64,
+    /// Amounts whose decimal mark can be nothing but a point.
+    pub(super) points: u64,
     pub(super) whole_numbers: u64,
     pub(super) gtins: u64,
     /// Values with white space inside of an address.
@@ -71,6 +75,9 @@ impl Field {
             if let Ok(money) = parse_money(value, None) {
                 self.amounts += 1;
                 self.currencies += u64::from(money.currency.is_some());
+                let mark = sure_mark(value);
+                self.commas += u64::from(mark == Some(','));
+                self.points += u64::from(mark == Some('.'));
             }
             let whole = value.strip_suffix(".0").unwrap_or(value);
             self.whole_numbers += u64::from(whole.parse::<i64>().is_ok());
@@ -110,6 +117,22 @@ impl Field {
     }
 }
 
+/// The decimal mark of an amount, where it can be no other: the last one behind another, or before other than three digits;
+/// or the one that is not there, where one is there several times.
+fn sure_mark(amount: &str) -> Option<char> {
+    let at = amount.rfind(['.', ','])?;
+    let (mark, other) = if amount[at..].starts_with('.') { ('.', ',') } else { (',', '.') };
+    let before = &amount[..at];
+    if before.contains(other) {
+        return Some(mark);
+    }
+    if before.contains(mark) {
+        return Some(other);
+    }
+    let digits = amount[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+    (digits != 0 && digits != 3).then_some(mark)
+}
+
 /// The fields of all records that were added.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -134,5 +157,27 @@ impl Fields {
     /// The share of the records with a value of a field, from 0 to 1.
     pub(super) fn coverage(&self, field: &Field) -> f64 {
         if self.records == 0 { 0.0 } else { field.filled as f64 / self.records as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_can_be_no_other() {
+        for (amount, mark) in [
+            ("1.201,01 EUR", Some(',')),
+            ("1,201.01", Some('.')),
+            ("12,90 €", Some(',')),
+            ("12.9", Some('.')),
+            ("1.234.567", Some(',')),
+            ("1.201", None),
+            ("12,000", None),
+            ("12 kr.", None),
+            ("12", None),
+        ] {
+            assert_eq!(sure_mark(amount), mark, "{amount}");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What is proposed for a source, and what there is to say against it.
 
+use super::fields::Field;
 use super::sample::Sample;
 use super::survey::{Survey, Trial};
-use super::{Detected, LISTED, MapLine, mapping, toml};
+use super::{Detected, LISTED, MapLine, mapping, shape, toml};
 use crate::diagnostics::RefusalReason;
 use crate::error::FeedError;
 use crate::header::plain;
 use crate::merge::misspelt;
-use crate::presets::Preset;
+use crate::presets::{Fill, Preset, Take};
 use feedfleet_config::{Compression, Format, Location, Pipe, parse_pipe};
 use feedfleet_model::{PipeName, text};
 use std::collections::BTreeMap;
@@ -40,6 +41,37 @@ impl Detected {
             if !self.map.iter().any(|line| line.column == column) {
                 self.warnings.push(format!("no field looks like a product's {what}"));
             }
+        }
+    }
+
+    /// Proposes the comma as decimal mark of amounts that have it, where the format has a point.
+    pub(super) fn propose_decimal(&mut self, preset: &'static Preset, survey: &Survey) {
+        for known in preset.fields {
+            if !matches!((known.fill, known.take), (Fill::Money, Take::First)) {
+                continue;
+            }
+            let find =
+                |name: &str| survey.fields.list.iter().find(|field| plain(&field.name) == name);
+            let there: Vec<(&str, &Field)> =
+                known.names.iter().filter_map(|name| Some((*name, find(&plain(name))?))).collect();
+            let sum = |of: fn(&Field) -> u64| there.iter().map(|(_, field)| of(field)).sum::<u64>();
+            if sum(|field| field.commas) == 0 || sum(|field| field.points) > 0 {
+                continue;
+            }
+            let names: Vec<String> = there.iter().map(|(name, _)| toml::quoted(name)).collect();
+            let from = match names.as_slice() {
+                [one] => format!("field = {one}"),
+                several => format!("first_of = [{}]", several.join(", ")),
+            };
+            self.warnings.push(format!(
+                "amounts in {} have a decimal comma, and the format has a point: decimal = \",\" is proposed",
+                known.target
+            ));
+            self.map.push(MapLine {
+                column: known.target.to_owned(),
+                field: there.first().map_or_else(String::new, |(name, _)| (*name).to_owned()),
+                value: format!("{{ {from}, decimal = \",\" }}"),
+            });
         }
     }
 
@@ -170,6 +202,20 @@ impl Detected {
         ];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             self.warnings.push(format!("{} {what}", text::count(count)));
+        }
+        if self.set_quoting == Some("off") {
+            self.warnings.push(
+                "cells begin with quotes that seem to be text: quoting = false is proposed. A cell that is quoted \
+                 because the delimiter is in it would be refused"
+                    .to_owned(),
+            );
+        }
+        if self.delimiter.is_some() && shape::has_comment(sample.text()) {
+            self.warnings.push(
+                "the first line seems to be a comment, and is read as the header: ask the partner for a file that \
+                 begins with its header"
+                    .to_owned(),
+            );
         }
         if !sample.parts.is_empty() {
             let parts = sample.parts.join(", ");

@@ -1,6 +1,6 @@
 //! What kind of text a sample is, and how delimited text is cut.
 
-use crate::split::{Dialect, RecordEnd, record_end, split};
+use crate::split::{Dialect, RecordEnd, named_delimiter, record_end, split};
 use feedfleet_config::{Quoting, TextKind};
 
 /// Delimiters that occur, the usual one first.
@@ -9,6 +9,8 @@ const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 const RECORDS: usize = 2_000;
 /// Share of the records that must have as many cells as the header.
 const LEAST_EVEN: f64 = 0.5;
+/// Quotes without an end that are looked at: each search for one goes to the sample's end.
+const MAX_UNCLOSED: usize = 300;
 
 /// What kind of text it is. None: a web page.
 pub(super) fn kind(text: &str) -> Option<TextKind> {
@@ -59,7 +61,9 @@ pub(super) struct Cut {
 pub(super) fn cut(text: &str, is_whole: bool) -> Cut {
     let text = text.trim_start_matches('\u{feff}');
     let newline = if text.contains('\n') || !text.contains('\r') { b'\n' } else { b'\r' };
-    let dialect = |delimiter, quoting| Dialect { delimiter, quoting, newline };
+    let named = named_delimiter(text);
+    let text = named.map_or(text, |(_, bytes)| &text[bytes..]);
+    let dialect = |delimiter, quoting| Dialect { delimiter, quoting, newline, columns: 0 };
     let rate = |delimiter: &u8| {
         let ways = [Quoting::Doubled, Quoting::Off];
         let rates = ways.map(|way| measure(text, is_whole, dialect(*delimiter, way)).rate());
@@ -72,22 +76,39 @@ pub(super) fn cut(text: &str, is_whole: bool) -> Cut {
             best = (delimiter, rate);
         }
     }
-    let delimiter = best.0;
+    let delimiter = named.map_or(best.0, |(delimiter, _)| delimiter);
     // Of those that are as good as each other, the first: it is the usual one, which mends stray quotes.
     let ways = [Quoting::Doubled, Quoting::Backslash, Quoting::Off];
     let measures = ways.map(|quoting| measure(text, is_whole, dialect(delimiter, quoting)));
-    let has_quotes = measures.iter().any(|measure| measure.quoted > 0);
+    let is_quoted = measures.iter().any(|measure| measure.quoted > 0);
     let [doubled, backslash, off] = measures;
+    let has_quotes = is_quoted || doubled.unclosed > 0;
+    // With quotes, no record would be left.
+    let is_lost = doubled.records == 0 && doubled.unclosed > 0;
     let may_be_text = doubled.opens_as_text(delimiter);
     let mut chosen = (Quoting::Doubled, doubled);
     if text.contains("\\\"") && backslash.faults() < chosen.1.faults() {
         chosen = (Quoting::Backslash, backslash);
     }
     // Where quotes are text, what looks mended was cut in the wrong place.
-    if may_be_text && off.faults() < chosen.1.faults() + chosen.1.mended {
+    let is_better = may_be_text && off.faults() < chosen.1.faults() + chosen.1.mended;
+    if is_better || (is_lost && off.records > 0) {
         chosen = (Quoting::Off, off);
     }
     Cut { delimiter, quoting: chosen.0, has_quotes, columns: chosen.1.columns }
+}
+
+/// Whether delimited text begins with a comment: a line behind a `#` that has fewer cells than the first line that is none.
+pub(super) fn has_comment(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let Some(first) = lines.next().filter(|line| line.starts_with('#')) else { return false };
+    let Some(header) = lines.find(|line| !line.starts_with('#')) else { return false };
+    let delimiters = |line: &str| {
+        let count = |one: &u8| line.bytes().filter(|byte| byte == one).count();
+        DELIMITERS.iter().map(count).max().unwrap_or_default()
+    };
+    delimiters(first) < delimiters(header)
 }
 
 /// How well a text can be cut in one way.
@@ -136,7 +157,7 @@ fn measure(text: &str, is_whole: bool, dialect: Dialect) -> Measure {
     let mut measure = Measure::default();
     let (mut cells, mut quoted) = (Vec::new(), Vec::new());
     let mut rest = text;
-    while !rest.is_empty() && measure.records < RECORDS {
+    while !rest.is_empty() && measure.records < RECORDS && measure.unclosed < MAX_UNCLOSED {
         let bytes = match record_end(rest.as_bytes(), is_whole, dialect, &mut quoted) {
             RecordEnd::Found { bytes, .. } => bytes,
             RecordEnd::More => {
@@ -246,8 +267,29 @@ mod tests {
             // A backslash that escapes nothing.
             ("id,title\n1,\"12\" pan\"\n2,C:\\x\n", (',', Quoting::Doubled, true)),
             ("only\n1\n2\n", (',', Quoting::Doubled, false)),
+            // What begins with quotes and never closes one.
+            ("id\ttitle\n1\t\"Big\n2\tx\n", ('\t', Quoting::Off, true)),
+            (
+                "id,a,b\n1,\"Big\" x,\"open\n2,\"Big\" x,\"open\n3,\"Big\" x,\"open\n",
+                (',', Quoting::Off, true),
+            ),
+            // Excel's line, against what comes out even.
+            ("sep=;\na,1;b,2\nc,3;d,4\n", (';', Quoting::Doubled, false)),
         ] {
             assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_before_the_header_is_told() {
+        for (text, expected) in [
+            ("# export of today\nid,title\n1,a\n", true),
+            ("\u{feff}\n# export, of today\n# x\nid\ttitle\tlink\n", true),
+            ("#id,title\n1,a\n", false),
+            ("id,title\n# a\n", false),
+            ("# only\n", false),
+        ] {
+            assert_eq!(has_comment(text), expected, "{text}");
         }
     }
 }

@@ -86,6 +86,68 @@ fn an_id_that_is_not_unique() {
     assert!(!found.warnings.iter().any(|w| w.contains("refused")), "{:?}", found.warnings);
 }
 
+/// Rows of Google's required fields, 40 of them, with this title, description and price; `#` is the row's number.
+fn google(delimiter: &str, title: &str, description: &str, price: &str) -> String {
+    let row = |id: u32| {
+        let link = format!("https://s.example/{id}");
+        let id = id.to_string();
+        let picture = format!("{link}.jpg");
+        let cells =
+            [id.as_str(), title, description, link.as_str(), picture.as_str(), "in_stock", price];
+        cells.join(delimiter).replace('#', &id)
+    };
+    let head = ["id", "title", "description", "link", "image_link", "availability", "price"];
+    let rows: Vec<String> = (10..50).map(row).collect();
+    format!("{}\n{}\n", head.join(delimiter), rows.join("\n"))
+}
+
+/// What would be cut off, or refused, with quotes is whole without them.
+#[test]
+fn cells_that_begin_with_quotes_that_are_text() {
+    for delimiter in ["\t", ","] {
+        let text = google(delimiter, "\"Big\" pan #", "\"open", "#.00 EUR");
+        let first = text.replacen("\"Big\" pan 10", "Pan", 1).replacen("\"open", "d", 1);
+        let quotes = google(delimiter, "Pan #", "d", "#.00 EUR").replacen("Pan 17", "\"Pan", 1);
+        for text in [text, first, quotes] {
+            let (found, pipe) = found(text);
+            let format = if delimiter == "," { "google-csv" } else { "google-tsv" };
+            assert_eq!((found.format, found.records), (format, 40));
+            assert_eq!(pipe.source.quoting, Some(Quoting::Off));
+            assert_warns(&found, &["quoting = false is proposed"]);
+            let lost = |w: &&String| w.contains("refused,") || w.contains("cut off");
+            assert_eq!(found.warnings.iter().find(lost), None);
+        }
+    }
+}
+
+#[test]
+fn amounts_with_a_decimal_comma() {
+    let (commas, pipe) = found(google("\t", "Pan #", "d", "1.2#,01 EUR"));
+    assert_eq!((commas.format, commas.coverage["price"]), ("google-tsv", 1.0));
+    assert_eq!(lines(&commas), [("price", "{ field = \"price\", decimal = \",\" }")]);
+    assert_eq!(pipe.map.len(), 1);
+    assert_warns(&commas, &["amounts in price have a decimal comma"]);
+    // Thousands, which a point as decimal mark leaves unreadable.
+    let (thousands, _) = found(google("\t", "Pan #", "d", "1.234.5# KRW"));
+    assert_eq!((thousands.map.len(), thousands.coverage["price"]), (1, 1.0));
+    for price in ["#.90 EUR", "1.2# EUR", "1,2#.00 EUR"] {
+        let (points, pipe) = found(google("\t", "Pan #", "d", price));
+        assert!(points.map.is_empty() && pipe.map.is_empty(), "{price}");
+    }
+}
+
+#[test]
+fn first_lines_that_are_no_header() {
+    let text = google(";", "Pan #, steel", "d", "#.00 EUR");
+    let (named, pipe) = found(format!("sep=;\r\n{}", text.replace('\n', "\r\n")));
+    assert_eq!((named.records, named.coverage["title"]), (40, 1.0));
+    // The format finds it in the first line.
+    assert_eq!((named.format, named.delimiter.as_deref()), ("google-csv", Some(";")));
+    assert_eq!(pipe.source.delimiter, None);
+    let (comment, _) = found(format!("# export of today\n{}", google(",", "Pan #", "d", "5 EUR")));
+    assert_warns(&comment, &["the first line seems to be a comment"]);
+}
+
 /// One repeated id is a mistake in one record: a key of addresses would rename all others.
 #[test]
 fn an_id_that_is_not_unique_but_for_few_stays_the_id() {

@@ -132,7 +132,8 @@ pub(super) fn write(found: &Detected, place: &str) -> String {
                 coverage.map_or_else(String::new, |share| format!("   # {}", percent(share)));
             line(&mut out, &entry.column, &format!("{}{tail}", entry.value));
         }
-    } else if !found.coverage.is_empty() {
+    }
+    if (found.preset.is_some() || found.map.is_empty()) && !found.coverage.is_empty() {
         out.push('\n');
         let shares =
             found.coverage.iter().map(|(name, share)| format!("{name} {}", percent(*share)));

@@ -1,6 +1,6 @@
 //! What partners send that is broken, and can be read all the same: it is mended, counted and shown.
 
-use super::{extras, ids, read_again, reasons};
+use super::{decimal, extras, ids, read_again, reasons};
 use crate::testing::{Whole, field, gzip, read, source, zip_archive};
 use crate::{Completeness, Position, RefusalReason};
 use feedfleet_config::{Format, Quoting};
@@ -83,6 +83,68 @@ fn a_quote_that_nobody_closed() {
     let shown = Some("1,\"open,https://a.example/1,,3".to_owned());
     assert_eq!(told(&mut whole), [(RefusalReason::StrayQuote, 1, line(1, 2, 25), shown)]);
     assert!(whole.rows[0].1.source_hash().is_none() && whole.rows[1].1.source_hash().is_some());
+}
+
+/// Between tabs it costs nothing: its line has as many cells as the header.
+#[test]
+fn quotes_between_tabs_that_nobody_closed() {
+    let map = [
+        field(columns::ID, "id"),
+        field(columns::TITLE, "title"),
+        field(columns::DESCRIPTION, "note"),
+    ];
+    let head = "id\ttitle\tnote\tlink\n";
+    let plain = "1\ta\tb\tc\n";
+    let open = |id: u32| format!("{id}\t\"Big\" pan\t\"open\tc\n");
+    let one = [head, plain, "2\ta\t\"open\tc\n", "3\ta\tb\tc\n"].concat();
+    let many = [head, plain, &open(2), &open(3)].concat();
+    for (text, count) in [(one, 1), (many, 4)] {
+        let mut whole = read(&source(Format::Tsv), &map, text);
+        assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2", "3"], vec![]));
+        assert!(matches!(whole.completeness, Completeness::Unproven(_)));
+        assert_eq!(whole.rows[1].1.text(columns::DESCRIPTION), Some("\"open"));
+        let told: Vec<_> = told(&mut whole).into_iter().map(|t| (t.0, t.1)).collect();
+        assert_eq!(told, [(RefusalReason::StrayQuote, count)]);
+    }
+    // Half a line at the end, in quotes, is no text.
+    let whole = read(&source(Format::Tsv), &map, [head, plain, "2\ta\t\"open\tc"].concat());
+    assert!(matches!(whole.completeness, Completeness::Truncated(_)));
+    // A text of two lines in the last cell.
+    let text = format!("{head}{plain}2\ta\tb\t\"two\nlines\"\n");
+    let whole = read(&source(Format::Tsv), &map, text);
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "2"], vec![]));
+}
+
+/// Excel's own line is no header, and says what is between cells.
+#[test]
+fn a_first_line_that_names_the_delimiter() {
+    for text in [
+        "sep=;\nid;title;link\n1;a,b;\n",
+        "\u{feff}sep=;\r\nid;title;link\r\n1;a,b;\r\n",
+        "\"sep=;\"\nid;title;link\n1;a,b;\n",
+    ] {
+        let whole = read_csv(text);
+        assert_eq!((ids(&whole), reasons(&whole)), (vec!["1"], vec![]), "{text:?}");
+        assert_eq!(whole.rows[0].1.text(columns::TITLE), Some("a,b"));
+    }
+    let whole = read_csv("sep=;\nid;title\n1;a;b\n");
+    let expected = Position { file: 0, record: 1, line: Some(3), byte: Some(15) };
+    assert_eq!(whole.refused[0].position, expected);
+    let files: &[(&str, &[u8])] =
+        &[("a1.csv", b"sep=;\nid;title\n1;a\n"), ("a2.csv", b"sep=;\nid;title\n2;b\n")];
+    assert_eq!(ids(&read_csv(zip_archive(files, false))), ["1", "2"]);
+}
+
+/// Presets have a point, but for amounts that can be read in one way only.
+#[test]
+fn amounts_with_another_mark() {
+    let text = "id\ttitle\tprice\n1\ta\t1.201,01 EUR\n2\tb\t1.234.567 EUR\n3\tc\t1.201 EUR\n";
+    let whole = read(&source(Format::GoogleTsv), &[], text);
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "3"], vec!["bad-price"]));
+    assert_eq!(decimal(&whole.rows[0].1, columns::PRICE), Some(12_010_100));
+    assert_eq!(decimal(&whole.rows[1].1, columns::PRICE), Some(12_010));
+    let message = &whole.refused[0].message;
+    assert!(message.contains("decimal = \",\" for price under [map]"), "{message}");
 }
 
 #[test]
