@@ -83,9 +83,7 @@ fn decimal_mark(
     let (mark, count) = if points > 0 && commas > 0 {
         let last = if number.rfind('.') > number.rfind(',') { '.' } else { ',' };
         let is_once = if last == '.' { points == 1 } else { commas == 1 };
-        // Whatever is usual: `1.201,01` can be read in one way only. Three digits may be thousands.
-        let behind = number.rsplit_once(last).map_or(0, |(_, behind)| behind.len());
-        let is_expected = behind != 3 || decimal.is_none_or(|decimal| decimal == last);
+        let is_expected = decimal.is_none_or(|decimal| decimal == last);
         return if is_once && is_expected { Ok(Some(last)) } else { Err(DigitsError::Marks) };
     } else if points > 0 {
         ('.', points)
@@ -181,9 +179,9 @@ mod tests {
         assert_eq!(read("12.500", Some('.')), Some(125_000));
         assert_eq!(read("12,500", Some('.')), Some(125_000_000));
         assert_eq!(read("12,50", Some('.')), Some(125_000));
-        assert_eq!(read("1.234,56", Some('.')), Some(12_345_600));
-        assert_eq!(read("1,234.5", Some(',')), Some(12_345_000));
-        assert_eq!(read("1.234,567", Some('.')), None);
+        // Whoever writes so writes `1.234` for the thousand, too.
+        assert_eq!(read("1.234,56", Some('.')), None);
+        assert_eq!(read("1,234.5", Some(',')), None);
         assert_eq!(read("1.234.567", Some('.')), None);
         assert_eq!(read("12.34,56", Some('.')), None);
         assert_eq!(read("1234,567", Some('.')), None);

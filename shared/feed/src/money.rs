@@ -45,8 +45,7 @@ pub enum MoneyError {
 }
 
 /// Reads an amount. `decimal` is the decimal mark where that is known; else it is worked out, and one mark
-/// before exactly three digits separates thousands. Of two marks the last is the decimal one, whatever is known, but
-/// before three digits.
+/// before exactly three digits separates thousands.
 ///
 /// # Errors
 ///

@@ -140,11 +140,12 @@ fn a_first_line_that_names_the_delimiter() {
 fn amounts_with_another_mark() {
     let text = "id\ttitle\tprice\n1\ta\t1.201,01 EUR\n2\tb\t1.234.567 EUR\n3\tc\t1.201 EUR\n";
     let whole = read(&source(Format::GoogleTsv), &[], text);
-    assert_eq!((ids(&whole), reasons(&whole)), (vec!["1", "3"], vec!["bad-price"]));
-    assert_eq!(decimal(&whole.rows[0].1, columns::PRICE), Some(12_010_100));
-    assert_eq!(decimal(&whole.rows[1].1, columns::PRICE), Some(12_010));
-    let message = &whole.refused[0].message;
-    assert!(message.contains("decimal = \",\" for price under [map]"), "{message}");
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["3"], vec!["bad-price"; 2]));
+    assert_eq!(decimal(&whole.rows[0].1, columns::PRICE), Some(12_010));
+    for refused in &whole.refused {
+        let message = &refused.message;
+        assert!(message.contains("decimal = \",\" for price under [map]"), "{message}");
+    }
 }
 
 #[test]
