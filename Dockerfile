@@ -1,7 +1,7 @@
 # Feedfleet as one static binary, and as an image with nothing else in it.
 #
 #   docker build --tag feedfleet .
-#   docker run --rm --init --user "$(id -u):$(id -g)" --network host --stop-timeout 120 \
+#   docker run --rm --init --user "$(id -u):$(id -g)" --network host --stop-timeout 150 \
 #       --volume "$PWD/my-fleet:/fleet" feedfleet --config /fleet up
 #   docker build --target binary --output out .        out/feedfleet, for scripts/deploy or a machine without Docker
 #
@@ -29,6 +29,6 @@ COPY --from=build /out/feedfleet /feedfleet
 # Certificates, time zones and a user without rights; no shell.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/feedfleet /usr/local/bin/feedfleet
-# A worker hands its work back within 100 s: docker stop --time 110. `up` has --stop-timeout 120 above.
+# A worker hands its work back within 100 s: docker stop --time 110. `up` has --stop-timeout 150 above.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/feedfleet"]

@@ -102,7 +102,9 @@ async fn work(deps: Deps, mut fleet: Option<Box<dyn Fleet>>, shutdown: Cancellat
     let telling = async {
         if !has_fleet {
             every(fleet::ALONE_INTERVAL, &shutdown, || fleet::publish_alone(&deps)).await;
-            fleet::leave(&deps).await;
+            if tokio::time::timeout(LAST_FIGURES, fleet::leave(&deps)).await.is_err() {
+                tracing::warn!("the scheduler's word that it runs stays for a minute");
+            }
         }
     };
     tokio::join!(ticking, issuing, rescue, reports, folding, upkeep, desk, figures, telling);

@@ -55,8 +55,9 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
         Pauses::new()
     });
     let last_runs = last_runs.get(&context).await;
-    let overtaken = overtaken_runs(&context, last_runs).await;
-    let still_held = still_held(&context, last_runs).await;
+    let end = Instant::now() + HELD_LIMIT;
+    let overtaken = overtaken_runs(&context, last_runs, end).await;
+    let still_held = still_held(&context, last_runs, end).await;
     let sound = context.config.sources().map(|pipe| (pipe.name.clone(), Plan::of(pipe, now)));
     let lacking = context.lacking_variables().into_iter().map(|name| {
         let plan = Plan::unknown(&context, &name);
@@ -86,7 +87,11 @@ async fn pauses(context: &Context) -> Result<Pauses, ReportError> {
 
 /// The pipes whose newest run holds removals that cannot be approved any more. Of a table that cannot be read another
 /// check tells.
-async fn overtaken_runs(context: &Context, last_runs: &Reported) -> BTreeMap<PipeName, Overtaken> {
+async fn overtaken_runs(
+    context: &Context,
+    last_runs: &Reported,
+    end: Instant,
+) -> BTreeMap<PipeName, Overtaken> {
     let mut found = BTreeMap::new();
     let reports = last_runs.values().flatten().flatten();
     let held: Vec<_> = reports.filter(|report| report.state == RunState::Held).collect();
@@ -94,7 +99,6 @@ async fn overtaken_runs(context: &Context, last_runs: &Reported) -> BTreeMap<Pip
         return found;
     }
     let Ok(catalog) = context.catalog() else { return found };
-    let end = Instant::now() + HELD_LIMIT;
     for report in held {
         let Ok(look) = timeout_at(end, overtaken(&catalog, &report.key)).await else { break };
         if let Ok(Some(why)) = look {
@@ -106,7 +110,11 @@ async fn overtaken_runs(context: &Context, last_runs: &Reported) -> BTreeMap<Pip
 
 /// The runs that hold removals, and are the newest of their pipe in the table, where a newer one has died: they can be
 /// approved as before.
-async fn still_held(context: &Context, last_runs: &Reported) -> BTreeMap<PipeName, RunReport> {
+async fn still_held(
+    context: &Context,
+    last_runs: &Reported,
+    end: Instant,
+) -> BTreeMap<PipeName, RunReport> {
     let mut found = BTreeMap::new();
     let reports = last_runs.values().flatten().flatten();
     let dead: Vec<_> = reports.filter(|report| report.state == RunState::Dead).collect();
@@ -117,7 +125,6 @@ async fn still_held(context: &Context, last_runs: &Reported) -> BTreeMap<PipeNam
         return found;
     };
     let reports = Reports::new(objects);
-    let end = Instant::now() + HELD_LIMIT;
     for report in dead {
         let pipe = &report.key.pipe;
         let Ok(look) = timeout_at(end, newest_if_held(&catalog, &reports, pipe)).await else {

@@ -355,9 +355,12 @@ async fn a_scheduler_that_stops_publishes_what_it_holds_and_what_has_just_ended(
     meters.note_images(&[ImageStatus::Stored]);
     let shutdown = CancellationToken::new();
     let scheduler = tokio::spawn(crate::run(world.deps.clone(), None, shutdown.clone()));
-    while !sink.asked.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let asked = async {
+        while !sink.asked.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asked).await.expect("it publishes");
     // The picture is on its way.
     let failed = ended(&world, "dead", Some(ReasonClass::SourceUnavailable));
     let due = world.now().timestamp();

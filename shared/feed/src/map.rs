@@ -14,7 +14,7 @@ use crate::presets::ChangeField;
 use crate::reader::Change;
 use crate::rule::{Action, Combine, MoneyRule, Rule};
 use crate::separator::split_items;
-use feedfleet_model::{ColumnId, Row, ValueRef, columns};
+use feedfleet_model::{ColumnId, Row, columns};
 
 /// Bytes of a product's id.
 const MAX_ID_BYTES: usize = 255;
@@ -106,11 +106,6 @@ impl Mapping<'_> {
         }
         if !has_id {
             return Err(self.missing_id("id"));
-        }
-        for &(amount, currency) in plan.shared_currencies() {
-            if self.row.get(amount) == ValueRef::Null {
-                self.row.set_text(currency, "");
-            }
         }
         if !plan.is_all_taken() {
             for (field, value) in self.record.all_of(|field| !plan.is_taken(field)) {

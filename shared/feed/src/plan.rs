@@ -91,8 +91,6 @@ pub(crate) struct Plan {
     taken: Vec<u32>,
     /// Whether rules take all of the fields.
     is_all_taken: bool,
-    /// Amounts whose currency a preset takes from a field that other rules take, too; and the columns of those.
-    shared_currencies: Vec<(ColumnId, ColumnId)>,
     /// By field: whether it is part of the id.
     identity: Vec<bool>,
     matching: Matching,
@@ -129,7 +127,6 @@ impl Plan {
             active: Vec::new(),
             taken: Vec::new(),
             is_all_taken: true,
-            shared_currencies: Vec::new(),
             identity: Vec::new(),
             matching,
             exact,
@@ -217,18 +214,6 @@ impl Plan {
         };
         self.active = (0..self.rules.len()).filter(is_active).map(step).collect();
         self.is_all_taken = self.taken.iter().all(|rules| *rules > 0);
-        let shared = self.active().filter_map(|(rule, slots)| {
-            let currency = rule.lone_currency()?;
-            let mut fields = slots.iter().filter_map(Slot::whole_field);
-            fields.any(|field| self.is_shared(field)).then_some(currency)
-        });
-        self.shared_currencies = shared.collect();
-    }
-
-    /// Each amount, but the price, whose currency a preset takes from a field of several rules, and the currency's column:
-    /// such a field says nothing of an amount that is not there.
-    pub(crate) fn shared_currencies(&self) -> &[(ColumnId, ColumnId)] {
-        &self.shared_currencies
     }
 
     /// The rules that have something to do, for [`Plan::bound`].

@@ -185,14 +185,6 @@ impl Rule {
         }
     }
 
-    /// The amount, but the price, and the column of its currency, where that is what a preset's rule fills.
-    pub(crate) fn lone_currency(&self) -> Option<(ColumnId, ColumnId)> {
-        let Action::Currency(column) = self.action else { return None };
-        let name = column.column().name.strip_suffix("_currency")?;
-        let amount = ColumnId::by_name(name).filter(|amount| *amount != columns::PRICE)?;
-        (!self.is_own).then_some((amount, column))
-    }
-
     /// Rules are applied in this order: what can refuse the item first, a currency of its own after the
     /// amount that brings a default, further pictures after the main one, which is none of them.
     pub(crate) fn order(&self) -> u8 {

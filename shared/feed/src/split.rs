@@ -10,6 +10,8 @@ use memchr::{memchr, memchr_iter, memchr2, memrchr};
 const MAX_CELLS: usize = 10_000;
 /// Columns of which it is no chance that lines have as many cells.
 const SURE_COLUMNS: usize = 4;
+/// Cells in quotes of a record, past which no further quote is looked at more closely.
+const MAX_ASKED: usize = 64;
 /// Bytes that are looked at together: a bit each.
 const BLOCK_BYTES: usize = 64;
 /// Multiplied by eight bytes that are 0 or 1, gives them as the highest eight bits, the first byte's lowest.
@@ -183,9 +185,9 @@ fn find_end(
 }
 
 /// Whether a quote that opens a cell between tabs, at `at`, and is not closed on its own line, is text: with it as text, its
-/// line has as many cells as the header. A quote that `closing` says to close the cell as it should, and one in the last
-/// cell of its line, may be of a text of several lines: the line of that `closing`, or the next one where there is none,
-/// must have as many cells, too. `quoted` are the record's cells before it. None: that shows only in more text.
+/// line has as many cells as the header. One that `closing` closes on a later line, and one in the last cell of its line,
+/// may be of a text of several lines: the line of a `closing` that closes as it should, or else the next one, must have as
+/// many cells, too. `quoted` are the record's cells before it. None: that shows only in more text.
 #[cold]
 fn is_text(
     text: &[u8],
@@ -196,7 +198,9 @@ fn is_text(
     quoted: &[QuotedCell],
 ) -> Option<bool> {
     let Dialect { delimiter, quoting, newline, columns } = dialect;
-    if delimiter != b'\t' || quoting != Quoting::Doubled || columns < 2 {
+    let is_asked = delimiter == b'\t' && quoting == Quoting::Doubled && columns >= 2;
+    // Each question costs a line; a record of quotes alone would ask one for each.
+    if !is_asked || quoted.len() >= MAX_ASKED {
         return Some(false);
     }
     let line_end = match memchr(newline, &text[at..]) {
@@ -209,16 +213,20 @@ fn is_text(
     if split(&text[..line_end], dialect, quoted, &mut cells) != columns {
         return Some(false);
     }
-    let is_loose = closing.is_none_or(|closing| closing.is_mended);
-    if is_loose && memchr(delimiter, &text[at..line_end]).is_some() {
+    let is_mended = closing.is_none_or(|closing| closing.is_mended);
+    // No text of several lines, which may have quotes and tabs, too.
+    let is_of_line = closing.is_none_or(|closing| closing.at < line_end);
+    if is_mended && is_of_line && memchr(delimiter, &text[at..line_end]).is_some() {
         return Some(true);
     }
-    if !is_loose && columns < SURE_COLUMNS {
+    if closing.is_some() && columns < SURE_COLUMNS {
         return Some(false);
     }
     let other = match closing {
-        Some(closing) => memrchr(newline, &text[..closing.at]).map_or(0, |end| end + 1),
-        None => line_end,
+        Some(closing) if !is_mended => {
+            memrchr(newline, &text[..closing.at]).map_or(0, |end| end + 1)
+        }
+        _ => line_end,
     };
     let other_end = match memchr(newline, &text[other..]) {
         Some(bytes) => other + bytes + 1,
@@ -510,6 +518,24 @@ mod tests {
         assert_eq!(end_of("1\t\"x\ty\tz", true, TSV), RecordEnd::Unclosed);
         let commas = Dialect { columns: 4, ..CSV };
         assert_eq!(end_of("1,\"x,y,z\n", true, commas), RecordEnd::Unclosed);
+    }
+
+    #[test]
+    fn texts_of_several_lines_with_stray_quotes_and_tabs_stay_whole() {
+        let found = records("1\tLamp\t\"Size:\tL\nfits 12\" pans\"\thttps://x\n2\ta\tb\tc\n", TSV);
+        assert_eq!(found[0], ["1", "Lamp", "Size:\tL\nfits 12\" pans", "https://x"]);
+        let two = Dialect { columns: 2, ..TSV };
+        assert_eq!(records("1\t\"Specs:\nW\t12\" wide\"\n", two), [["1", "Specs:\nW\t12\" wide"]]);
+    }
+
+    /// As long as a record may be; each quote is closed by the next one, and the line has too many cells.
+    #[test]
+    fn a_line_of_quotes_is_read_once() {
+        let text = format!("{}\n", "\t\"a".repeat(2 << 20));
+        let begun = std::time::Instant::now();
+        assert!(matches!(end_of(&text, true, TSV), RecordEnd::Found { .. } | RecordEnd::Unclosed));
+        // Asked at each of them, it would take hours.
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     }
 
     #[test]

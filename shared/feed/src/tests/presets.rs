@@ -5,7 +5,7 @@ use super::{decimal, extras, ids, reasons};
 use crate::testing::{Whole, read, read_error, source};
 use crate::{Change, Completeness, FeedError};
 use feedfleet_config::Format;
-use feedfleet_model::{Row, columns};
+use feedfleet_model::columns;
 
 fn read_by_name(format: Format, text: &str) -> Whole {
     read(&source(format), &[], text)
@@ -277,20 +277,6 @@ fn awin_between_bars() {
     assert_eq!(extras(row), [("custom_1", "x"), ("merchant_product_id", "c-1")]);
 }
 
-/// One field names the currency of all amounts; it says nothing of those that a product does not have.
-#[test]
-fn an_amount_that_is_not_there_has_no_currency() {
-    let text = "aw_product_id,product_name,aw_deep_link,search_price,rrp_price,delivery_cost,currency\n\
-        1,Coat,https://s.example/1,99.90,,4.50,GBP\n2,Hat,https://s.example/2,9.90,12.00,,GBP\n";
-    let whole = read_by_name(Format::Awin, text);
-    let currencies = |row: &Row| {
-        [columns::PRICE_CURRENCY, columns::NORMAL_PRICE_CURRENCY, columns::SHIPPING_COST_CURRENCY]
-            .map(|column| row.text(column) == Some("GBP"))
-    };
-    let found: Vec<_> = whole.rows.iter().map(|(_, row)| currencies(row)).collect();
-    assert_eq!(found, [[true, false, true], [true, true, false]]);
-}
-
 #[test]
 fn cj_as_text_and_as_xml() {
     let text = "PROGRAM_NAME,ID,TITLE,DESCRIPTION,LINK,IMAGE_LINK,PRICE,SALE_PRICE\n\
@@ -375,7 +361,6 @@ fn products_of_pages() {
     let row = &whole.rows[0].1;
     assert_eq!(decimal(row, columns::PRICE), Some(249_900));
     assert_eq!(row.text(columns::PRICE_CURRENCY), Some("EUR"));
-    assert_eq!(row.text(columns::NORMAL_PRICE_CURRENCY), None);
     assert_eq!(row.list(columns::ADDITIONAL_IMAGE_LINKS).count(), 2);
     assert_eq!(row.text(columns::CATEGORY_1), Some("Clothes"));
 }

@@ -256,13 +256,14 @@ pub(super) fn decide(
         let is_asked = whole.is_complete() && is_many(diff.absent(), live);
         if is_asked { diff.renamed(work.snapshot.as_ref()) } else { Ok(0) }
     };
-    let mut renamed = count_renamed(diff)?;
-    // New ids are no absence that a later night could end: they are held at once.
-    if guard.absent_nights > 1 && !seem_renamed(renamed, diff.absent()) {
+    let mut renames_wait = None;
+    if guard.absent_nights > 1 {
+        // They wait as all do; that they will not come back shows now.
+        let (renamed, absent) = (count_renamed(diff)?, diff.absent());
+        renames_wait = seem_renamed(renamed, absent).then(|| told_renamed(renamed, absent));
         diff.let_wait(guard.absent_nights, whole.night);
-        renamed = count_renamed(diff)?;
     }
-    let absent = diff.absent();
+    let (renamed, absent) = (count_renamed(diff)?, diff.absent());
     let why = reason_to_hold(
         guard,
         whole,
@@ -280,7 +281,7 @@ pub(super) fn decide(
         Some(why) => Some(held(&work.key, absent, live, &why)),
         None => {
             let cut = all_wait(diff.waiting(), live, whole).or_else(|| cut_off(whole));
-            limit_exceeded([cut, mostly_refused, lost_key, mostly_repeated])
+            limit_exceeded([cut, renames_wait, mostly_refused, lost_key, mostly_repeated])
         }
     };
     Ok(Decided { absent: decided, lists, note })
@@ -299,6 +300,13 @@ struct Absences {
 
 fn is_many(absent: u64, live: u64) -> bool {
     absent >= MANY_ABSENT && absent as f64 >= live as f64 * MANY_ABSENT_SHARE
+}
+
+fn told_renamed(renamed: u64, absent: u64) -> String {
+    format!(
+        "{renamed} of {absent} absent products have the link of a new product: their ids seem to have \
+         changed; if the new ones are wrong, feedfleet runs rollback undoes them"
+    )
 }
 
 /// Whether at least half of the absent products have the link of a new one.
@@ -327,10 +335,7 @@ fn reason_to_hold(
         ));
     }
     if is_many(absent, live) && seem_renamed(renamed, absent) {
-        return Some(format!(
-            "{renamed} of {absent} absent products have the link of a new product: their ids seem to have \
-             changed; if the new ones are wrong, feedfleet runs rollback undoes them"
-        ));
+        return Some(told_renamed(renamed, absent));
     }
     let share = absent as f64 / live as f64;
     (share > guard.max_removed).then(|| {

@@ -202,6 +202,7 @@ impl Crawler<'_> {
         let base = Url::parse(&entry.url).ok();
         let url = base.and_then(|base| reader.canonical.resolve(&base, target));
         let Some(url) = url else {
+            let target = feedfleet_model::text::shorten(target, 200);
             return lost(format!("it leads to {target:?}, which is no address"));
         };
         let is_sitemap = entry.kind == UrlKind::Sitemap;
