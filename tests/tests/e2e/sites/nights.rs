@@ -233,7 +233,10 @@ fn a_page_that_nests_too_deep_is_told() {
     let report = fleet.run_pipe_dead("shop");
     assert_eq!(report["reason"]["class"], "not-a-feed", "{report:#}");
     let why = report["reason"]["message"].as_str().unwrap_or_default();
-    assert!(why.contains("nested too deep") && why.contains("pipes preview shop --url"), "{why}");
+    assert!(
+        why.contains("nests its elements too deep") && why.contains("pipes preview shop --url"),
+        "{why}"
+    );
     let shown = fleet.run(&["pipes", "preview", "shop"]).failed();
     shown.says(&["not read: it is too large, or nests its elements too deep"]);
 }
