@@ -85,6 +85,12 @@ async fn pauses(context: &Context) -> Result<Pauses, ReportError> {
     }
 }
 
+/// The newest reports of pipes that are in this state.
+fn newest_in(last_runs: &Reported, state: RunState) -> Vec<&RunReport> {
+    let reports = last_runs.values().flatten().flatten();
+    reports.filter(|report| report.state == state).collect()
+}
+
 /// The pipes whose newest run holds removals that cannot be approved any more. Of a table that cannot be read another
 /// check tells.
 async fn overtaken_runs(
@@ -93,8 +99,7 @@ async fn overtaken_runs(
     end: Instant,
 ) -> BTreeMap<PipeName, Overtaken> {
     let mut found = BTreeMap::new();
-    let reports = last_runs.values().flatten().flatten();
-    let held: Vec<_> = reports.filter(|report| report.state == RunState::Held).collect();
+    let held = newest_in(last_runs, RunState::Held);
     if held.is_empty() {
         return found;
     }
@@ -116,8 +121,7 @@ async fn still_held(
     end: Instant,
 ) -> BTreeMap<PipeName, RunReport> {
     let mut found = BTreeMap::new();
-    let reports = last_runs.values().flatten().flatten();
-    let dead: Vec<_> = reports.filter(|report| report.state == RunState::Dead).collect();
+    let dead = newest_in(last_runs, RunState::Dead);
     if dead.is_empty() {
         return found;
     }

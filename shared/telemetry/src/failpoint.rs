@@ -6,12 +6,13 @@
 
 use rustix::process::{Signal, kill_current_process_group};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What happens at a failpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// The thread panics.
     Panic,
@@ -21,8 +22,8 @@ pub enum Action {
     Exhaust,
     /// The process group stops until it is continued (SIGSTOP): the worker and all its children.
     Stop,
-    /// The thread waits.
-    Sleep(Duration),
+    /// The thread waits until this file is there.
+    Wait(PathBuf),
 }
 
 /// A failpoint and what happens there.
@@ -38,11 +39,7 @@ pub struct InvalidFailpoint(String);
 
 impl std::fmt::Display for InvalidFailpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "'{}' is no failpoint: expected NAME=panic|abort|exhaust|stop|sleep:MILLISECONDS",
-            self.0
-        )
+        write!(f, "'{}' is no failpoint: expected NAME=panic|abort|exhaust|stop|wait:FILE", self.0)
     }
 }
 
@@ -59,9 +56,7 @@ impl FromStr for Failpoint {
             None if action == "abort" => Action::Abort,
             None if action == "exhaust" => Action::Exhaust,
             None if action == "stop" => Action::Stop,
-            Some(("sleep", ms)) => {
-                Action::Sleep(Duration::from_millis(ms.parse().map_err(|_| invalid())?))
-            }
+            Some(("wait", file)) if !file.is_empty() => Action::Wait(file.into()),
             _ => return Err(invalid()),
         };
         Ok(Self { name: name.to_owned(), action })
@@ -71,18 +66,21 @@ impl FromStr for Failpoint {
 impl std::fmt::Display for Failpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = &self.name;
-        match self.action {
+        match &self.action {
             Action::Panic => write!(f, "{name}=panic"),
             Action::Abort => write!(f, "{name}=abort"),
             Action::Exhaust => write!(f, "{name}=exhaust"),
             Action::Stop => write!(f, "{name}=stop"),
-            Action::Sleep(time) => write!(f, "{name}=sleep:{}", time.as_millis()),
+            Action::Wait(file) => write!(f, "{name}=wait:{}", file.display()),
         }
     }
 }
 
 /// A process that was sent the signal to stop has stopped by then.
 const STOPPED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often a thread looks whether it has waited for long enough.
+const LOOK: Duration = Duration::from_millis(10);
 
 static SET: OnceLock<HashMap<String, Action>> = OnceLock::new();
 
@@ -101,7 +99,11 @@ pub fn hit(name: &str) {
     match action {
         Action::Panic => panic!("failpoint {name}"),
         Action::Abort => std::process::abort(),
-        Action::Sleep(time) => std::thread::sleep(*time),
+        Action::Wait(file) => {
+            while !file.exists() {
+                std::thread::sleep(LOOK);
+            }
+        }
         Action::Stop => {
             if let Err(e) = kill_current_process_group(Signal::STOP) {
                 tracing::error!(error = %e, "could not stop");
@@ -127,13 +129,14 @@ mod tests {
 
     #[test]
     fn failpoints_are_read() {
-        let point: Failpoint = "crawl.committed=sleep:20".parse().unwrap();
-        assert_eq!(point.action, Action::Sleep(Duration::from_millis(20)));
-        for text in ["a=panic", "a=abort", "a=exhaust", "a=stop", "a=sleep:20"] {
+        let point: Failpoint = "crawl.committed=wait:/a=b:c".parse().unwrap();
+        assert_eq!(point.action, Action::Wait("/a=b:c".into()));
+        for text in ["a=panic", "a=abort", "a=exhaust", "a=stop", "a=wait:/go"] {
             assert_eq!(text.parse::<Failpoint>().unwrap().to_string(), text);
         }
         assert!("crawl.committed".parse::<Failpoint>().is_err());
         assert!("x=explode".parse::<Failpoint>().is_err());
+        assert!("x=wait:".parse::<Failpoint>().is_err());
         hit("never.set");
     }
 }

@@ -156,44 +156,40 @@ fn who_asks_is_told_to_the_source_and_to_nobody_else() {
     nothing_is_kept(&fleet);
 }
 
-#[test]
-fn an_object_in_a_bucket_needs_a_build_with_aws() {
+const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "none"), ("AWS_SECRET_ACCESS_KEY", "none")];
+
+/// Runs a command on a pipe whose feed is in a bucket. It knows `known` of AWS and nothing of whoever runs the test, and
+/// no service answers it.
+fn ask_a_bucket(arguments: &[&str], known: &[(&str, &str)]) -> Output {
     let fleet = Fleet::new();
     fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
-    let mut command = fleet.command(&["pipes", "preview", "shop"]);
-    // Neither keys nor a service: a build with AWS has nobody to ask.
-    for (name, value) in [
+    let mut command = fleet.command(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs([
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_ACCESS_KEY_ID", "none"),
-        ("AWS_SECRET_ACCESS_KEY", "none"),
-    ] {
-        command.env(name, value);
-    }
-    let told = fleet.finish(command).failed().says(&["s3://acme-feeds/feed.csv"]).all();
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ]);
+    command.envs(known.iter().copied());
+    fleet.finish(command)
+}
+
+#[test]
+fn an_object_in_a_bucket_needs_a_build_with_aws() {
+    let output = ask_a_bucket(&["pipes", "preview", "shop"], &[REGION, KEYS[0], KEYS[1]]);
+    let told = output.failed().says(&["s3://acme-feeds/feed.csv"]).all();
     assert!(told.contains("--features aws") || told.contains("GetObject"), "{told}");
 }
 
 #[test]
 fn a_bucket_in_no_region_is_not_asked_again() {
-    let fleet = Fleet::new();
-    fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
-    let mut command = fleet.command(&["run", "shop", "--wait", "--json"]);
-    for name in ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"] {
-        command.env_remove(name);
-    }
-    for (name, value) in [
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_ACCESS_KEY_ID", "none"),
-        ("AWS_SECRET_ACCESS_KEY", "none"),
-    ] {
-        command.env(name, value);
-    }
-    let report = fleet.finish(command).failed().json();
+    let report = ask_a_bucket(&["run", "shop", "--wait", "--json"], &KEYS).failed().json();
     assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
     let message = report["reason"]["message"].to_string();
     let says_what = message.contains("--features aws") || message.contains("AWS_REGION");
@@ -203,29 +199,7 @@ fn a_bucket_in_no_region_is_not_asked_again() {
 
 #[test]
 fn a_bucket_without_credentials_says_where_they_are_looked_for() {
-    let fleet = Fleet::new();
-    fleet.pipe("shop", &pipe("s3://acme-feeds/feed.csv", ""));
-    let mut command = fleet.command(&["pipes", "preview", "shop"]);
-    for name in [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_PROFILE",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ] {
-        command.env_remove(name);
-    }
-    for (name, value) in [
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_REGION", "eu-west-1"),
-    ] {
-        command.env(name, value);
-    }
-    let told = fleet.finish(command).failed().all();
+    let told = ask_a_bucket(&["pipes", "preview", "shop"], &[REGION]).failed().all();
     let says_what = told.contains("--features aws") || told.contains("no credentials were found");
     assert!(says_what, "{told}");
 }

@@ -1,13 +1,14 @@
 //! Upkeep beside the fleet's work: what it deletes, what it leaves alone, and what it brings back.
 
 use crate::faults::nights::{Nights, Shop, rows};
+use crate::faults::support::waiting_worker;
 use feedfleet_tests::{Fleet, Running, eventually};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Long enough for a lease of ten seconds to run out, or a failpoint to be slept through twice.
+/// Long enough for a lease of ten seconds to run out, and the run to finish.
 const SOON: Duration = Duration::from_secs(90);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -92,7 +93,7 @@ fn a_slow_writer_beside_compaction_and_vacuum() {
     }
     shop.publish("acme", &nights);
     let third = issue(&fleet, "acme");
-    let writer = fleet.spawn(&["worker", "--failpoint", "crawl.before-commit=sleep:12000"]);
+    let (writer, go_on) = waiting_worker(&fleet, "crawl.before-commit");
     eventually(SOON, "the run to be about to commit", || {
         writer.stderr().contains("crawl.before-commit").then_some(())
     });
@@ -111,6 +112,7 @@ fn a_slow_writer_beside_compaction_and_vacuum() {
         assert!(file.is_file(), "{} is gone", file.display());
     }
 
+    fs::write(&go_on, "").unwrap();
     wait_for_state(&fleet, "acme", "done");
     nights.committed(third);
     assert_eq!(rows(&fleet.products("acme")), nights.rows());

@@ -3,7 +3,7 @@
 use super::nights::{Nights, Shop};
 use super::support::{
     SOON, attempts, children, fleet, is_by, issue, kill_with_children, left, number, object,
-    report, settled, status, stop,
+    report, settled, status, stop, waiting_worker,
 };
 use feedfleet_tests::{Fleet, Reply, Server, eventually};
 use serde_json::Value;
@@ -168,7 +168,7 @@ fn a_killed_worker_leaves_no_child() {
     shop.publish("acme", &nights);
     shop.write_pipe(&fleet, "acme", false);
     let run = issue(&fleet, "acme");
-    let mut first = fleet.spawn(&["worker", "--failpoint", "crawl.before-commit=sleep:600000"]);
+    let (mut first, _) = waiting_worker(&fleet, "crawl.before-commit");
     eventually(SOON, "a crawl in a child", || (!children(first.pid()).is_empty()).then_some(()));
     kill_with_children(&mut first);
 

@@ -5,6 +5,7 @@ use feedfleet_tests::{Fleet, Running, eventually};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ pub(crate) fn fleet(leases: &str, workers: &str) -> Fleet {
 /// A worker that fails at a failpoint, such as `crawl.committed=abort`. It leads a process group.
 pub(crate) fn failing_worker(fleet: &Fleet, failpoint: &str) -> Running {
     fleet.spawn(&["worker", "--failpoint", failpoint])
+}
+
+/// A worker that waits at a failpoint until the file is there that comes with it.
+pub(crate) fn waiting_worker(fleet: &Fleet, point: &str) -> (Running, PathBuf) {
+    let go_on = fleet.path("go-on");
+    let failpoint = format!("{point}=wait:{}", go_on.display());
+    let mut command = fleet.command(&["worker", "--failpoint", &failpoint]);
+    command.env("FEEDFLEET_LOG", "info");
+    (fleet.start(command), go_on)
 }
 
 /// A worker that leads a process group, as the local fleet's do: signals can reach its children too.

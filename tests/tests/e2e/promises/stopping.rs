@@ -2,11 +2,12 @@
 
 use crate::faults::nights::{Nights, PIXEL, Shop, rows};
 use crate::faults::support::{
-    SOON, attempts, commits, failing_worker, fleet, issue, left, number, report, settled, status,
-    stop,
+    SOON, attempts, commits, fleet, issue, left, number, report, settled, status, stop,
+    waiting_worker,
 };
-use feedfleet_tests::{Fleet, Gate, Reply, Server, eventually};
+use feedfleet_tests::{Fleet, Gate, Reply, Running, Server, eventually};
 use serde_json::Value;
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,13 @@ use std::time::{Duration, Instant};
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// Within it the worker has left both queues alone, and receives nothing from then on.
 const NO_NEW_WORK_AFTER: Duration = Duration::from_secs(1);
+/// So long it is watched, with hands free and work to be had.
+const WATCHED_FOR: Duration = Duration::from_secs(2);
+
+/// Whether the worker receives no more, from either queue.
+fn has_stopped(worker: &Running) -> Option<()> {
+    (worker.stderr().matches("receives no more").count() == 2).then_some(())
+}
 
 /// How each attempt at a run ended.
 fn outcomes(report: &Value) -> Vec<&Value> {
@@ -76,9 +84,7 @@ fn told_to_stop_with_its_hands_full() {
         let status = status(&fleet);
         (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
     };
-    let mut command = fleet.command(&["worker", "--failpoint", "crawl.before-commit=sleep:8000"]);
-    command.env("FEEDFLEET_LOG", "info");
-    let mut worker = fleet.start(command);
+    let (mut worker, go_on) = waiting_worker(&fleet, "crawl.before-commit");
     eventually(SOON, "two image jobs in hand", || (in_hand() == (0, 2)).then_some(()));
     let slow = issue(&fleet, "slow");
     eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
@@ -91,21 +97,23 @@ fn told_to_stop_with_its_hands_full() {
 
     worker.signal("TERM");
     let told = Instant::now();
-    eventually(NO_NEW_WORK_AFTER, "both queues to be left alone", || {
-        (worker.stderr().matches("receives no more").count() == 2).then_some(())
-    });
+    eventually(NO_NEW_WORK_AFTER, "both queues to be left alone", || has_stopped(&worker));
     let sent = issue(&fleet, "sent");
-    let (watched, mut last, mut has_free_hands) = (Instant::now(), in_hand(), false);
+    let (mut last, mut has_free_hands) = (in_hand(), None);
     while worker.is_running() {
         let now = in_hand();
         assert!(now.0 <= last.0 && now.1 <= last.1, "{last:?} in hand, and then {now:?}");
         last = now;
         // The crawl that cannot be handed back, and nothing else.
-        has_free_hands |= now == (1, 0);
+        if now == (1, 0) && !go_on.exists() {
+            has_free_hands.get_or_insert_with(Instant::now);
+        }
+        if has_free_hands.is_some_and(|since| since.elapsed() > WATCHED_FOR) {
+            fs::write(&go_on, "").expect("a file can be written");
+        }
         assert!(told.elapsed() < GONE_WITHIN, "{}", worker.stderr());
     }
-    assert!(has_free_hands, "it was gone before it could have taken anything");
-    assert!(watched.elapsed() > Duration::from_secs(1), "it was not watched for long enough");
+    assert!(go_on.exists(), "it was gone before it was watched for long enough");
     let ended = worker.wait(GONE_WITHIN);
     assert!(ended.success(), "{ended}: {}", worker.stderr());
 
@@ -147,11 +155,13 @@ fn told_to_stop_at(point: &str) {
     let run = issue(&fleet, "acme");
     // No image job shall be begun before the signal comes.
     shop.let_pictures_wait(true);
-    let mut first = failing_worker(&fleet, &format!("{point}=sleep:3000"));
+    let (mut first, go_on) = waiting_worker(&fleet, point);
     eventually(SOON, &format!("the worker to come to {point}"), || {
         first.stderr().contains(point).then_some(())
     });
     first.signal("TERM");
+    eventually(SOON, "both queues to be left alone", || has_stopped(&first));
+    fs::write(&go_on, "").expect("a file can be written");
     let ended = first.wait(GONE_WITHIN);
     assert!(ended.success(), "{ended}: {}", first.stderr());
     let after = status(&fleet);
