@@ -2,7 +2,7 @@
 //! an end, gives the same each time, and that no product has a field with nothing in it.
 #![no_main]
 
-use feedfleet_pages::{Document, Extraction, Selectors, extract, extract_scan, scan};
+use feedfleet_pages::{Document, Extraction, Selectors, extract, extract_scan, scan, web_url};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use url::Url;
@@ -22,11 +22,12 @@ fuzz_target!(|data: &[u8]| {
     let told = extract_scan(&tags, &PAGE);
     assert_eq!(told, extract_scan(&scan(&html), &PAGE));
     told.iter().for_each(check);
-    tags.link_urls(&PAGE).for_each(drop);
+    let base = tags.base_url(&PAGE);
+    tags.links.iter().filter_map(|link| web_url(&base, &link.href)).for_each(drop);
     tags.robots_meta();
 
     let document = Document::parse(&html, &PAGE);
-    document.links().for_each(drop);
+    document.links().filter_map(|link| web_url(document.base(), &link.href)).for_each(drop);
     document.canonical();
     document.robots_meta();
     let shown = extract(&document, &Selectors::default());

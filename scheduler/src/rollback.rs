@@ -116,6 +116,11 @@ fn paused_words(run: &RunKey, is_paused: bool) -> String {
 fn where_to_look(why: &RestoreError) -> String {
     match why {
         RestoreError::NotCommitted { pipe, .. } => format!("; see: feedfleet runs list {pipe}"),
+        // The search for another looks at later runs alone.
+        RestoreError::Gone { pipe, oldest: None, .. } => format!(
+            "; an earlier run may be whole: feedfleet runs list {pipe}; feedfleet doctor says which files \
+             are missing"
+        ),
         _ => String::new(),
     }
 }

@@ -77,6 +77,24 @@ async fn what_cannot_be_gone_back_to_pauses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_live_file_leads_to_an_earlier_run() {
+    let world = World::new();
+    world.add_rows(1, &["a"]);
+    let lost = world.add_rows(2, &["b"]);
+    world.add_rows(3, &["c"]);
+    std::fs::remove_file(world.table_path(&lost)).unwrap();
+    for number in [2, 3] {
+        let why = roll_back(&world.deps, &run(number), &by("ada", "lost")).await.unwrap_err();
+        let (list, doctor) =
+            ("an earlier run may be whole: feedfleet runs list acme", "feedfleet doctor");
+        says(&why, &["nothing was changed", "1 of its files, with 1 rows", list, doctor]);
+        assert_eq!(pause_of(&world).await, None);
+    }
+    let done = roll_back(&world.deps, &run(1), &by("ada", "lost")).await.unwrap();
+    assert_eq!((done.plan.taken_out, done.plan.stays), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_after_the_pause_says_how_to_let_the_pipe_run() {
     let world = two_nights();
     // An object that cannot be deleted.

@@ -72,7 +72,8 @@ impl<'a> History<'a> {
         Ok(next.map_or(self.newest, |next| next - 1))
     }
 
-    /// The oldest run, of those in `from` and later versions, whose files are all there.
+    /// The oldest run, of those in `from` and later versions, whose files are all there. Where files of the newest version
+    /// are lost, there may be one that is not found; one that is found is whole.
     pub fn oldest_restorable(&self, from: u64) -> Result<Option<RunId>, CatalogError> {
         let Some(there) = self.first(from, |v| self.is_whole(v))? else { return Ok(None) };
         let marks = self.marks(there)?;
@@ -89,7 +90,7 @@ impl<'a> History<'a> {
     }
 
     /// Whether all files of the pipe at a version are still there. Vacuum takes files that only old versions
-    /// need, so what holds of a version holds of the later ones.
+    /// need, so what holds of a version holds of the later ones, unless files that newer ones need are lost.
     fn is_whole(&self, version: u64) -> Result<bool, CatalogError> {
         for file in snapshot_at(self.table, version)?.files(Some(self.pipe))? {
             if !is_present(self.table, &file)? {

@@ -91,7 +91,7 @@ pub enum RestoreError {
         files: u64,
         /// Rows that were live in them.
         rows: u64,
-        /// The oldest run of the pipe that can be gone back to.
+        /// The oldest run of the pipe, from this one on, that can be gone back to. None: an earlier one may be.
         oldest: Option<RunId>,
     },
     /// Others changed the pipe again and again.
@@ -118,7 +118,7 @@ impl RestoreError {
 
 fn and_since(oldest: &Option<RunId>) -> String {
     match oldest {
-        Some(run) => format!("; the oldest that can be gone back to is run {run}"),
+        Some(run) => format!("; the oldest after it that can be gone back to is run {run}"),
         None => String::new(),
     }
 }

@@ -14,7 +14,7 @@ use crate::presets::ChangeField;
 use crate::reader::Change;
 use crate::rule::{Action, Combine, MoneyRule, Rule};
 use crate::separator::split_items;
-use feedfleet_model::{ColumnId, Row, columns};
+use feedfleet_model::{ColumnId, Row, ValueRef, columns};
 
 /// Bytes of a product's id.
 const MAX_ID_BYTES: usize = 255;
@@ -249,7 +249,10 @@ impl Mapping<'_> {
                 None => self.warn(RefusalReason::BadNumber, *column, value, "no number"),
             },
             Action::Money(money) => self.money(money, value)?,
-            Action::Currency(column) => match currency::find(value) {
+            // Amounts have been read before.
+            Action::Currency { of: Some(amount), .. }
+                if self.row.get(*amount) == ValueRef::Null => {}
+            Action::Currency { column, .. } => match currency::find(value) {
                 Some(named) => {
                     if let Some(code) = named.code {
                         self.row.set_text(*column, code);

@@ -96,7 +96,11 @@ pub(crate) enum Action {
     },
     Boolean(ColumnId),
     Money(MoneyRule),
-    Currency(ColumnId),
+    Currency {
+        column: ColumnId,
+        /// Only where this column has an amount.
+        of: Option<ColumnId>,
+    },
     Time {
         column: ColumnId,
         format: Option<String>,
@@ -132,7 +136,8 @@ impl Rule {
             MapFrom::Template(pieces) => (named(pieces), Combine::Template(pieces.clone())),
             MapFrom::Constant(text) => (Vec::new(), Combine::Constant(text.trim().to_owned())),
         };
-        let action = match entry.target {
+        let is_own = entry.line > 0;
+        let mut action = match entry.target {
             Target::Ignore => Action::Ignore,
             Target::Category => Action::Category { separator: separator(&entry.transform) },
             Target::Column(column) => {
@@ -143,13 +148,19 @@ impl Rule {
                 })?
             }
         };
+        // A preset has one field for the currency of several amounts; a product need not have each of them.
+        if let Action::Currency { column, of } = &mut action
+            && !is_own
+            && *column != columns::PRICE_CURRENCY
+        {
+            *of = amount_of(column.column().name);
+        }
         if matches!(combine, Combine::All) && !matches!(action, Action::List { .. }) {
             let line = entry.line;
             let message = format!("[map] line {line} takes several values for one column");
             return Err(FeedError::configuration(message));
         }
-        let (lookup, is_own) = (entry.lookup.clone(), entry.line > 0);
-        Ok(Self { sources, combine, lookup, action, is_own })
+        Ok(Self { sources, combine, lookup: entry.lookup.clone(), action, is_own })
     }
 
     /// The rule of an id that is made of these fields. One alone is the id as it is.
@@ -192,7 +203,8 @@ impl Rule {
             Action::Change(_) => 0,
             Action::Id => 1,
             Action::Money(money) if money.column == columns::PRICE => 2,
-            Action::Currency(_) | Action::List { column: columns::ADDITIONAL_IMAGE_LINKS, .. } => 4,
+            Action::Currency { .. }
+            | Action::List { column: columns::ADDITIONAL_IMAGE_LINKS, .. } => 4,
             _ => 3,
         }
     }
@@ -238,8 +250,8 @@ fn action(column: ColumnId, transform: &Transform, currency: Option<&str>) -> Op
             Action::Word(column)
         }
         (Transform::ByColumn, ColumnType::Text) if is_links => Action::Link(column),
-        (Transform::ByColumn, ColumnType::Text) if is_currency(facts.name) => {
-            Action::Currency(column)
+        (Transform::ByColumn, ColumnType::Text) if amount_of(facts.name).is_some() => {
+            Action::Currency { column, of: None }
         }
         (Transform::ByColumn, ColumnType::Text) if CODES.contains(&column) => Action::Code(column),
         (Transform::ByColumn, ColumnType::Text) => Action::Text(column),
@@ -273,10 +285,10 @@ fn action(column: ColumnId, transform: &Transform, currency: Option<&str>) -> Op
     })
 }
 
-/// Whether this is the currency of an amount's column.
-fn is_currency(name: &str) -> bool {
+/// The column of the amount whose currency this one is; none where it is no currency.
+fn amount_of(name: &str) -> Option<ColumnId> {
     let amount = name.strip_suffix("_currency").and_then(ColumnId::by_name);
-    amount.is_some_and(|column| column.column().kind == ColumnType::Decimal)
+    amount.filter(|column| column.column().kind == ColumnType::Decimal)
 }
 
 #[cfg(test)]
@@ -289,7 +301,7 @@ mod tests {
         let action = |column| Rule::compile(&field(column, "x"), Some("EUR")).map(|r| r.action);
         assert!(matches!(action(columns::ID), Ok(Action::Id)));
         assert!(matches!(action(columns::IMAGE_LINK), Ok(Action::Link(_))));
-        assert!(matches!(action(columns::PRICE_CURRENCY), Ok(Action::Currency(_))));
+        assert!(matches!(action(columns::PRICE_CURRENCY), Ok(Action::Currency { of: None, .. })));
         let Ok(Action::Money(money)) = action(columns::PRICE) else {
             panic!("no money");
         };

@@ -59,6 +59,17 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     global_unicast && !protocol_assignments && !documentation
 }
 
+/// Whether `ip` is of one link alone, as is the service that gives a cloud's machines their credentials.
+pub(crate) fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => match embedded_v4(ip) {
+            Some(v4) => v4.is_link_local(),
+            None => ip.is_unicast_link_local(),
+        },
+    }
+}
+
 /// The IPv4 address inside an IPv4-mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.
 fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));

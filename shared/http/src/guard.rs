@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::address::is_public;
+use crate::address::{is_link_local, is_public};
 
 /// What the guard lets through. The default allows public addresses and [`PortRule::Web`].
 #[derive(Debug, Clone, Default)]
@@ -84,9 +84,7 @@ pub enum GuardError {
     #[error("port {0} is not allowed")]
     Port(u16),
     /// The host is, or resolves to, an address that is not allowed.
-    #[error(
-        "host {host} is at {address}, which is not a public address; allow_private in fleet.toml makes an exception"
-    )]
+    #[error("host {host} is at {address}, which is not a public address{}", if_own(.address))]
     Address {
         /// The host as the URL names it.
         host: String,
@@ -96,6 +94,14 @@ pub enum GuardError {
     /// A redirect leads from https to http, and the request carries credentials.
     #[error("redirect from https to http of a request that carries credentials")]
     Downgrade,
+}
+
+/// What lets the fleet connect to an address that is not public. No partner's server is at a link-local one.
+fn if_own(address: &IpAddr) -> &'static str {
+    if is_link_local(*address) {
+        return "";
+    }
+    "; if it is your own: allow_private under [http] in fleet.toml"
 }
 
 /// Parses `url` and checks it: scheme http or https, no user information, an allowed port, and,
@@ -181,6 +187,22 @@ mod tests {
         ] {
             let error = refusal(url);
             assert!(matches!(error, GuardError::Address { .. }), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_told_where_there_may_be_one() {
+        for url in ["http://10.0.0.1/", "http://127.1/", "http://[::1]/", "http://[fd00::1]/"] {
+            let told = refusal(url).to_string();
+            let ends =
+                "not a public address; if it is your own: allow_private under [http] in fleet.toml";
+            assert!(told.ends_with(ends), "{told}");
+        }
+        for url in
+            ["http://169.254.169.254/", "http://[64:ff9b::a9fe:a9fe]/", "http://[fe80::1]/feed"]
+        {
+            let told = refusal(url).to_string();
+            assert!(told.ends_with("which is not a public address"), "{told}");
         }
     }
 

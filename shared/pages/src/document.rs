@@ -3,14 +3,16 @@
 use crate::dom::{self, attribute, filled_attribute};
 use crate::item::Item;
 use crate::json_ld::{JsonLd, json_ld};
-use crate::links::{self, Link};
+use crate::links;
 use crate::microdata::microdata;
 use crate::open_graph::OpenGraph;
 use crate::rdfa::rdfa;
 use crate::robots_meta::RobotsMeta;
+use crate::scan::Anchor;
 use crate::text::text_of;
 use crate::tree;
 use scraper::{ElementRef, Html};
+use std::borrow::Cow;
 use url::Url;
 
 /// What HTML's own elements are in, other than SVG's.
@@ -90,11 +92,12 @@ impl Document {
         RobotsMeta::from_metas(self.metas())
     }
 
-    /// Its links, in its order.
-    pub fn links(&self) -> impl Iterator<Item = Link> {
-        self.named("a").filter_map(move |anchor| {
-            let url = links::web_url(&self.base, attribute(anchor, "href")?)?;
-            Some(Link { url, rel_nofollow: links::has_rel(attribute(anchor, "rel"), "nofollow") })
+    /// Its links, as written and in its order.
+    pub fn links(&self) -> impl Iterator<Item = Anchor<'_>> {
+        self.named("a").filter_map(|anchor| {
+            let href = Cow::Borrowed(attribute(anchor, "href")?);
+            let rel_nofollow = links::has_rel(attribute(anchor, "rel"), "nofollow");
+            Some(Anchor { href, rel_nofollow })
         })
     }
 
@@ -137,13 +140,19 @@ mod tests {
              <a href='mailto:x@y.example'>m</a>",
         );
         assert_eq!(page.canonical().unwrap().as_str(), "https://shop.example/de/pan");
-        let links: Vec<(String, bool)> =
-            page.links().map(|link| (link.url.into(), link.rel_nofollow)).collect();
+        let links: Vec<(Option<String>, bool)> = page
+            .links()
+            .map(|link| {
+                let url = links::web_url(page.base(), &link.href);
+                (url.map(String::from), link.rel_nofollow)
+            })
+            .collect();
         assert_eq!(
             links,
             [
-                ("https://shop.example/de/next".to_owned(), false),
-                ("https://shop.example/de/#top".to_owned(), true),
+                (Some("https://shop.example/de/next".to_owned()), false),
+                (Some("https://shop.example/de/#top".to_owned()), true),
+                (None, false),
             ]
         );
     }

@@ -39,7 +39,7 @@ pub use extract::{
 };
 pub use item::{Item, Value};
 pub use json_ld::{JsonLd, json_ld};
-pub use links::{Link, web_url};
+pub use links::web_url;
 pub use open_graph::OpenGraph;
 pub use robots_meta::RobotsMeta;
 pub use scan::{Anchor, Scan, scan};

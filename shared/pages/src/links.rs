@@ -4,18 +4,16 @@
 use crate::text::resolve;
 use url::Url;
 
-/// A link of a page.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Link {
-    /// Where it leads, resolved: `http` or `https`, its fragment kept.
-    pub url: Url,
-    /// Whether the page asks crawlers not to follow it.
-    pub rel_nofollow: bool,
-}
+/// Bytes of the longest base that is taken. Each of the page's relative links becomes as long as it is, and longer.
+const MAX_BASE_BYTES: usize = 2_048;
 
-/// What the page's URLs are relative to: its first `<base href>`, else its own URL.
+/// What the page's URLs are relative to: its first `<base href>`, else, and where that is no URL or longer than any that
+/// is crawled, its own URL.
 pub(crate) fn base_url(page: &Url, base_href: Option<&str>) -> Url {
-    base_href.and_then(|href| resolve(page, href)).unwrap_or_else(|| page.clone())
+    base_href
+        .and_then(|href| resolve(page, href))
+        .filter(|base| base.as_str().len() <= MAX_BASE_BYTES)
+        .unwrap_or_else(|| page.clone())
 }
 
 /// What a reference on a page leads to: a URL that can be fetched, or none. `base` is what the page's URLs are relative to.
@@ -47,6 +45,19 @@ mod tests {
         assert_eq!(base_url(&page, Some("/c/")).as_str(), "https://shop.example/c/");
         assert_eq!(base_url(&page, Some("http://[")), page);
         assert_eq!(base_url(&page, None), page);
+    }
+
+    #[test]
+    fn a_base_that_is_too_long_is_ignored() {
+        let page = Url::parse("https://shop.example/a/b").unwrap();
+        let longest = "x".repeat(MAX_BASE_BYTES - "https://shop.example/".len());
+        let taken = base_url(&page, Some(&format!("/{longest}")));
+        assert_eq!(taken.as_str().len(), MAX_BASE_BYTES);
+        for href in [format!("/{longest}x"), format!("https://{longest}.example/c/")] {
+            assert_eq!(base_url(&page, Some(&href)), page);
+        }
+        // What counts is how it is written in the end.
+        assert_eq!(base_url(&page, Some(&"é".repeat(MAX_BASE_BYTES / 3))), page);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) use subject::{Subject, common_percent, words};
 use crate::extract::normal;
 use crate::extract::{Field, Origin, Product};
 use crate::item::Item;
+use crate::links::web_url;
 use crate::open_graph::OpenGraph;
 use property::{items, number, text, texts, urls};
 use std::collections::HashSet;
@@ -184,9 +185,8 @@ fn set_pictures<'a>(
 ) {
     let mut seen: Vec<String> = Vec::new();
     for url in urls {
-        let Some(url) = crate::text::resolve(&subject.base, url) else { continue };
-        let is_web = matches!(url.scheme(), "http" | "https");
-        if is_web && seen.len() <= MAX_PICTURES && !seen.iter().any(|own| own == url.as_str()) {
+        let Some(url) = web_url(&subject.base, url) else { continue };
+        if seen.len() <= MAX_PICTURES && !seen.iter().any(|own| own == url.as_str()) {
             seen.push(url.into());
         }
     }
@@ -264,8 +264,7 @@ impl Reader<'_> {
 
     /// An address on the web, from one that may be relative to the page's.
     fn address(&self, written: &str) -> Option<Url> {
-        let url = crate::text::resolve(&self.subject.base, written)?;
-        matches!(url.scheme(), "http" | "https").then_some(url)
+        web_url(&self.subject.base, written)
     }
 
     fn add_numbers(&self, item: &Item, product: &mut Product) {

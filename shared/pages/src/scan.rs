@@ -3,7 +3,7 @@
 
 use crate::dom::is_json_ld;
 use crate::json_ld::{JsonLd, json_ld};
-use crate::links::{self, Link};
+use crate::links;
 use crate::open_graph::OpenGraph;
 use crate::robots_meta::RobotsMeta;
 use crate::tags::{self, Attributes, TagEnd};
@@ -122,15 +122,6 @@ impl<'a> Scan<'a> {
     /// The address that the page, found at `url`, prefers for itself.
     pub fn canonical_url(&self, url: &Url) -> Option<Url> {
         links::web_url(&self.base_url(url), self.canonical.as_deref()?)
-    }
-
-    /// The links of the page, found at `url`, in its order.
-    pub fn link_urls(&self, url: &Url) -> impl Iterator<Item = Link> {
-        let base = self.base_url(url);
-        self.links.iter().filter_map(move |anchor| {
-            let url = links::web_url(&base, &anchor.href)?;
-            Some(Link { url, rel_nofollow: anchor.rel_nofollow })
-        })
     }
 
     fn meta_pairs(&self) -> impl Iterator<Item = (&str, &str)> {

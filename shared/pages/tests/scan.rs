@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails by `unwrap` says enough")]
 
-use feedfleet_pages::{Document, Link, scan};
+use feedfleet_pages::{Anchor, Document, scan, web_url};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
@@ -34,10 +34,10 @@ fn differences(html: &str, url: &Url, page: &Path) -> Vec<String> {
     let scan = scan(html);
     let document = Document::parse(html, url);
     // Of badly nested links the tree has copies.
-    let scanned: HashSet<Link> = scan.link_urls(url).collect();
-    let in_tree: HashSet<Link> = document.links().collect();
+    let scanned = targets(&scan.base_url(url), scan.links.iter().cloned());
+    let in_tree = targets(document.base(), document.links());
     let links: Vec<&str> =
-        scanned.symmetric_difference(&in_tree).map(|link| link.url.as_str()).collect();
+        scanned.symmetric_difference(&in_tree).map(|(url, _)| url.as_str()).collect();
     let is_equal = [
         ("JSON-LD", scan.items() == document.json_ld()),
         ("Open Graph", scan.open_graph() == document.open_graph()),
@@ -50,6 +50,11 @@ fn differences(html: &str, url: &Url, page: &Path) -> Vec<String> {
     ];
     let unequal = is_equal.into_iter().filter(|(_, is_equal)| !is_equal);
     unequal.map(|(what, _)| format!("{}: {what} {links:?}", page.display())).collect()
+}
+
+/// Where links lead, and whether they are not to be followed.
+fn targets<'a>(base: &Url, links: impl Iterator<Item = Anchor<'a>>) -> HashSet<(Url, bool)> {
+    links.filter_map(|link| Some((web_url(base, &link.href)?, link.rel_nofollow))).collect()
 }
 
 fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {

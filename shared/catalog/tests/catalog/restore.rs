@@ -169,7 +169,7 @@ fn a_live_file_that_is_lost_stands_in_no_way() {
         }
 
         let e = plan_restore(table, &pipe("acme"), RunId(2)).unwrap_err();
-        assert!(matches!(e, RestoreError::Gone { files: 1, .. }), "{e}");
+        assert!(matches!(e, RestoreError::Gone { files: 1, oldest: None, .. }), "{e}");
         let planned = plan_restore(table, &pipe("acme"), RunId(1)).unwrap();
         let done = restore(table, &pipe("acme"), RunId(1), &[]).unwrap().plan;
         assert_eq!(done, planned);

@@ -3,9 +3,9 @@
 
 use super::{decimal, extras, ids, reasons};
 use crate::testing::{Whole, read, read_error, source};
-use crate::{Change, Completeness, FeedError};
+use crate::{Change, Completeness, FeedError, RefusalReason};
 use feedfleet_config::Format;
-use feedfleet_model::columns;
+use feedfleet_model::{Row, columns};
 
 fn read_by_name(format: Format, text: &str) -> Whole {
     read(&source(format), &[], text)
@@ -275,6 +275,29 @@ fn awin_between_bars() {
     let images: Vec<_> = row.image_links().collect();
     assert_eq!(images, ["https://i.example/1", "https://i.example/2"]);
     assert_eq!(extras(row), [("custom_1", "x"), ("merchant_product_id", "c-1")]);
+}
+
+#[test]
+fn a_currency_is_that_of_the_amounts_that_are_there() {
+    let head =
+        "aw_product_id|product_name|aw_deep_link|search_price|rrp_price|delivery_cost|currency\n";
+    let link = "https://www.awin.example/p";
+    let rows = [
+        format!("1|Coat|{link}|9.90||0|GBP\n"),
+        format!("2|Hat|{link}|9.90|12.00||GBP\n"),
+        format!("3|Tie|{link}|9.90|||sterling\n"),
+    ];
+    let mut whole = read_by_name(Format::Awin, &format!("{head}{}", rows.concat()));
+    let currencies = |row: &Row| {
+        [columns::PRICE_CURRENCY, columns::NORMAL_PRICE_CURRENCY, columns::SHIPPING_COST_CURRENCY]
+            .map(|column| row.text(column).map(str::to_owned))
+    };
+    let gbp = || Some("GBP".to_owned());
+    let found: Vec<_> = whole.rows.iter().map(|(_, row)| currencies(row)).collect();
+    assert_eq!(found, [[gbp(), None, gbp()], [gbp(), gbp(), None], [None, None, None]]);
+    let warnings = whole.reader.take_warnings();
+    let warnings: Vec<_> = warnings.iter().map(|of| (of.reason, of.count)).collect();
+    assert_eq!(warnings, [(RefusalReason::BadCurrency, 1)]);
 }
 
 #[test]

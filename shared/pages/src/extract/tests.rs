@@ -113,6 +113,9 @@ fn what_is_no_plain_price_replaces_none() {
             ("30,00 €", "10,00 € off", ""),
             ("30,00 €", "10,00 €", " off"),
             ("30,00 €", "-10,00 €", ""),
+            ("30,00 €", "€ -10,00", ""),
+            ("30,00 €", "€ – 10,00", ""),
+            ("30.00 EUR", "EUR −10.00", ""),
             ("30,00 €", "You save 10,00 €", ""),
             ("30,00 €", "Sie sparen 10,00 €", ""),
             ("30.00 EUR", "5.00 EUR", " deposit"),
@@ -127,6 +130,7 @@ fn what_is_no_plain_price_replaces_none() {
         for (before, inserted, behind) in [
             ("30.00 EUR", "15.00 EUR", ""),
             ("30,00 €", "Now 15,00 €", ""),
+            ("30,00 €", "Now – 15,00 €", ""),
             ("30,00 €", "15,00 €", " inkl. MwSt. zzgl. Versand"),
             ("30,00 €", "15,00 €", " <b>50 % off</b>"),
             ("30,00 €", "15,00 €", " plus shipping"),

@@ -241,18 +241,26 @@ pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let Some(amount) = the_amount(&text, true) else { return true };
     let is_digit = |c: char| c.is_ascii_digit();
     let (before, after) = (&text[..amount.start], &text[amount.end..]);
-    let is_minus = before.trim_start_matches([' ', '(']).starts_with(['-', '−', '–']);
     let said_before = before.rsplit(is_digit).next().unwrap_or_default();
     let is_called_before =
         !said_before.trim_start().starts_with('%') && NO_PRICE.is_in(&fold(said_before));
     let is_called_after = !after.contains(is_digit) && NO_PRICE.is_in(&fold(after));
-    if is_minus || is_times(before) || is_called_before || is_called_after {
+    if is_minus(before) || is_times(before) || is_called_before || is_called_after {
         return false;
     }
     let end = page.tags[index].end;
     let until = page.tags[page.block(index)].end.min(end + 2);
     let behind = page.text_between(end, until, 60);
     !NOT_ALL.begin(&words_behind(&format!("{after} {behind}")))
+}
+
+/// Whether what stands before an amount takes it off: `-`, `(-`, `€ -`. What follows a word, as in `Now – 10 €`, does not.
+fn is_minus(before: &str) -> bool {
+    const SIGNS: [char; 3] = ['-', '−', '–'];
+    let is_of_words = |head: &str| head.trim_end().ends_with(char::is_alphabetic);
+    before.trim_start_matches([' ', '(']).starts_with(SIGNS)
+        || before.ends_with(SIGNS)
+        || before.trim_end().strip_suffix(SIGNS).is_some_and(|head| !is_of_words(head))
 }
 
 /// Whether what stands before an amount takes it several times: `3 x`.

@@ -44,6 +44,15 @@ fn url() -> Url {
     Url::parse("https://shop.example/a/b?c#d").unwrap()
 }
 
+/// Where links lead, in their order, and whether they are not to be followed.
+fn targets<'a>(base: &Url, anchors: impl IntoIterator<Item = Anchor<'a>>) -> Vec<(Url, bool)> {
+    let target = |anchor: Anchor<'a>| {
+        let url = links::web_url(base, &anchor.href)?;
+        Some((url, anchor.rel_nofollow))
+    };
+    anchors.into_iter().filter_map(target).collect()
+}
+
 /// Both ways to read a page find the same.
 fn compare(html: &str) {
     let (url, scan) = (url(), scan(html));
@@ -55,8 +64,8 @@ fn compare(html: &str) {
     assert_eq!(scan.robots_meta(), document.robots_meta(), "{html}");
     assert_eq!(&scan.base_url(&url), document.base(), "{html}");
     assert_eq!(scan.canonical_url(&url), document.canonical(), "{html}");
-    let links: Vec<Link> = document.links().collect();
-    assert_eq!(scan.link_urls(&url).collect::<Vec<_>>(), links, "{html}");
+    let in_tree = targets(document.base(), document.links());
+    assert_eq!(targets(&scan.base_url(&url), scan.links), in_tree, "{html}");
 }
 
 #[test]
@@ -91,9 +100,9 @@ fn a_scan_reads_a_page() {
     assert_eq!(scan.base.as_deref(), Some("/base/"));
     assert_eq!(scan.open_graph().first("og:title"), Some("Pan"));
     assert!(scan.robots_meta().noindex);
-    let links: Vec<String> = scan.link_urls(&url()).map(|link| link.url.into()).collect();
+    let links = targets(&scan.base_url(&url()), scan.links.clone());
     assert_eq!(
-        links,
+        links.iter().map(|(url, _)| url.as_str()).collect::<Vec<_>>(),
         [
             "https://shop.example/1",
             "https://shop.example/base/2?a=1&b=2&copy=3",
@@ -103,6 +112,16 @@ fn a_scan_reads_a_page() {
     );
     assert!(scan.links[1].rel_nofollow);
     assert!(!scan.has_microdata && !scan.has_rdfa);
+}
+
+/// However long the base of a page is, its links stay short.
+#[test]
+fn a_base_that_is_too_long_is_taken_by_neither() {
+    for long in ["/".to_owned() + &"x".repeat(5_000), format!("//{}.example/", "x".repeat(5_000))] {
+        let html = format!("<base href='{long}'><a href=c>c</a>");
+        compare(&html);
+        assert_eq!(scan(&html).base_url(&url()), url());
+    }
 }
 
 #[test]

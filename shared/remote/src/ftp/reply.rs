@@ -42,10 +42,10 @@ impl Reply {
 
     /// The server lets nobody in who does not encrypt first. There is no code for that which all servers use.
     pub(super) fn wants_tls(&self) -> bool {
-        let text = self.text.to_ascii_lowercase();
         let is_refusal = self.code == 421 || (500..600).contains(&self.code);
-        is_refusal
-            && ["tls", "ssl", "ftps", "encrypt", "auth "].iter().any(|word| text.contains(word))
+        let text = self.text.to_ascii_lowercase();
+        let mut sentences = text.split([',', ';', ':', '!']).flat_map(|part| part.split(". "));
+        is_refusal && sentences.any(asks_for_tls)
     }
 
     /// As [`Reply::into_error`], of a connection in the clear.
@@ -98,6 +98,50 @@ impl Reply {
     }
 }
 
+/// What encryption is called.
+const TLS: [&str; 7] = ["tls", "ssl", "ftps", "ftpes", "encrypt", "encrypted", "encryption"];
+/// What is said of it where it is asked for.
+const ASKED: [&str; 11] = [
+    "must",
+    "use",
+    "using",
+    "need",
+    "needs",
+    "needed",
+    "require",
+    "requires",
+    "required",
+    "requiring",
+    "mandatory",
+];
+/// What it is called to do without.
+const CLEAR: [&str; 6] = ["clear", "cleartext", "plain", "plaintext", "unencrypted", "insecure"];
+/// What is said of that where it is refused.
+const REFUSED: [&str; 6] = ["not", "no", "disabled", "refused", "rejected", "forbidden"];
+
+/// Whether a sentence, in lower case, asks for encryption. A login that is refused may speak of it, too: of a host, of the
+/// server's name. Words with a point or a digit in them are names.
+fn asks_for_tls(sentence: &str) -> bool {
+    let is_name = |word: &str| word.contains(|c: char| c == '.' || c.is_ascii_digit());
+    let words: Vec<&str> = sentence
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
+        .filter(|word| !is_name(word))
+        .flat_map(|word| word.split(|c: char| !c.is_alphanumeric()))
+        .collect();
+    let has = |some: &[&str]| words.iter().any(|word| some.contains(word));
+    let is_command = |pair: &[&str]| matches!(pair, ["use" | "using" | "send", "auth"]);
+    // `only in TLS`, `TLS only`: beside it, or what is only for some is something else.
+    let is_only = |(at, word): (usize, &&str)| {
+        let mut near = words[at.saturating_sub(1)..].iter().take(4);
+        *word == "only" && near.any(|word| TLS.contains(word))
+    };
+    (has(&TLS) && has(&ASKED))
+        || (has(&CLEAR) && has(&REFUSED))
+        || words.windows(2).any(is_command)
+        || words.iter().enumerate().any(is_only)
+}
+
 /// The server does not keep to the protocol.
 pub(super) fn broken(what: impl Into<String>) -> RemoteErrorKind {
     RemoteErrorKind::Protocol { protocol: "FTP", what: what.into() }
@@ -127,9 +171,22 @@ mod tests {
     fn a_server_that_wants_tls_is_told_from_one_that_wants_another_password() {
         for (code, text) in [
             (421, "TLS is required"),
+            (
+                421,
+                "Sorry, cleartext sessions are not accepted on this server. Please reconnect using TLS security \
+                 mechanisms.",
+            ),
+            (421, "Sorry, cleartext sessions and weak ciphers are not accepted on this server."),
             (503, "Use AUTH first."),
             (530, "Non-anonymous sessions must use encryption."),
+            (530, "This server does not allow plain FTP. You have to use FTP over TLS."),
+            (530, "only in TLS"),
+            (530, "not logged in, only explicit SSL/TLS allowed"),
+            (530, "FTPS only"),
+            (530, "Not logged in, control connection encryption is required"),
+            (534, "Policy requires SSL."),
             (550, "SSL/TLS required on the control channel"),
+            (550, "This server requires encryption."),
         ] {
             let error = reply(code, text).into_error_in_the_clear();
             let told = error.to_string();
@@ -141,6 +198,12 @@ mod tests {
             (421, "Author of too many sessions"),
             (530, "Login authentication failed"),
             (530, "Login incorrect."),
+            (530, "Auth failed."),
+            (530, "Auth failed. Use your e-mail address"),
+            (530, "Login incorrect on ftps01.partner.com"),
+            (530, "Login incorrect. Use your account of ftps.partner.com."),
+            (530, "Login incorrect, this FTPS server is for members only"),
+            (530, "TLS user unknown"),
         ] {
             let told = reply(code, text).into_error_in_the_clear().to_string();
             assert!(!told.contains("ftpes://"), "{told}");
