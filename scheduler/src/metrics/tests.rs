@@ -7,23 +7,26 @@ use feedfleet_model::Reason;
 use feedfleet_model::report::{AttemptEnd, Trigger};
 use feedfleet_queue::Counts;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Keeps what is published, or refuses it.
 #[derive(Default)]
 struct Sink {
     refuses: AtomicBool,
-    is_slow: AtomicBool,
-    asked: AtomicBool,
+    /// Whether a publication waits until it may go on.
+    waits: AtomicBool,
+    asked: Notify,
+    go_on: Notify,
     published: Mutex<Vec<Vec<Datum>>>,
 }
 
 #[async_trait::async_trait]
 impl Metrics for Sink {
     async fn publish(&self, data: &[Datum]) -> Result<(), FleetError> {
-        self.asked.store(true, Ordering::SeqCst);
-        if self.is_slow.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        self.asked.notify_one();
+        if self.waits.load(Ordering::SeqCst) {
+            self.go_on.notified().await;
         }
         if self.refuses.load(Ordering::SeqCst) {
             return Err(FleetError::passing("publish", "namespace", "throttled"));
@@ -351,15 +354,11 @@ async fn a_run_is_late_when_the_next_is_due() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduler_that_stops_publishes_what_it_holds_and_what_has_just_ended() {
     let (world, sink, meters) = metered();
-    sink.is_slow.store(true, Ordering::SeqCst);
+    sink.waits.store(true, Ordering::SeqCst);
     meters.note_images(&[ImageStatus::Stored]);
     let shutdown = CancellationToken::new();
     let scheduler = tokio::spawn(crate::run(world.deps.clone(), None, shutdown.clone()));
-    let asked = async {
-        while !sink.asked.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
+    let asked = sink.asked.notified();
     tokio::time::timeout(Duration::from_secs(30), asked).await.expect("it publishes");
     // The picture is on its way.
     let failed = ended(&world, "dead", Some(ReasonClass::SourceUnavailable));
@@ -367,6 +366,8 @@ async fn a_scheduler_that_stops_publishes_what_it_holds_and_what_has_just_ended(
     world.report(due, RunState::Done, |report| report.counts.new = 30).await;
     world.report(due + 1, RunState::Dead, |report| report.attempts.push(failed)).await;
     shutdown.cancel();
+    sink.waits.store(false, Ordering::SeqCst);
+    sink.go_on.notify_one();
     tokio::time::timeout(Duration::from_secs(30), scheduler).await.unwrap().unwrap();
     for (name, count) in
         [("Images/stored", 1.0), ("Rows/new", 30.0), ("Failures/source-unavailable", 1.0)]

@@ -3,11 +3,12 @@
 use super::shop::Shop;
 use crate::faults::support::{
     SOON, attempts, commits, fleet, group_worker, issue, kill_with_children, killed_at, report,
-    settled, stop,
+    settled, stop, waiting_worker,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_tests::{Fleet, eventually};
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -140,6 +141,57 @@ fn killed_between_rows_and_state() {
     assert_whole(&fleet);
     assert_eq!(sent_twice(&shop), lost, "{:?}", shop.sent());
     stop(&mut second);
+}
+
+/// Promise 1: a worker that dies between the last page and the commit leaves all that it has fetched: the next one asks
+/// for nothing again, and the report counts once what came.
+#[test]
+fn killed_before_the_commit() {
+    let (shop, fleet) = (Shop::new(20, |_| {}), fleet_of_one());
+    shop.pipe(&fleet, "shop", "");
+    let run = issue(&fleet, "shop");
+    drop(killed_at(&fleet, "crawl.before-commit"));
+    let mut second = fleet.spawn(&["worker"]);
+    let report = settled(&fleet, "shop", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_eq!(attempts(&report).len(), 2, "{report:#}");
+    assert_eq!((shop.sent().len(), sent_twice(&shop)), (20, 0), "{:?}", shop.sent());
+    assert_eq!(report["bytes"]["fetched"], shop.server.sent_bytes(), "{report:#}");
+    stop(&mut second);
+}
+
+/// The pipe is compacted between a crawl and its commit: the run is worked out anew from the pages that it has, and counts
+/// once what came.
+#[test]
+fn worked_out_anew_after_a_compaction() {
+    let (shop, fleet) = (Shop::new(20, |_| {}), fleet_of_one());
+    shop.pipe(&fleet, "shop", "[guard]\nmax_removed = \"50%\"\nmin_records = \"0%\"");
+    fleet.run_pipe("shop");
+    // More than a quarter of the rows are dead then, which is worth a compaction.
+    shop.mood().failing.extend((0..8).map(|product| (product, 410)));
+    let second = fleet.run_pipe("shop");
+    assert_eq!(second["counts"]["removed"], 8, "{second:#}");
+
+    shop.mood().cents = 1_099;
+    let sent_bytes = shop.server.sent_bytes();
+    let run = issue(&fleet, "shop");
+    let (mut worker, go_on) = waiting_worker(&fleet, "crawl.before-commit");
+    eventually(SOON, "the run to be about to commit", || {
+        worker.stderr().contains("crawl.before-commit").then_some(())
+    });
+    let mut scheduler = fleet.spawn(&["scheduler"]);
+    eventually(SOON, "the pipe to be compacted", || {
+        commits(&fleet).iter().any(|commit| commit.app == "shop/compaction").then_some(())
+    });
+    fs::write(&go_on, "").expect("a temporary folder can be written");
+    let report = settled(&fleet, "shop", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_eq!(attempts(&report).len(), 1, "{report:#}");
+    assert_eq!(report["counts"]["changed"], 12, "{report:#}");
+    let sent_bytes = shop.server.sent_bytes() - sent_bytes;
+    assert_eq!(report["bytes"]["fetched"], sent_bytes, "{report:#}");
+    stop(&mut scheduler);
+    stop(&mut worker);
 }
 
 /// A crawl that takes longer than a slice goes on under one lease after the other, under its own run id and without

@@ -1,7 +1,7 @@
 //! What a host sees of the whole fleet.
 
 use super::shop::Shop;
-use crate::faults::support::{SOON, issue, left, settled, stop};
+use crate::faults::support::{SOON, is_final, issue, left, report, settled, stop};
 use feedfleet_tests::{Fleet, Reply, Running, Server, eventually};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -67,6 +67,25 @@ fn too_many_crawls_of_one_host_are_refused() {
     shop.pipe(&fleet, "b", "");
     let checked = fleet.run(&["pipes", "check"]).failed();
     checked.says(&["(a, b)", "expected 3 at least", "mirror = false"]);
+}
+
+/// So does a run whose crawl is one too many by the time it begins, on one line, and of its own pipe alone.
+#[test]
+fn a_crawl_that_became_one_too_many_is_refused() {
+    let shop = Shop::new(1, |mood| mood.has_pictures = true);
+    let fleet = Fleet::with_fleet_toml("[hosts]\nconcurrency = 2\n");
+    shop.pipe(&fleet, "a", "");
+    let run = issue(&fleet, "a");
+    shop.pipe(&fleet, "b", "");
+    let mut worker = fleet.spawn(&["worker"]);
+    let report =
+        eventually(SOON, "the run to end", || Some(report(&fleet, "a", run)).filter(is_final));
+    assert_eq!(report["state"], "dead", "{report:#}");
+    assert_eq!(report["reason"]["class"], "configuration", "{report:#}");
+    let why = report["reason"]["message"].as_str().unwrap_or_default();
+    assert!(why.starts_with("pipes/a.toml: ") && why.contains("expected 3 at least"), "{why}");
+    assert!(!why.contains("pipes/b.toml") && !why.contains('\n'), "{why}");
+    stop(&mut worker);
 }
 
 /// A shop that remembers how it was asked.

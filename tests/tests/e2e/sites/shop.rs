@@ -15,6 +15,8 @@ const A_CATEGORY: usize = 20;
 
 /// Where a wall against crawlers sends them.
 const WALL: &str = "https://wall.example/";
+/// Characters that its addresses go on with.
+const WALL_CHARS: usize = 5_000;
 
 const INDEX: &str = "<?xml version=\"1.0\"?>\
     <sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\
@@ -165,7 +167,8 @@ impl Mood {
             if let Some(status) = self.failing.get(&product) {
                 let reply = Reply::status(*status);
                 let is_redirect = *status == 302;
-                return if is_redirect { reply.header("Location", WALL) } else { reply };
+                let wall = || format!("{WALL}{}", "x".repeat(WALL_CHARS));
+                return if is_redirect { reply.header("Location", wall()) } else { reply };
             }
             if product >= self.products {
                 return Reply::status(404);

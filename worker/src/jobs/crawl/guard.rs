@@ -145,18 +145,9 @@ pub(super) fn decide(
     // Shops show one product on several pages.
     let mostly_repeated =
         work.site.is_none().then(|| mostly_repeated(duplicates, source.seen, usual)).flatten();
-    let count_renamed = |diff: &Diff| {
-        let is_asked = whole.is_complete() && is_many(diff.absent(), live);
-        if is_asked { diff.renamed(work.snapshot.as_ref()) } else { Ok(0) }
-    };
-    let mut renames_wait = None;
-    if guard.absent_nights > 1 {
-        // They wait as all do; that they will not come back shows now.
-        let (renamed, absent) = (count_renamed(diff)?, diff.absent());
-        renames_wait = seem_renamed(renamed, absent).then(|| told_renamed(renamed, absent));
-        diff.let_wait(guard.absent_nights, whole.night);
-    }
-    let (renamed, absent) = (count_renamed(diff)?, diff.absent());
+    let renames_wait = if guard.absent_nights > 1 { let_wait(work, diff, whole)? } else { None };
+    // Of those that do not wait.
+    let (renamed, absent) = (count_renamed(work, diff, whole)?, diff.absent());
     let why = reason_to_hold(
         guard,
         whole,
@@ -178,6 +169,22 @@ pub(super) fn decide(
         }
     };
     Ok(Decided { absent: decided, lists, note })
+}
+
+/// Lets absent products wait that have not been absent for enough nights. Those whose ids have changed wait as all do;
+/// that they will not come back shows now, and is told.
+fn let_wait(work: &Work, diff: &mut Diff, whole: &Wholeness) -> Result<Option<String>, Failure> {
+    let (renamed, absent) = (count_renamed(work, diff, whole)?, diff.absent());
+    diff.let_wait(work.pipe.guard.absent_nights, whole.night);
+    Ok(seem_renamed(renamed, absent).then(|| told_renamed(renamed, absent)))
+}
+
+/// How many of the absent products have the link of a new one, where so many are absent that it is worth asking.
+fn count_renamed(work: &Work, diff: &Diff, whole: &Wholeness) -> Result<u64, Failure> {
+    if !whole.is_complete() || !is_many(diff.absent(), diff.tally().live_before) {
+        return Ok(0);
+    }
+    Ok(diff.renamed(work.snapshot.as_ref())?)
 }
 
 /// Products that would be removed.

@@ -177,8 +177,11 @@ impl Crawl<'_> {
         let objects = deps.objects.as_ref();
         let may_be_unmodified =
             supplement::may_be_unmodified(objects, pipe, run, snapshot.as_ref()).await?;
+        // Where the pipe changed under the run, what this attempt collected is there, and what it cost is counted.
+        let is_collected = self.seconds.contains_key("crawl");
         if let Location::Site(site) = &pipe.source.location
             && report.source.replayed_from.is_none()
+            && !is_collected
         {
             self.lap("open", begun);
             self.collect(pipe, site, committed).await?;

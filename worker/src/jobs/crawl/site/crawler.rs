@@ -160,9 +160,8 @@ impl Crawler<'_> {
                         let tools = self.tools.clone();
                         self.tasks.spawn(tools.robots(key.clone(), origin));
                     }
-                    Turn::Forbidden(entry) => {
-                        let why = Some("robots.txt forbids it".to_owned());
-                        self.done(&entry, &Outcome::Forbidden, why, now);
+                    Turn::Forbidden(entry, why) => {
+                        self.done(&entry, &Outcome::Forbidden, Some(why.to_owned()), now);
                         // It may have been the last one, or make room for others.
                         wake = Some(now);
                     }

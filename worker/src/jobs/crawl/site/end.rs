@@ -145,7 +145,7 @@ pub(super) fn what_failed(page: &FailedPage, counts: &SiteCounts) -> String {
         Some(status) => format!("answered {status}"),
         None => {
             "no answer that could be read, or it leads to another site or nowhere, or robots.txt \
-             forbids it"
+             forbids it or cannot be had"
                 .to_owned()
         }
     }

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// Why a page or a sitemap is not fetched.
+const FORBIDDEN: &str = "robots.txt forbids it";
+const UNREACHABLE: &str = "its host's robots.txt cannot be had";
+
 /// The hosts of one crawl.
 pub(super) struct Hosts {
     /// By [`host_key`].
@@ -88,8 +92,8 @@ pub(super) enum Turn {
     Fetch(UrlEntry),
     /// Fetch the robots.txt of this origin first. The request has begun.
     Robots(String),
-    /// robots.txt forbids this page.
-    Forbidden(UrlEntry),
+    /// robots.txt forbids this page, or cannot be had; which of them, for people.
+    Forbidden(UrlEntry, &'static str),
     /// Nothing before this moment.
     At(DateTime<Utc>),
     /// Nothing before something ends.
@@ -187,8 +191,9 @@ impl Hosts {
                     robots.is_unreachable()
                 };
                 if is_fresh && is_forbidden {
+                    let why = if robots.is_unreachable() { UNREACHABLE } else { FORBIDDEN };
                     return match host.waiting.pop_front() {
-                        Some(entry) => Turn::Forbidden(entry),
+                        Some(entry) => Turn::Forbidden(entry, why),
                         None => Turn::Wait,
                     };
                 }

@@ -11,7 +11,9 @@ use chrono::{DateTime, Utc};
 use feedfleet_config::host_key;
 use feedfleet_http::Url;
 use feedfleet_model::hash::bytes_hash;
+use feedfleet_model::text;
 use feedfleet_site::{Added, Outcome, UrlEntry, UrlKind};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +21,8 @@ use std::sync::atomic::Ordering;
 const MAX_PICTURES: usize = 50_000;
 /// Pages that failed of which it is kept why: a report shows fewer.
 const MAX_WHYS: usize = 50;
+/// Characters that are kept of why something failed, and of where something leads.
+const MAX_SHOWN_CHARS: usize = 500;
 /// Where a sitemap is that nobody names.
 const USUAL_SITEMAP: &str = "/sitemap.xml";
 
@@ -66,7 +70,7 @@ impl Crawler<'_> {
         let Some(why) = why.filter(|_| self.state.frontier.failed().len() > failed) else { return };
         let known = &mut self.state.notes.counts.why_failed;
         if known.len() < MAX_WHYS {
-            known.insert(entry.url.clone(), why);
+            known.insert(entry.url.clone(), shown(&why).into_owned());
         }
     }
 
@@ -93,7 +97,10 @@ impl Crawler<'_> {
                 Some(url) if self.hosts.is_allowed(&url) => {
                     self.state.frontier.add(url.as_str(), UrlKind::Sitemap, 0);
                 }
-                Some(url) => self.note_broken_sitemap(format!("{url} is on another host")),
+                Some(url) => {
+                    let url = shown(url.as_str());
+                    self.note_broken_sitemap(format!("{url} is on another host"));
+                }
                 None => {}
             }
         }
@@ -124,7 +131,7 @@ impl Crawler<'_> {
             PageEnd::Read(SitemapEnd::Whole) | PageEnd::NotModified => Outcome::Done,
             PageEnd::Read(SitemapEnd::NoSitemap(_)) if is_guess => Outcome::Done,
             PageEnd::Read(SitemapEnd::NoSitemap(why) | SitemapEnd::Broken(why)) => {
-                self.note_broken_sitemap(format!("{}: {why}", entry.url));
+                self.note_broken_sitemap(format!("{}: {}", entry.url, shown(&why)));
                 Outcome::Done
             }
             // Many sites send who asks for what is not there to their front page.
@@ -183,7 +190,7 @@ impl Crawler<'_> {
         counts.noindex += u64::from(found.noindex);
         counts.broken_json_ld += found.broken_json_ld;
         for (skip, url) in found.cut {
-            self.state.frontier.note(skip, &url);
+            self.state.frontier.note(skip, &shown(&url));
         }
         let depth = entry.depth.saturating_add(1);
         for (url, kind) in found.links {
@@ -202,12 +209,12 @@ impl Crawler<'_> {
         let base = Url::parse(&entry.url).ok();
         let url = base.and_then(|base| reader.canonical.resolve(&base, target));
         let Some(url) = url else {
-            let target = feedfleet_model::text::shorten(target, 200);
-            return lost(format!("it leads to {target:?}, which is no address"));
+            return lost(format!("it leads to {:?}, which is no address", shown(target)));
         };
+        let shown_url = shown(url.as_str());
         let is_sitemap = entry.kind == UrlKind::Sitemap;
         if !self.hosts.is_allowed(&url) {
-            let away = format!("{} leads to {url}", entry.url);
+            let away = format!("{} leads to {shown_url}", entry.url);
             if is_sitemap {
                 self.note_broken_sitemap(away);
                 return (Outcome::Done, None);
@@ -216,7 +223,7 @@ impl Crawler<'_> {
             // Walls against crawlers are elsewhere, too: a product is not gone because of one.
             let is_product = entry.kind == UrlKind::Product;
             return if is_product {
-                lost(format!("it leads to another site: {url}"))
+                lost(format!("it leads to another site: {shown_url}"))
             } else {
                 (Outcome::Done, None)
             };
@@ -224,7 +231,7 @@ impl Crawler<'_> {
         let [from, to] = [entry.url.as_str(), url.as_str()].map(|url| bytes_hash(url.as_bytes()));
         if self.state.leads(to, from) {
             // It leads to itself, be it but for what is dropped of addresses, or over others.
-            return lost(format!("it leads in circles: to {url}"));
+            return lost(format!("it leads in circles: to {shown_url}"));
         }
         let kind = match entry.kind {
             UrlKind::Sitemap => Some(UrlKind::Sitemap),
@@ -233,17 +240,19 @@ impl Crawler<'_> {
                 Ok(UrlKind::Product) => Some(UrlKind::Product),
                 Ok(_) => Some(kind),
                 Err(skip) => {
-                    self.state.frontier.note(skip, url.as_str());
+                    self.state.frontier.note(skip, &shown_url);
                     None
                 }
             },
         };
         if let Some(kind) = kind {
             let Some(added) = self.state.frontier.add_target(url.as_str(), kind, entry) else {
-                return lost(format!("too many redirects in a row lead to it, and it on to {url}"));
+                let why =
+                    format!("too many redirects in a row lead to it, and it on to {shown_url}");
+                return lost(why);
             };
             if is_sitemap && added == Added::Known && !target.contains("sitemap") {
-                self.note_broken_sitemap(format!("{} leads to {url}", entry.url));
+                self.note_broken_sitemap(format!("{} leads to {shown_url}", entry.url));
             }
         }
         self.state.moved.insert(from, to);
@@ -266,6 +275,11 @@ impl Crawler<'_> {
             }
         }
     }
+}
+
+/// What is kept of a text that a server says, which may be as long as it likes.
+fn shown(text: &str) -> Cow<'_, str> {
+    text::shorten(text, MAX_SHOWN_CHARS)
 }
 
 fn note_failure(entry: &UrlEntry, outcome: &Outcome, why: Option<&str>) {

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Links that a reader remembers; then it begins anew. Some 300 bytes each, 2 KiB at most.
 const MAX_LINKS: usize = 8_192;
-/// Bytes of the longest link that is remembered.
+/// Bytes of the longest link that is remembered, and of the longest origin of which any is.
 const MAX_LINK_BYTES: usize = 512;
+/// Bytes of the longest address of a target that is remembered.
+const MAX_TARGET_BYTES: usize = 1_024;
 
 /// Where a link leads, in its canonical form, and what that is to the crawl.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,27 +58,36 @@ impl KnownLinks {
         if self.count >= MAX_LINKS {
             *self = Self::default();
         }
-        let page = (base.origin().ascii_serialization(), depth);
-        let known = match self.pages.entry(page) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                // Every page may name another base.
-                self.count += 1;
-                new.insert(HashMap::new())
-            }
-        };
+        let origin = base.origin().ascii_serialization();
         // Others have an origin, too, and lead nowhere.
         let is_of_web = matches!(base.scheme(), "http" | "https");
+        let mut known = if is_of_web && origin.len() <= MAX_LINK_BYTES {
+            Some(match self.pages.entry((origin, depth)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    // Every page may name another base.
+                    self.count += 1;
+                    new.insert(HashMap::new())
+                }
+            })
+        } else {
+            None
+        };
         for href in hrefs {
             let href = href.trim();
-            if let Some(target) = known.get(href) {
+            if let Some(target) = known.as_deref().and_then(|known| known.get(href)) {
                 target.iter().for_each(&mut use_target);
                 continue;
             }
             let target = find(href);
             target.iter().for_each(&mut use_target);
-            let is_short = href.len() <= MAX_LINK_BYTES;
-            if is_of_web && is_of_origin(href) && is_short && self.count < MAX_LINKS {
+            let target_bytes = target.as_ref().map_or(0, |target| target.url.len());
+            let is_short = href.len() <= MAX_LINK_BYTES && target_bytes <= MAX_TARGET_BYTES;
+            if let Some(known) = known.as_deref_mut()
+                && is_of_origin(href)
+                && is_short
+                && self.count < MAX_LINKS
+            {
                 known.insert(href.into(), target);
                 self.count += 1;
             }
@@ -183,14 +194,32 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_is_not_of_the_web_is_forgotten() {
+    fn what_is_long_is_not_remembered() {
         let mut known = KnownLinks::default();
-        let (nowhere, found) = resolve(&mut known, "blob:https://a.example/x", 1, &["/c"]);
-        assert_eq!((nowhere.len(), found), (0, 1));
-        assert_eq!(
-            resolve(&mut known, "https://a.example/", 1, &["/c"]).0,
-            ["https://a.example/c"]
-        );
+        let host = vec!["x".repeat(60); 9].join(".");
+        // In an address, each of these letters is six.
+        let link = format!("/a{}", "ä".repeat(250));
+        assert!(host.len() > MAX_LINK_BYTES && link.len() <= MAX_LINK_BYTES);
+        for _ in 0..2 {
+            assert_eq!(resolve(&mut known, &format!("https://{host}/"), 1, &["/c"]).1, 1);
+        }
+        assert_eq!((known.pages.len(), known.count), (0, 0));
+        for _ in 0..2 {
+            let (leads, found) = resolve(&mut known, "https://a.example/", 1, &[&link]);
+            assert!(leads[0].len() > MAX_TARGET_BYTES && found == 1, "{leads:?}");
+        }
+        assert_eq!(known.count, 1, "the origin");
+    }
+
+    #[test]
+    fn a_base_that_is_not_of_the_web_is_neither_remembered_nor_looked_up() {
+        let mut known = KnownLinks::default();
+        for found_of_web in [1, 0] {
+            let (nowhere, found) = resolve(&mut known, "blob:https://a.example/x", 1, &["/c"]);
+            assert_eq!((nowhere.len(), found), (0, 1));
+            let (leads, found) = resolve(&mut known, "https://a.example/", 1, &["/c"]);
+            assert_eq!((leads[0].as_str(), found), ("https://a.example/c", found_of_web));
+        }
     }
 
     #[test]

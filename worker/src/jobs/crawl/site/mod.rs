@@ -33,7 +33,7 @@ use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
 use crate::deps::Deps;
 use crawler::{Crawler, Stop};
 use credentials::Credentials;
-use feedfleet_config::{HostShares, Pipe, Site};
+use feedfleet_config::{ConfigError, ConfigErrors, HostShares, Pipe, Site};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::{ReasonClass, RunKey};
 use feedfleet_site::{Frontier, Limits, UnseenPages, UrlKind};
@@ -191,9 +191,13 @@ impl Collect<'_> {
         let environment = self.deps.environment.as_ref();
         let (config, mistakes) =
             feedfleet_config::load_lenient(&self.deps.config_folder, environment)
-                .map_err(|errors| refused(errors.to_string()))?;
+                .map_err(|errors| refused(errors.one_line()))?;
         if !config.pipes.iter().any(|pipe| pipe.name == self.pipe.name) {
-            return Err(refused(mistakes.to_string()));
+            // Its file is broken or gone by now; or it is a crawl too many.
+            self.deps.pipe(&self.pipe.name).map_err(refused)?;
+            let mistakes = mistakes.into_iter().filter(|mistake| mistake.file == self.pipe.file);
+            let mistakes: Vec<ConfigError> = mistakes.collect();
+            return Err(refused(ConfigErrors::from(mistakes).one_line()));
         }
         Ok(HostShares::of(self.deps.fleet.hosts.concurrency, &config.pipes))
     }

@@ -57,7 +57,7 @@ pub(super) struct Notes {
     pub pictures: BTreeMap<String, String>,
 }
 
-/// What a crawl has cost, in all attempts at it.
+/// What a crawl has cost, in all attempts since it began, or began anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Spent {
     pub seconds: f64,

@@ -50,7 +50,7 @@ fn robots_txt_comes_first_and_is_obeyed() {
     assert_eq!(at, now + Duration::from_secs(2));
     let Turn::Fetch(page) = hosts.turn(key, at) else { panic!("it is time") };
     assert_eq!(page.url, "https://www.shop.example/a");
-    assert!(matches!(hosts.turn(key, at), Turn::Forbidden(_)));
+    assert!(matches!(hosts.turn(key, at), Turn::Forbidden(_, FORBIDDEN)));
     assert_eq!(hosts.waiting(), 0);
     let forbidden = Url::parse("https://www.shop.example/cart/").unwrap();
     assert!(!hosts.is_permitted(&forbidden) && hosts.is_allowed(&forbidden));
@@ -86,7 +86,7 @@ fn nothing_is_fetched_where_robots_txt_cannot_be_had() {
     let kind = UrlKind::Sitemap;
     hosts.queue(UrlEntry { kind, ..entry("https://shop.example/sitemap.xml") });
     for _ in 0..2 {
-        assert!(matches!(hosts.turn("shop.example", now), Turn::Forbidden(_)));
+        assert!(matches!(hosts.turn("shop.example", now), Turn::Forbidden(_, UNREACHABLE)));
     }
 }
 
