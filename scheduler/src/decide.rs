@@ -118,6 +118,17 @@ pub enum DecideError {
         /// What was decided.
         decision: Decision,
     },
+    /// It was approved, which has not come to its end: somebody is at it, or was cut off.
+    #[error(
+        "run {run} was approved by {} already, but not all of that is done: if it was cut off, approve it again",
+        .decision.by
+    )]
+    Begun {
+        /// The run.
+        run: RunKey,
+        /// What was decided.
+        decision: Decision,
+    },
     /// An approval was interrupted after it had been carried out.
     #[error(
         "the removals of run {0} have been carried out: approve it again, to note that in its report"
@@ -235,22 +246,32 @@ pub async fn reject(
     decider: &Decider,
 ) -> Result<Rejection, DecideError> {
     let report = load(deps, run).await?;
-    match report.decision {
+    let begun = match report.decision {
         Some(decision) if !decision.approved => return Ok(Rejection::Already(decision)),
+        // Still held: an approval was interrupted.
+        Some(decision) if report.state == RunState::Held => Some(decision),
         Some(decision) => return Err(DecideError::Decided { run: run.clone(), decision }),
         None if report.state != RunState::Held => {
             return Err(DecideError::NotHeld { run: run.clone(), state: report.state });
         }
-        None => {}
-    }
+        None => None,
+    };
     let refused = refusal(&deps.catalog, run).await?;
     if refused == Some(Retirement::AlreadyIn) {
         return Err(DecideError::CarriedOut(run.clone()));
     }
     let overtaken = refused.and_then(|refused| Overtaken::of(refused, run));
+    let is_begun = begun.is_some();
+    if let Some(decision) = begun.filter(|_| overtaken.is_none()) {
+        return Err(DecideError::Begun { run: run.clone(), decision });
+    }
     if decider.dry_run {
         let would = Rejection::Would(report.counts.held);
         return Ok(overtaken.map_or(would, Rejection::WouldClose));
+    }
+    if is_begun {
+        // It can't be carried out any more, whoever is at it.
+        withdraw(deps, run).await?;
     }
     let decision = decision(deps, decider, false);
     let now = decision.at;
@@ -355,4 +376,59 @@ async fn withdraw(deps: &Deps, run: &RunKey) -> Result<(), DecideError> {
 fn decision(deps: &Deps, decider: &Decider, approved: bool) -> Decision {
     let (by, note) = (decider.by.clone(), decider.note.clone());
     Decision { approved, by, at: deps.clock.now(), note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, run};
+
+    fn decider(by: &str, dry_run: bool) -> Decider {
+        Decider { by: by.into(), note: None, dry_run }
+    }
+
+    /// The first run is in the table and holds a removal. Ada's approval wrote its claim, and was cut off.
+    async fn claimed() -> World {
+        let world = World::new();
+        world.add_rows(1, &["a"]);
+        let claim = decision(&world.deps, &decider("ada", false), true);
+        let held = |report: &mut RunReport| {
+            report.counts.held = 1;
+            report.decision = Some(claim);
+        };
+        world.report(1, RunState::Held, held).await;
+        world
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_approval_that_was_cut_off_stands_in_no_way_once_the_run_was_overtaken() {
+        let world = claimed().await;
+        world.add_rows(2, &["b"]);
+        let overtaken = Overtaken::MovedOn(run(2));
+        let before = load(&world.deps, &run(1)).await.unwrap();
+        let would = reject(&world.deps, &run(1), &decider("bob", true)).await.unwrap();
+        assert_eq!(would, Rejection::WouldClose(overtaken.clone()));
+        assert_eq!(load(&world.deps, &run(1)).await.unwrap(), before);
+
+        let rejected = reject(&world.deps, &run(1), &decider("bob", false)).await.unwrap();
+        assert_eq!(rejected, Rejection::Closed(overtaken));
+        let report = load(&world.deps, &run(1)).await.unwrap();
+        let decision = report.decision.unwrap();
+        assert_eq!((report.state, decision.approved), (RunState::Done, false));
+        assert_eq!(decision.by, "bob");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_approval_that_was_cut_off_and_can_be_finished_is_named() {
+        let world = claimed().await;
+        let before = load(&world.deps, &run(1)).await.unwrap();
+        for dry_run in [true, false] {
+            let e = reject(&world.deps, &run(1), &decider("bob", dry_run)).await.unwrap_err();
+            assert!(matches!(e, DecideError::Begun { .. }), "{e}");
+            let told = e.to_string();
+            let names = ["approved by ada already", "approve it again"];
+            assert!(names.iter().all(|name| told.contains(name)), "{told}");
+        }
+        assert_eq!(load(&world.deps, &run(1)).await.unwrap(), before);
+    }
 }

@@ -6,7 +6,9 @@ use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
 use feedfleet_feed::RefusalReason;
-use feedfleet_model::report::{Decision, RefusalCount, RefusalSample, RunState, TO_DECIDE};
+use feedfleet_model::report::{
+    Attempt, Decision, RefusalCount, RefusalSample, RunState, TO_DECIDE,
+};
 use feedfleet_model::{PipeName, ReasonClass, RunId, RunKey, RunReport, keys, text};
 use feedfleet_scheduler::decide::{Overtaken, overtaken};
 use std::path::Path;
@@ -195,16 +197,24 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
     let line = |name: &str, value: String| view::print(format!("{name:14} {value}"));
     line("run", report.key.to_string());
     line("state", state(report));
+    let RunKey { pipe, run } = &report.key;
     if let Some(decision) = &report.decision {
         line("decision", told(decision));
+        if report.state == RunState::Held && overtaken.is_none() {
+            line(
+                "",
+                format!(
+                    "not all of that is done; to finish it: feedfleet runs approve {pipe} {run}"
+                ),
+            );
+        }
     }
     if let Some(why) = overtaken {
-        let RunKey { pipe, run } = &report.key;
         line("overtaken", format!("{why}; to close this run: feedfleet runs reject {pipe} {run}"));
     }
     if let Some(reason) = &report.reason {
         let mut reason = reason.to_string();
-        let is_settled = overtaken.is_some() || decided(report).is_some();
+        let is_settled = overtaken.is_some() || report.decision.is_some();
         if let Some(end) = reason.rfind(TO_DECIDE).filter(|_| is_settled) {
             reason.truncate(end);
         }
@@ -285,24 +295,8 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
     if let Some(version) = report.table_version {
         line("table version", version.to_string());
     }
-    let is_dead = report.state == RunState::Dead;
     for (place, attempt) in report.attempts.iter().enumerate() {
-        let end = match &attempt.end {
-            // Each failure asks for another try; the last one gets none.
-            Some(end) if is_dead && place + 1 == report.attempts.len() => {
-                format!("failed at {}", view::moment(end.at))
-            }
-            Some(end) => {
-                let is_last = place + 1 == report.attempts.len() && !report.state.is_final();
-                let next = end.next_at.filter(|_| is_last).map(view::moment);
-                let wait = next.map(|next| format!("; it waits until {next}")).unwrap_or_default();
-                format!("{} at {}{wait}", end.outcome, view::moment(end.at))
-            }
-            None if place + 1 == report.attempts.len() && report.state == RunState::Running => {
-                "under way, or its worker has died".to_owned()
-            }
-            None => "no end noted".to_owned(),
-        };
+        let end = ended(attempt, report.state, place + 1 == report.attempts.len());
         let started = view::moment(attempt.started_at);
         line("attempt", format!("{}: {} from {started}: {end}", place + 1, attempt.worker));
         if let Some(reason) = attempt.end.as_ref().and_then(|e| e.reason.as_ref()) {
@@ -315,6 +309,29 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
     refusals("noted", &noted);
     let mended = report.diagnostics.as_ref().map(|diagnostics| &diagnostics.mended);
     refusals("mended", mended.map_or(&[], Vec::as_slice));
+}
+
+/// How an attempt of a run in this state ended; `is_last`: the run has no later one.
+fn ended(attempt: &Attempt, state: RunState, is_last: bool) -> String {
+    match &attempt.end {
+        // Each failure asks for another try; the last one gets none. What only stopped has not failed.
+        Some(end)
+            if is_last
+                && state == RunState::Dead
+                && matches!(end.outcome.as_str(), "retry" | "dead") =>
+        {
+            format!("failed at {}", view::moment(end.at))
+        }
+        Some(end) => {
+            let next = end.next_at.filter(|_| is_last && !state.is_final()).map(view::moment);
+            let wait = next.map(|next| format!("; it waits until {next}")).unwrap_or_default();
+            format!("{} at {}{wait}", end.outcome, view::moment(end.at))
+        }
+        None if is_last && state == RunState::Running => {
+            "under way, or its worker has died".to_owned()
+        }
+        None => "no end noted".to_owned(),
+    }
 }
 
 /// Warnings of fields that were left empty, and those of the source as a whole.
@@ -378,6 +395,27 @@ fn products(report: &RunReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
+    use feedfleet_model::report::AttemptEnd;
+
+    #[test]
+    fn only_what_failed_is_told_as_failed() {
+        let at = DateTime::UNIX_EPOCH;
+        let ended_so = |outcome: &str, state, is_last| {
+            let end = AttemptEnd { at, outcome: outcome.to_owned(), reason: None, next_at: None };
+            let attempt = Attempt { worker: "w/1".into(), started_at: at, end: Some(end) };
+            let told = ended(&attempt, state, is_last);
+            told.split_once(" at ").unwrap().0.to_owned()
+        };
+        for outcome in ["retry", "dead"] {
+            assert_eq!(ended_so(outcome, RunState::Dead, true), "failed");
+            assert_eq!(ended_so(outcome, RunState::Dead, false), outcome);
+        }
+        for outcome in ["interrupted", "continued"] {
+            assert_eq!(ended_so(outcome, RunState::Dead, true), outcome);
+        }
+        assert_eq!(ended_so("retry", RunState::Queued, true), "retry");
+    }
 
     #[test]
     fn what_is_known_of_a_raw_snapshot_is_no_part_of_it() {

@@ -1,15 +1,18 @@
 //! Whether the catalog's place can take a commit, and whether its tables can be read.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, State, blocking, cloud, plain};
+use super::{Finding, State, blocking, cloud};
 use crate::context::Context;
 use crate::view;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use chrono::{DateTime, Utc};
-use feedfleet_catalog::{DamagedEntry, DataFile, Snapshot, Table, read};
+use feedfleet_catalog::{
+    CatalogError, DamagedCheckpoint, DamagedEntry, DataFile, LogDamage, Snapshot, Table, read,
+};
 use feedfleet_config::Place;
 use feedfleet_model::text;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,16 +29,27 @@ pub async fn check(context: Arc<Context>) -> Vec<Finding> {
     let read = move || match context.catalog() {
         Ok(catalog) => {
             let tables = [catalog.products(), catalog.images()];
-            let folder = context.config.fleet.catalog.place.folder();
-            let mut found: Vec<Finding> =
-                folder.map(|path| judged_folder(path, tables)).into_iter().collect();
-            found.extend(tables.map(|table| read_table(table, is_reached, now)));
-            found
+            look(context.config.fleet.catalog.place.folder(), tables, is_reached, now)
         }
         Err(e) => vec![unopened(&context.config.fleet.catalog.place, &e)],
     };
     findings.extend(blocking(read).await);
     findings
+}
+
+/// Tries the folder, where the tables are in one, and reads each of them. `is_reached`: nothing is known to be wrong
+/// with their place so far.
+fn look(
+    folder: Option<&Path>,
+    tables: [&Table; 2],
+    is_reached: bool,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> =
+        folder.map(|path| judged_folder(path, tables)).into_iter().collect();
+    let is_reached = is_reached && found.iter().all(|finding| finding.state != State::Broken);
+    found.extend(tables.map(|table| read_table(table, is_reached, now)));
+    found
 }
 
 fn judged_folder(path: &Path, tables: [&Table; 2]) -> Finding {
@@ -80,42 +94,109 @@ fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
     ))
 }
 
+/// Why a table could not be read, by what there is to do about it.
+enum Fault {
+    /// A column has another type than this release writes.
+    Columns(CatalogError),
+    /// Data files are missing or damaged; which.
+    Files(String),
+    /// Anything else: its log, a disk or a store that refused or failed.
+    Other(CatalogError),
+}
+
+impl From<CatalogError> for Fault {
+    fn from(e: CatalogError) -> Self {
+        Self::Other(e)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Columns(e) | Self::Other(e) => write!(f, "{e}"),
+            Self::Files(which) => f.write_str(which),
+        }
+    }
+}
+
 /// `is_reached`: nothing is known to be wrong with the place where the table is.
 fn read_table(table: &Table, is_reached: bool, now: DateTime<Utc>) -> Finding {
     let check = format!("table {}", table.spec().name);
     match try_table(table, now) {
         Ok(found) => Finding::ok(check, found),
-        Err(e) => {
-            let damaged = if is_reached { table.damaged_entry() } else { Ok(None) };
-            let remedy = match damaged {
-                _ if !is_reached => {
-                    format!("do what is said of the {CHECK} first: the table itself may be sound")
-                }
-                Ok(Some(entry)) => without(table, &entry),
-                _ => lost_files(table),
-            };
-            Finding::broken(check, format!("{e:#}"), remedy)
+        Err(fault) if !is_reached => {
+            let remedy =
+                format!("do what is said of the {CHECK} first: the table itself may be sound");
+            Finding::broken(check, fault.to_string(), remedy)
         }
+        Err(fault) => Finding::broken(check, fault.to_string(), remedy(table, &fault)),
     }
 }
 
-/// What to do about data files that are missing or damaged. What a rollback does not find is lost anyway. Without a
-/// table, runs read their whole source again.
+fn remedy(table: &Table, fault: &Fault) -> String {
+    match fault {
+        Fault::Columns(_) => "this release and the table do not fit together: use the release that wrote the table, or \
+                              a newer one. The table itself may be sound: leave it where it is"
+            .to_owned(),
+        Fault::Files(_) => lost_files(table),
+        Fault::Other(_) => match table.log_damage() {
+            Ok(Some(LogDamage::Entry(entry))) => without(table, &entry),
+            Ok(Some(LogDamage::Checkpoint(checkpoint))) => without_checkpoint(table, &checkpoint),
+            Ok(None) | Err(_) => {
+                "see to what the error names, such as the disk, the network or permissions. The table itself may be \
+                 sound: leave it where it is"
+                    .to_owned()
+            }
+        },
+    }
+}
+
+/// Where the table is, without a slash at its end.
+fn folder_of(table: &Table) -> String {
+    table.address().trim_end_matches('/').to_owned()
+}
+
+/// What brings the rows back where there is no table any more.
+fn anew(table: &Table) -> &'static str {
+    if table.spec().name == "images" {
+        "pictures that are missing then are asked for by themselves"
+    } else {
+        "the next run of each pipe reads its whole source (feedfleet run PIPE)"
+    }
+}
+
+/// What to do about data files that are missing or damaged. What a rollback does not find is lost anyway.
 fn lost_files(table: &Table) -> String {
-    let address = table.address();
-    let folder = address.trim_end_matches('/');
+    let (folder, anew) = (folder_of(table), anew(table));
     if table.spec().name == "images" {
         return format!(
             "put the files back into {folder} from a copy. Without one, move {folder} away, while no process of the \
-             fleet runs: pictures that are missing then are asked for by themselves"
+             fleet runs: {anew}"
         );
     }
     format!(
         "put the files back into {folder} from a copy; or the pipe as it was after an earlier run whose files are there \
          (feedfleet runs list PIPE): feedfleet runs rollback PIPE RUN, then feedfleet pipes resume PIPE and \
-         feedfleet run PIPE. Where there is neither, move {folder} away, while no process of the fleet runs: the next \
-         run of each pipe reads its whole source (feedfleet run PIPE)"
+         feedfleet run PIPE. Where there is neither, move {folder} away, while no process of the fleet runs: {anew}"
     )
+}
+
+/// What to do about a damaged checkpoint. A rollback could not read the log. Readers that are told of one that is not
+/// there read nothing: it goes with the note of it.
+fn without_checkpoint(table: &Table, checkpoint: &DamagedCheckpoint) -> String {
+    let (name, folder) = (&checkpoint.name, folder_of(table));
+    let otherwise = if checkpoint.is_spare {
+        "move it, if it is there, and _last_checkpoint out of there, while no process of the fleet runs: the rest of the \
+         log says the same. Then feedfleet doctor says whether it can be read"
+            .to_owned()
+    } else {
+        format!(
+            "nothing tells which files are the table's: move {folder} away, while no process of the fleet \
+             runs: {}",
+            anew(table)
+        )
+    };
+    format!("put {name} back into {folder}/_delta_log from a copy. Without one, {otherwise}")
 }
 
 /// What to do about a damaged log. A rollback could not read it. A table without its newest entries is a whole one; and
@@ -136,20 +217,19 @@ fn without(table: &Table, entry: &DamagedEntry) -> String {
          fleet runs: the table is then as it was before that commit. {lost}. Then feedfleet doctor says whether all files \
          are there",
         entry.name,
-        table.address().trim_end_matches('/')
+        folder_of(table)
     )
 }
 
-fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {
-    let Some(snapshot) = table.snapshot().map_err(plain)? else {
+fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String, Fault> {
+    let Some(snapshot) = table.snapshot()? else {
         return Ok("not there yet; the first run makes it".to_owned());
     };
-    // An error where a column has another type than this release writes.
-    let missing = snapshot.missing_columns().map_err(plain)?;
-    let files = snapshot.files(None).map_err(plain)?;
+    let missing = snapshot.missing_columns().map_err(Fault::Columns)?;
+    let files = snapshot.files(None)?;
     check_files(&snapshot, &files)?;
     read_one(&snapshot, &files)?;
-    let committed = DateTime::<Utc>::from(snapshot.committed_at().map_err(plain)?);
+    let committed = DateTime::<Utc>::from(snapshot.committed_at()?);
     let pipes: BTreeSet<&str> = files.iter().map(|f| f.pipe.as_str()).collect();
     let rows: u64 = files.iter().map(DataFile::live_rows).sum();
     let schema = match missing.len() {
@@ -169,10 +249,10 @@ fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String> {
 }
 
 /// Every file that the table refers to is there, and as long as its log says.
-fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
+fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<(), Fault> {
     let mut faults = 0;
     let mut first = None;
-    let stored = snapshot.stored_bytes(files).map_err(plain)?;
+    let stored = snapshot.stored_bytes(files)?;
     for (file, stored) in files.iter().zip(stored) {
         let fault = match stored {
             Some(bytes) if bytes == file.size_bytes => continue,
@@ -185,16 +265,93 @@ fn check_files(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
     match first {
         None => Ok(()),
         Some(first) => {
-            bail!("{faults} of {} data files are missing or damaged, first {first}", files.len())
+            let files = files.len();
+            let which =
+                format!("{faults} of {files} data files are missing or damaged, first {first}");
+            Err(Fault::Files(which))
         }
     }
 }
 
 /// Reads one column of the smallest file, its dead rows included.
-fn read_one(snapshot: &Snapshot, files: &[DataFile]) -> Result<()> {
+fn read_one(snapshot: &Snapshot, files: &[DataFile]) -> Result<(), Fault> {
     let Some(smallest) = files.iter().min_by_key(|f| f.size_bytes) else { return Ok(()) };
     let column = snapshot.table().spec().stats_columns.first().copied();
     let columns = column.map(|column| [column]);
     let columns = columns.as_ref().map(|columns| columns.as_slice());
-    read::for_each_batch(snapshot, smallest, columns, |_| Ok(())).map_err(plain)
+    let read = read::for_each_batch(snapshot, smallest, columns, |_| Ok(()));
+    read.map_err(|e| if e.is_damage() { Fault::Files(e.to_string()) } else { Fault::Other(e) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feedfleet_catalog::Catalog;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// A table's first entry, with one column.
+    fn entry(column: &str, kind: &str) -> String {
+        let schema = serde_json::json!({"type": "struct", "fields": [
+            {"name": column, "type": kind, "nullable": true, "metadata": {}}
+        ]});
+        let metadata = serde_json::json!({"metaData": {
+            "id": "a-table", "format": {"provider": "parquet", "options": {}},
+            "schemaString": schema.to_string(), "partitionColumns": [], "configuration": {},
+            "createdTime": 1
+        }});
+        let protocol =
+            serde_json::json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+        format!("{protocol}\n{metadata}\n")
+    }
+
+    /// What is found of the products where this is their log's first entry; `folder`: the catalog's, as it is tried.
+    fn found(entry: &str, folder: impl FnOnce(&Path) -> PathBuf) -> Finding {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let log = scratch.path().join("products/_delta_log");
+        fs::create_dir_all(&log).unwrap();
+        fs::write(log.join(format!("{:020}.json", 0)), entry).unwrap();
+        let catalog = Catalog::open(scratch.path()).unwrap();
+        let folder = folder(scratch.path());
+        let tables = [catalog.products(), catalog.images()];
+        let mut findings = look(Some(&folder), tables, true, Utc::now());
+        assert_eq!(findings.len(), 3, "{findings:?}");
+        findings.swap_remove(1)
+    }
+
+    #[test]
+    fn a_table_in_a_place_that_fails_is_left_where_it_is() {
+        let below_a_file = |catalog: &Path| {
+            let file = catalog.join("file");
+            fs::write(&file, b"").unwrap();
+            file.join("catalog")
+        };
+        let remedy = found("{", below_a_file).remedy.unwrap();
+        assert!(remedy.contains("said of the catalog first"), "{remedy}");
+        assert!(!remedy.contains("move"), "{remedy}");
+        let remedy = found("{", Path::to_owned).remedy.unwrap();
+        assert!(remedy.contains("move it, which is the newest entry"), "{remedy}");
+    }
+
+    #[test]
+    fn a_table_of_another_release_is_left_where_it_is() {
+        let table = found(&entry("id", "long"), Path::to_owned);
+        assert_eq!(table.state, State::Broken, "{table}");
+        assert!(table.found.contains("column 'id' is long"), "{table}");
+        let remedy = table.remedy.unwrap();
+        assert!(remedy.contains("the release that wrote the table"), "{remedy}");
+        assert!(!remedy.contains("move"), "{remedy}");
+    }
+
+    #[test]
+    fn an_error_that_is_no_damage_moves_nothing() {
+        // The log is whole, and asks for more than this release can do.
+        let newer =
+            entry("id", "string").replace("\"minReaderVersion\":1", "\"minReaderVersion\":99");
+        let table = found(&newer, Path::to_owned);
+        assert_eq!(table.state, State::Broken, "{table}");
+        let remedy = table.remedy.unwrap();
+        assert!(remedy.contains("see to what the error names"), "{remedy}");
+        assert!(!remedy.contains("move"), "{remedy}");
+    }
 }

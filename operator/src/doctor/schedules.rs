@@ -232,8 +232,7 @@ fn judged(
                 return Finding::warning(check, found, remedy);
             }
             found.push_str(&format!(", {held} removals wait"));
-            let remedy = format!("feedfleet runs approve {name} {run}, or reject");
-            return Finding::warning(check, found, remedy);
+            return Finding::warning(check, found, to_decide(last));
         }
         Some(last) if last.state == RunState::Dead => {
             if let Some(reason) = &last.reason {
@@ -243,7 +242,7 @@ fn judged(
             if let Some(held) = still_held {
                 let (run, count) = (held.key.run, text::count(held.counts.held));
                 found.push_str(&format!("; run {run}: held, {count} removals wait"));
-                remedy.push_str(&format!("; feedfleet runs approve {name} {run}, or reject"));
+                remedy.push_str(&format!("; {}", to_decide(held)));
             }
             return Finding::warning(check, found, remedy);
         }
@@ -253,6 +252,17 @@ fn judged(
         return Finding::warning(check, found, format!("feedfleet pipes resume {name}"));
     }
     Finding::ok(check, found)
+}
+
+/// How to decide on what a run holds. Once an approval was begun, rejecting is refused.
+fn to_decide(held: &RunReport) -> String {
+    let RunKey { pipe, run } = &held.key;
+    match held.decision {
+        None => format!("feedfleet runs approve {pipe} {run}, or reject"),
+        Some(_) => format!(
+            "feedfleet runs approve {pipe} {run}, which finishes an approval that was cut off"
+        ),
+    }
 }
 
 /// Whether dead letters wait for an operator.
@@ -285,4 +295,34 @@ async fn count_letters(context: &Context) -> Result<Finding> {
         unreadable.len()
     );
     Ok(Finding::warning(DEAD_LETTERS, found, "feedfleet dlq list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feedfleet_model::report::{Decision, Trigger};
+
+    #[test]
+    fn an_approval_that_was_cut_off_is_to_be_finished() {
+        let at = DateTime::UNIX_EPOCH;
+        let pipe: PipeName = "shop".parse().unwrap();
+        let report = |run: i64, state| {
+            let key = RunKey { pipe: pipe.clone(), run: RunId(run) };
+            RunReport { state, ..RunReport::new(key, Trigger::Schedule, at) }
+        };
+        let remedy = |last: &RunReport, still_held: Option<&RunReport>| {
+            let plan = Plan { told: String::new(), remedy: None };
+            let standing = Standing { last: Some(last), paused: None };
+            judged(&pipe, plan, &standing, (None, still_held)).remedy.unwrap()
+        };
+        let (mut held, dead) = (report(7, RunState::Held), report(8, RunState::Dead));
+        for remedy in [remedy(&held, None), remedy(&dead, Some(&held))] {
+            assert!(remedy.contains("runs approve shop 7, or reject"), "{remedy}");
+        }
+        held.decision = Some(Decision { approved: true, by: "ada".into(), at, note: None });
+        for remedy in [remedy(&held, None), remedy(&dead, Some(&held))] {
+            assert!(remedy.contains("runs approve shop 7, which finishes"), "{remedy}");
+            assert!(!remedy.contains("reject"), "{remedy}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use crate::files::FilePlace;
 use delta_kernel::KernelError;
 use parquet::errors::ParquetError;
+use std::error::Error;
+use std::io;
 use std::path::Path;
 
 /// A failure of the catalog: what was tried, on what, and what the library or system said.
@@ -59,6 +61,38 @@ impl CatalogError {
         !matches!(self.source, Cause::Unusable(_))
     }
 
+    /// Whether a file that was read is not there, or not as it was written: as opposed to a disk or an object store that
+    /// refused or failed, and to what this build cannot use.
+    pub fn is_damage(&self) -> bool {
+        let of_store = |e: &object_store::Error| matches!(e, object_store::Error::NotFound { .. });
+        // What a disk says has a number; without one it is a decoder's word.
+        let of_disk =
+            |e: &io::Error| e.kind() == io::ErrorKind::NotFound || e.raw_os_error().is_none();
+        let mut cause: Option<&(dyn Error + 'static)> = match &self.source {
+            Cause::Contended(_) | Cause::Unusable(_) => return false,
+            Cause::Io(e) => return of_disk(e),
+            Cause::Store(e) => return of_store(e),
+            Cause::Delta(e) => match e.without_backtrace() {
+                KernelError::ObjectStore(e) => return of_store(e),
+                KernelError::IOError(e) => return of_disk(e),
+                KernelError::Unsupported(_) => return false,
+                e => Some(e),
+            },
+            Cause::Parquet(e) => Some(e),
+            Cause::Arrow(e) => Some(e),
+        };
+        while let Some(e) = cause {
+            if let Some(e) = e.downcast_ref::<object_store::Error>() {
+                return of_store(e);
+            }
+            if let Some(e) = e.downcast_ref::<io::Error>() {
+                return of_disk(e);
+            }
+            cause = e.source();
+        }
+        true
+    }
+
     /// Whether an object store refused or failed, as opposed to a log in which something is not, or not yet, as it
     /// should be.
     pub(crate) fn is_failure_of_store(&self) -> bool {
@@ -113,5 +147,27 @@ mod tests {
         let read: Result<(), KernelError> = Err(traced);
         let told = read.context("read the log of table", "products").unwrap_err().to_string();
         assert!(told.contains("no JSON") && !told.contains('\n'), "{told}");
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_no_damage() {
+        let is_damage = |cause: Cause| {
+            CatalogError { action: "read", subject: "a file".into(), source: cause }.is_damage()
+        };
+        let disk = |number| io::Error::from_raw_os_error(number);
+        let (gone, denied, failed) = (2, 13, 5);
+        assert!(is_damage(disk(gone).into()));
+        assert!(!is_damage(disk(denied).into()));
+        assert!(is_damage(ParquetError::EOF("cut off".into()).into()));
+        assert!(is_damage(ParquetError::External(Box::new(io::Error::other("zstd"))).into()));
+        assert!(!is_damage(ParquetError::External(Box::new(disk(failed))).into()));
+        let inner = Box::new(KernelError::IOError(disk(denied)));
+        let backtrace = Box::new(Backtrace::force_capture());
+        assert!(!is_damage(KernelError::Backtraced { source: inner, backtrace }.into()));
+        assert!(is_damage(KernelError::DeletionVector("too short".into()).into()));
+        let refused = || object_store::Error::Generic { store: "S3", source: "SlowDown".into() };
+        assert!(!is_damage(refused().into()));
+        assert!(!is_damage(ParquetError::External(Box::new(refused())).into()));
+        assert!(!is_damage(Cause::Unusable("a column is of another type".into())));
     }
 }

@@ -39,7 +39,7 @@ mod unmentioned;
 pub mod vacuum;
 pub mod writer;
 
-pub use checkup::DamagedEntry;
+pub use checkup::{DamagedCheckpoint, DamagedEntry, LogDamage};
 pub use commit::{Change, CommitOutcome, Fence, Ground};
 pub use error::CatalogError;
 pub use figures::{RunCommit, run_figures};

@@ -88,6 +88,20 @@ impl LogFiles {
         start.ok_or_else(|| unusable(table, "its log begins without a checkpoint"))
     }
 
+    /// From which entry on the newest version can be read without the checkpoints from this version on: that after an
+    /// older checkpoint, or the first of all. None: what came before is not there any more.
+    pub fn start_before(&self, checkpoint: u64) -> Option<u64> {
+        if let Some(older) = self.checkpoints.iter().rev().find(|&&c| c < checkpoint) {
+            return (*older >= self.first).then_some(older + 1);
+        }
+        (self.first == 0).then_some(0)
+    }
+
+    /// The oldest version with an entry, whatever is missing after it.
+    pub fn oldest_entry(&self) -> Option<u64> {
+        self.files.iter().find(|f| f.kind == Kind::Entry).map(|f| f.version)
+    }
+
     /// The versions with an entry, from the newest to the oldest of those without a gap.
     pub fn versions_newest_first(&self) -> impl Iterator<Item = u64> + use<> {
         (self.first..=self.newest).rev()

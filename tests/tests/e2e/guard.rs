@@ -2,7 +2,7 @@
 //! sources that are no feed, or are cut short on their way, is shown in `sources.rs`.
 
 use feedfleet_tests::Fleet;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -195,6 +195,48 @@ fn rejecting_closes_a_run_once_the_pipe_has_moved_on() {
     listed.says(&["2 older runs are not shown", "feedfleet runs list shop --limit 3"]);
     let listed = fleet.run(&["runs", "list", "shop", "--limit", "3"]).ok().all();
     assert!(!listed.contains("not shown"), "{listed}");
+}
+
+/// An approval that wrote its word into the report and was killed, before anything was removed.
+fn begin_approval(fleet: &Fleet, held: &Value) {
+    let run = held["run"].as_i64().expect("a run has a number");
+    let path = format!("var/objects/reports/shop/{run:012}.json");
+    let text = std::fs::read_to_string(fleet.path(&path)).expect("the run has a report");
+    let mut report: Value = serde_json::from_str(&text).expect("a report is JSON");
+    let at = report["created_at"].clone();
+    report["decision"] = json!({"approved": true, "by": "ada", "at": at, "note": null});
+    fleet.write(&path, report.to_string());
+}
+
+/// What the doctor and the report say to do about it is not refused.
+#[test]
+fn an_approval_that_was_cut_off_is_finished_or_else_closed() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let held = night(&fleet, 0..4);
+    let run = run_of(&held);
+    begin_approval(&fleet, &held);
+    let approve = format!("feedfleet runs approve shop {run}");
+    for look in [&["doctor", "--offline"][..], &["runs", "show", "shop"]] {
+        let told = fleet.run(look).all();
+        assert!(told.contains(&approve) && !told.contains("reject"), "{told}");
+    }
+    let reject = ["runs", "reject", "shop", run.as_str()];
+    fleet.run(&reject).failed().says(&["approved by ada already", "approve it again"]);
+    assert_eq!(fleet.report("shop")["state"], "held");
+
+    night(&fleet, 0..9);
+    let to_close = format!("feedfleet runs reject shop {run}");
+    fleet.run(&["runs", "show", "shop", &run]).ok().says(&["moved on to run", &to_close]);
+    fleet.run(&reject).ok().says(&["is rejected", "moved on to run"]);
+    fleet.run(&["runs", "show", "shop", &run]).ok().says(&["done (rejected)"]);
+    assert_eq!(numbers(&fleet, "shop"), (0..9).collect::<Vec<_>>());
+
+    // Where no newer run is in the table, approving again finishes it.
+    let held = night(&fleet, 0..3);
+    begin_approval(&fleet, &held);
+    fleet.run(&["runs", "approve", "shop", &run_of(&held)]).ok().says(&["6 products removed"]);
+    assert_eq!(numbers(&fleet, "shop"), [0, 1, 2]);
 }
 
 #[test]

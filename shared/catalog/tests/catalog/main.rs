@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails by `unwrap` says enough")]
 
 mod absences;
+mod checkup;
 mod faulty;
 mod fences;
 mod images;
