@@ -10,8 +10,8 @@ use crate::quotes::unescape;
 use crate::records::{EndMark, Known, Read};
 use crate::settings::DelimitedShape;
 use crate::split::{
-    Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, named_delimiter, never_closed, record_end,
-    split,
+    Cell, Dialect, QuotedCell, RecordEnd, delimiter_of, first_line, named_delimiter, never_closed,
+    record_end, split,
 };
 use crate::window::Window;
 use feedfleet_config::Quoting;
@@ -310,6 +310,11 @@ impl DelimitedReader {
                 }
                 RecordEnd::Found { .. } | RecordEnd::More => {
                     let max = self.max_record_bytes;
+                    if let Some(bytes) = first_line(rest, self.dialect, &mut self.quoted)
+                        && bytes <= max
+                    {
+                        return Ok(Found::Record { bytes, lines: 1 });
+                    }
                     let message = format!("longer than {max} bytes; an open quote does that");
                     return self.refuse_line(RefusalReason::RecordTooLarge, message);
                 }

@@ -40,7 +40,7 @@ pub enum RefusalReason {
     BadDate,
     /// Field: not an `http://` or `https://` address.
     BadLink,
-    /// Feed: a field that the format requires is absent from the header.
+    /// Feed: a field that the format requires, or that a line of the pipe's own mapping names, is absent from the header.
     MissingField,
     /// Mended: a quote within a quoted cell that should have been doubled, or a text behind its closing one; or one
     /// that opens a cell and that nobody closed.
@@ -212,10 +212,10 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.file, self.record) {
-            (0, _) => {}
-            (file, 0) => return write!(f, "file {}", u64::from(file) + 1),
-            (file, _) => write!(f, "file {}, ", u64::from(file) + 1)?,
+        match (self.file, self.record, self.byte) {
+            (0, ..) => {}
+            (file, 0, None) => return write!(f, "file {}", u64::from(file) + 1),
+            (file, ..) => write!(f, "file {}, ", u64::from(file) + 1)?,
         }
         match (self.record, self.byte, self.line) {
             (0, Some(byte), _) => return write!(f, "byte {byte}"),
@@ -363,6 +363,10 @@ mod tests {
         assert_eq!(at.to_string(), "byte 7");
         assert_eq!(Position::HEADER.to_string(), "the header");
         assert_eq!(Position::default().to_string(), "");
+        let at = Position { file: 1, byte: Some(7), ..Position::default() };
+        assert_eq!(at.to_string(), "file 2, byte 7");
+        let at = Position { file: 1, ..Position::default() };
+        assert_eq!(at.to_string(), "file 2");
         let at = Position { file: 1, record: 12, line: Some(3), byte: Some(7) };
         assert_eq!(at.to_string(), "file 2, record 12, line 3");
     }

@@ -19,7 +19,7 @@ const FEED: &str = "ask the partner for CSV, XML or JSON";
 const PACKED: &str = "ask the partner for gzip or zip";
 
 /// How kinds of files begin, what they are, and what to do about them.
-const KINDS: [(&[u8], &str, &str); 16] = [
+const KINDS: [(&[u8], &str, &str); 15] = [
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         "an Excel workbook (xls), or an older Office document",
@@ -43,13 +43,16 @@ const KINDS: [(&[u8], &str, &str); 16] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", PACKED),
     (b"Rar!\x1a\x07", "a RAR archive", PACKED),
     (b"\xfd7zXZ\0", "a file packed by xz", PACKED),
-    (b"BZh91AY&SY", "a file packed by bzip2", PACKED),
     (b"\x1f\x9d", "a file packed by compress (.Z)", PACKED),
 ];
 
 /// Refuses what begins as a kind of file does that is no feed, behind white space or not.
 pub(crate) fn check_kind(head: &[u8]) -> Result<(), FeedError> {
     let head = head.trim_ascii_start();
+    // The digit is how large its blocks are.
+    if matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if rest.starts_with(b"1AY&SY")) {
+        return Err(instead("a file packed by bzip2", PACKED));
+    }
     match KINDS.iter().find(|(start, ..)| head.starts_with(start)) {
         Some((_, what, way_out)) => Err(instead(what, way_out)),
         None => Ok(()),
@@ -171,6 +174,8 @@ mod tests {
             (after(b"\x7fELF\x02\x01\x01\0"), "a program (ELF)"),
             (gzip(&after(b"\x7fELF\x02\x01\x01\0")), "a program (ELF)"),
             (after(b"7z\xbc\xaf\x27\x1c"), "a 7z archive: ask the partner for gzip or zip"),
+            (after(b"BZh11AY&SY"), "a file packed by bzip2: ask the partner for gzip or zip"),
+            (after(b"BZh91AY&SY"), "a file packed by bzip2"),
             (noise(), "a binary file"),
             (zip_archive(&[("data.bin", &noise())], false), "a binary file"),
             (

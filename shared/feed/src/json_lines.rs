@@ -57,9 +57,10 @@ impl JsonLinesReader {
             };
             if bytes > self.max_record_bytes {
                 self.record += 1;
-                self.skip_line()?;
                 let message = format!("longer than {} bytes", self.max_record_bytes);
                 let refusal = Refusal::new(RefusalReason::RecordTooLarge, at, message);
+                let refusal = refusal.showing(self.window.rest()[..bytes].trim_end());
+                self.skip_line()?;
                 return Ok(Read::Refused(refusal));
             }
             let line = &self.window.rest()[..bytes];

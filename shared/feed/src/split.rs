@@ -188,6 +188,9 @@ fn find_end(
 /// line has as many cells as the header. One that `closing` closes on a later line, and one in the last cell of its line,
 /// may be of a text of several lines: the line of a `closing` that closes as it should, or else the next one, must have as
 /// many cells, too. `quoted` are the record's cells before it. None: that shows only in more text.
+///
+/// It asks before a quote is taken for one, and between tabs alone, where many write quotes as text: two columns are enough
+/// where nothing on a later line closes it, else [`SURE_COLUMNS`]. [`never_closed`] asks of records that seem whole.
 #[cold]
 fn is_text(
     text: &[u8],
@@ -210,7 +213,10 @@ fn is_text(
         None => return None,
     };
     let mut cells = Vec::new();
-    if split(&text[..line_end], dialect, quoted, &mut cells) != columns {
+    // What comes behind the quote is plain, and is not counted to its end where it has too many cells.
+    let to_quote = split(&text[..at], dialect, quoted, &mut cells);
+    let further = memchr_iter(delimiter, &text[at..line_end]).take(columns).count();
+    if to_quote + further != columns {
         return Some(false);
     }
     let is_mended = closing.is_none_or(|closing| closing.is_mended);
@@ -234,6 +240,22 @@ fn is_text(
         None => return None,
     };
     Some(split(&text[other..other_end], dialect, &[], &mut cells) == columns)
+}
+
+/// The length of the first line of `text`, where it is a record because a quote that opens a cell in it is text: asked of a
+/// record that is too long, as if nothing came behind the next line. `quoted` then has its cells that are in quotes.
+#[cold]
+pub(crate) fn first_line(
+    text: &[u8],
+    dialect: Dialect,
+    quoted: &mut Vec<QuotedCell>,
+) -> Option<usize> {
+    let line = memchr(dialect.newline, text)? + 1;
+    let next = memchr(dialect.newline, &text[line..]).map_or(text.len(), |end| line + end + 1);
+    match record_end(&text[..next], true, dialect, quoted) {
+        RecordEnd::Found { bytes, lines: 1 } => Some(bytes),
+        _ => None,
+    }
 }
 
 /// Finds the cells of a record as [`record_end`] found it; gives their number.
@@ -269,6 +291,9 @@ pub(crate) fn split(
 /// Whether a record of several lines is several records, because nobody closed a quote that opens a cell on its first
 /// line: the next quote begins another cell on a later line, and both lines have as many cells as the header, `columns`,
 /// the first one with that quote as text. The first line's length, and how many of the cells in `quoted` are in it.
+///
+/// It asks whatever the delimiter, of quotes that [`is_text`] left as they are: texts of several lines are usual between
+/// commas, and it takes four columns for two lines of as many cells to be no chance.
 #[cold]
 pub(crate) fn never_closed(
     record: &[u8],

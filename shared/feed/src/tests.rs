@@ -374,6 +374,16 @@ fn json_lines() {
 }
 
 #[test]
+fn a_json_line_that_is_too_long_shows_its_beginning() {
+    let mut lines = source(Format::JsonLines);
+    lines.limits.max_record_bytes = 200;
+    let long = format!("{{\"id\": 1, \"title\": \"{}\"}}", "x".repeat(150_000));
+    let whole = read(&lines, &json_map(), format!("{long}\n{{\"id\": 2}}\n"));
+    assert_eq!((ids(&whole), reasons(&whole)), (vec!["2"], vec!["record-too-large"]));
+    assert_eq!(whole.refused[0].value.as_deref(), Some(&long[..200]));
+}
+
+#[test]
 fn refusals_say_where() {
     let text = "id,price\n1,1\n2,x\n";
     let map = [field(columns::ID, "id"), field(columns::PRICE, "price")];

@@ -20,8 +20,12 @@ fn window(text: &[u8]) -> Window {
 type Rows = Vec<BTreeMap<String, String>>;
 
 fn read(text: &[u8], max: usize) -> (Rows, Vec<Refusal>, EndMark) {
+    read_as(CSV, text, max)
+}
+
+fn read_as(dialect: Dialect, text: &[u8], max: usize) -> (Rows, Vec<Refusal>, EndMark) {
     let (mut names, mut record) = (Names::default(), Record::default());
-    let mut reader = DelimitedReader::open(window(text), CSV, max, &mut names).unwrap();
+    let mut reader = DelimitedReader::open(window(text), dialect, max, &mut names).unwrap();
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     loop {
         record.clear();
@@ -108,6 +112,38 @@ fn an_open_quote_costs_its_line_only() {
     let (rows, refused, _) = read(&long, 1000);
     assert_eq!(rows.len(), 200_002);
     assert_eq!(refused[0].reason, RefusalReason::RecordTooLarge);
+}
+
+/// What is text in a small source is so in a large one, too.
+#[test]
+fn between_tabs_an_open_quote_far_from_the_next_one_is_text() {
+    let tsv = Dialect { delimiter: b'\t', ..CSV };
+    let head = "id\ttitle\tlink\tprice\n";
+    let rest = "8\tx\ty\t9\n".repeat(50_000);
+    for (line, title, price) in
+        [("7\t\"Big pan\tl\t5\n", "\"Big pan", "5"), ("7\tx\tl\t\"5\n", "x", "\"5")]
+    {
+        // Without another quote; behind so many rows that the record would be too long.
+        for end in ["", "9\t12\" pan\tl\t5\n"] {
+            let text = format!("{head}{line}{rest}{line}{rest}{end}");
+            let (rows, refused, mark) = read_as(tsv, text.as_bytes(), 1000);
+            assert!(refused.is_empty(), "{refused:?}");
+            assert_eq!(rows.len(), 100_002 + end.lines().count());
+            for row in [&rows[0], &rows[50_001]] {
+                assert_eq!((row["title"].as_str(), row["price"].as_str()), (title, price));
+            }
+            assert!(matches!(mark, EndMark::Open(_)));
+        }
+    }
+    // A text of several lines stays whole, and one that is too long is refused.
+    let whole = "7\t\"Size:\tL\tXL\nfits 12\" pans\"\tl\t5\n";
+    let (rows, refused, _) = read_as(tsv, format!("{head}{rest}{whole}{rest}").as_bytes(), 1000);
+    assert_eq!((rows.len(), refused.len()), (100_001, 0));
+    assert_eq!(rows[50_000]["title"], "Size:\tL\tXL\nfits 12\" pans");
+    let long = format!("{head}7\t\"Size:\n{}\"\tl\t5\n{rest}", "L\n".repeat(1000));
+    let (_, refused, _) = read_as(tsv, long.as_bytes(), 1000);
+    assert_eq!(refused[0].reason, RefusalReason::RecordTooLarge);
+    assert_eq!(refused[0].value.as_deref(), Some("7\t\"Size:"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a sample's fields are like: how many records have a value, and what their values look like.
 
+use crate::digits;
 use crate::fields::{Names, Record};
 use crate::gtin;
 use crate::links::is_http;
@@ -29,9 +30,11 @@ pub(super) struct Field {
     pub(super) amounts: u64,
     /// Amounts that name a currency.
     pub(super) currencies: u64,
-    /// Amounts whose decimal mark can be nothing but a comma.
+    /// Amounts with a point or a comma in the number.
+    pub(super) marked: u64,
+    /// Of these, those whose decimal mark can be nothing but a comma.
     pub(super) commas: u64,
-    /// Amounts whose decimal mark can be nothing but a point.
+    /// Of these, those whose decimal mark can be nothing but a point.
     pub(super) points: u64,
     pub(super) whole_numbers: u64,
     pub(super) gtins: u64,
@@ -75,7 +78,9 @@ impl Field {
             if let Ok(money) = parse_money(value, None) {
                 self.amounts += 1;
                 self.currencies += u64::from(money.currency.is_some());
-                let mark = sure_mark(value);
+                let number = number(value);
+                let mark = sure_mark(number);
+                self.marked += u64::from(number.contains(['.', ',']));
                 self.commas += u64::from(mark == Some(','));
                 self.points += u64::from(mark == Some('.'));
             }
@@ -117,20 +122,36 @@ impl Field {
     }
 }
 
-/// The decimal mark of an amount, where it can be no other: the last one behind another, or before other than three digits;
-/// or the one that is not there, where one is there several times.
-fn sure_mark(amount: &str) -> Option<char> {
-    let at = amount.rfind(['.', ','])?;
-    let (mark, other) = if amount[at..].starts_with('.') { ('.', ',') } else { (',', '.') };
-    let before = &amount[..at];
+/// The number in an amount, as [`parse_money`] finds it, without a mark at its end: the point of `Rs.500` and of `12,90 kr.`
+/// is none of it.
+fn number(amount: &str) -> &str {
+    let first = amount.find(|c: char| c.is_ascii_digit()).unwrap_or(amount.len());
+    let (name, _) = amount.split_at(first);
+    let is_marked = match name.strip_suffix('.') {
+        Some(name) => !name.ends_with(char::is_alphabetic),
+        None => name.ends_with(','),
+    };
+    let rest = &amount[first - usize::from(is_marked)..];
+    let number = &rest[..digits::span(rest)];
+    number.strip_suffix(['.', ',']).unwrap_or(number)
+}
+
+/// The decimal mark of a number, where it can be no other: the last one behind another, or not between a digit to three of
+/// them and three more; or the one that is not there, where one is there several times.
+fn sure_mark(number: &str) -> Option<char> {
+    let at = number.rfind(['.', ','])?;
+    let (mark, other) = if number[at..].starts_with('.') { ('.', ',') } else { (',', '.') };
+    let before = &number[..at];
     if before.contains(other) {
         return Some(mark);
     }
     if before.contains(mark) {
         return Some(other);
     }
-    let digits = amount[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
-    (digits != 0 && digits != 3).then_some(mark)
+    // Thousands that are separated by something else have more before the mark.
+    let may_be_thousands =
+        number.len() - at == 4 && (1..=3).contains(&at) && !before.starts_with('0');
+    (!may_be_thousands).then_some(mark)
 }
 
 /// The fields of all records that were added.
@@ -172,12 +193,27 @@ mod tests {
             ("12,90 €", Some(',')),
             ("12.9", Some('.')),
             ("1.234.567", Some(',')),
+            ("12,90 kr.", Some(',')),
+            ("kr. 12,90", Some(',')),
+            ("Rs. 500.00", Some('.')),
+            ("Rs.500.00", Some('.')),
+            ("Rs.1,25,000", Some('.')),
+            ("$.75", Some('.')),
+            ("1 234,500", Some(',')),
+            ("1'234,500", Some(',')),
+            ("0,750", Some(',')),
             ("1.201", None),
             ("12,000", None),
+            ("Rs.1,500", None),
+            ("Rs. 1.500", None),
+            ("Rs.500", None),
+            ("1.250 kr.", None),
             ("12 kr.", None),
+            ("1 195,- kr", None),
             ("12", None),
         ] {
-            assert_eq!(sure_mark(amount), mark, "{amount}");
+            assert!(parse_money(amount, None).is_ok(), "{amount}");
+            assert_eq!(sure_mark(number(amount)), mark, "{amount}");
         }
     }
 }

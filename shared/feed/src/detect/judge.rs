@@ -4,7 +4,7 @@ use super::fields::Field;
 use super::sample::Sample;
 use super::survey::{Survey, Trial};
 use super::{Detected, LISTED, MapLine, mapping, shape, toml};
-use crate::diagnostics::RefusalReason;
+use crate::diagnostics::{Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::header::plain;
 use crate::merge::misspelt;
@@ -44,7 +44,8 @@ impl Detected {
         }
     }
 
-    /// Proposes the comma as decimal mark of amounts that have it, where the format has a point.
+    /// Proposes the comma as decimal mark of amounts of which most must have it, where the format has a point: of the
+    /// others, such as `12,000`, it makes a thousandth.
     pub(super) fn propose_decimal(&mut self, preset: &'static Preset, survey: &Survey) {
         for known in preset.fields {
             if !matches!((known.fill, known.take), (Fill::Money, Take::First)) {
@@ -55,7 +56,8 @@ impl Detected {
             let there: Vec<(&str, &Field)> =
                 known.names.iter().filter_map(|name| Some((*name, find(&plain(name))?))).collect();
             let sum = |of: fn(&Field) -> u64| there.iter().map(|(_, field)| of(field)).sum::<u64>();
-            if sum(|field| field.commas) == 0 || sum(|field| field.points) > 0 {
+            let is_usual = sum(|field| field.commas) * 2 > sum(|field| field.marked);
+            if !is_usual || sum(|field| field.points) > 0 {
                 continue;
             }
             let names: Vec<String> = there.iter().map(|(name, _)| toml::quoted(name)).collect();
@@ -144,7 +146,7 @@ impl Detected {
     }
 
     /// Whether the usual fields are an id but for a few records that are broken: at most one in a hundred, or two where
-    /// there are less than 200.
+    /// there are less than 200, and no more than one in twenty.
     pub(super) fn loses_few(&self, survey: &Survey) -> bool {
         let (lost, records) = (self.key.lost, survey.keys.records());
         !self.key.usual.is_empty() && lost <= (records / 100).max(2) && lost * 20 <= records
@@ -299,12 +301,7 @@ impl Detected {
         let is_told = |reason| is_of_preset && reason == RefusalReason::MissingField;
         for warning in warnings.into_iter().filter(|warning| !is_told(warning.reason)) {
             let (count, reason) = (text::count(warning.count), warning.reason);
-            let sample = warning.samples.first().map_or_else(String::new, |sample| {
-                let field = sample.field.as_deref().map(|f| format!(" {f}")).unwrap_or_default();
-                let value = sample.value.as_deref().unwrap_or_default();
-                let value = text::shorten(value, 60);
-                format!(", such as {}{field} {value}", sample.place())
-            });
+            let sample = warning.samples.first().map_or_else(String::new, such_as);
             self.warnings.push(format!("{count} × {reason}{sample}"));
         }
         if let Some(error) = error {
@@ -317,7 +314,36 @@ impl Detected {
     }
 }
 
+/// A sample of what a warning counts, as far as it says where it is, and of what.
+fn such_as(sample: &Refusal) -> String {
+    let place = sample.place();
+    let field = sample.field.as_deref().unwrap_or_default();
+    let value: &str = &text::shorten(sample.value.as_deref().unwrap_or_default(), 60);
+    let parts = [place.as_str(), field, value].into_iter().filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    if parts.is_empty() { String::new() } else { format!(", such as {}", parts.join(" ")) }
+}
+
 /// A mistake in what was proposed, which is one of this program's.
 fn unsound(mistakes: &str) -> FeedError {
     FeedError::configuration(format!("what was proposed is no sound pipe: {mistakes}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Position;
+
+    #[test]
+    fn samples_say_what_they_know() {
+        let at = |position| Refusal::new(RefusalReason::MissingField, position, "x");
+        let nowhere = at(Position::default());
+        assert_eq!(
+            such_as(&at(Position::HEADER).in_field("price", "5")),
+            ", such as the header price 5"
+        );
+        assert_eq!(such_as(&nowhere.clone().in_field("price", "")), ", such as price");
+        assert_eq!(such_as(&nowhere.clone().showing("NAME")), ", such as NAME");
+        assert_eq!(such_as(&nowhere), "");
+    }
 }

@@ -98,17 +98,21 @@ pub(super) fn cut(text: &str, is_whole: bool) -> Cut {
     Cut { delimiter, quoting: chosen.0, has_quotes, columns: chosen.1.columns }
 }
 
-/// Whether delimited text begins with a comment: a line behind a `#` that has fewer cells than the first line that is none.
+/// Whether delimited text begins with a comment: a line behind a `#` that has fewer cells than the first line that is none,
+/// as the text from there is cut.
 pub(super) fn has_comment(text: &str) -> bool {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let Some(first) = lines.next().filter(|line| line.starts_with('#')) else { return false };
-    let Some(header) = lines.find(|line| !line.starts_with('#')) else { return false };
-    let delimiters = |line: &str| {
-        let count = |one: &u8| line.bytes().filter(|byte| byte == one).count();
-        DELIMITERS.iter().map(count).max().unwrap_or_default()
+    let Some((first, rest)) = text.split_once('\n').filter(|_| text.starts_with('#')) else {
+        return false;
     };
-    delimiters(first) < delimiters(header)
+    let is_passed = |line: &str| line.trim().is_empty() || line.starts_with('#');
+    let passed = rest.split_inclusive('\n').take_while(|line| is_passed(line));
+    let passed: usize = passed.map(str::len).sum();
+    let Cut { delimiter, quoting, columns, .. } = cut(&rest[passed..], true);
+    let dialect = Dialect { delimiter, quoting, newline: b'\n', columns: 0 };
+    let (mut cells, mut quoted) = (Vec::new(), Vec::new());
+    record_end(first.as_bytes(), true, dialect, &mut quoted);
+    split(first.as_bytes(), dialect, &quoted, &mut cells) < columns
 }
 
 /// How well a text can be cut in one way.
@@ -285,7 +289,10 @@ mod tests {
         for (text, expected) in [
             ("# export of today\nid,title\n1,a\n", true),
             ("\u{feff}\n# export, of today\n# x\nid\ttitle\tlink\n", true),
+            ("# a \"quoted, export\n\nid,title,link\n", true),
             ("#id,title\n1,a\n", false),
+            ("#,name,price\n1,\"Pan, steel\",5\n2,Pot,6\n", false),
+            ("#;name\n1;\"a, b, c\"\n2;d\n", false),
             ("id,title\n# a\n", false),
             ("# only\n", false),
         ] {

@@ -130,7 +130,11 @@ fn amounts_with_a_decimal_comma() {
     // Thousands, which a point as decimal mark leaves unreadable.
     let (thousands, _) = found(google("\t", "Pan #", "d", "1.234.5# KRW"));
     assert_eq!((thousands.map.len(), thousands.coverage["price"]), (1, 1.0));
-    for price in ["#.90 EUR", "1.2# EUR", "1,2#.00 EUR"] {
+    // One that is misspelt says nothing of the others.
+    let typo = google("\t", "Pan #", "d", "12,000 KRW").replacen("12,000", "1200,0", 1);
+    let (mostly_thousands, pipe) = found(typo);
+    assert!(mostly_thousands.map.is_empty() && pipe.map.is_empty());
+    for price in ["#.90 EUR", "1.2# EUR", "1,2#.00 EUR", "Rs.1,5#", "Rs. #.00", "12,0# kr."] {
         let (points, pipe) = found(google("\t", "Pan #", "d", price));
         assert!(points.map.is_empty() && pipe.map.is_empty(), "{price}");
     }
