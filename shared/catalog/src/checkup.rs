@@ -48,9 +48,11 @@ impl Table {
     /// What of the log cannot be read, or is missing, of that without which the table cannot be read. An error where
     /// that cannot be told.
     pub fn log_damage(&self) -> Result<Option<LogDamage>, CatalogError> {
+        // Before what is there: a checkpoint is noted once it is.
+        let told = self.last_checkpoint()?;
         let log = LogFiles::list(self)?;
         // First: entries are read from the one after it on.
-        if let Some(version) = self.damaged_checkpoint(&log)? {
+        if let Some(version) = self.damaged_checkpoint(&log, told)? {
             let name = format!("{version:020}.checkpoint.parquet");
             let is_spare = self.is_spare(&log, version);
             return Ok(Some(LogDamage::Checkpoint(DamagedCheckpoint { name, is_spare })));
@@ -76,8 +78,12 @@ impl Table {
         Ok(None)
     }
 
-    /// The checkpoint with which readers begin, if it cannot be read or is missing.
-    fn damaged_checkpoint(&self, log: &LogFiles) -> Result<Option<u64>, CatalogError> {
+    /// The checkpoint with which readers begin, if it cannot be read or is missing. `told`: the one that the log notes.
+    fn damaged_checkpoint(
+        &self,
+        log: &LogFiles,
+        told: Option<u64>,
+    ) -> Result<Option<u64>, CatalogError> {
         if let Some(file) = log.checkpoint_up_to(log.newest)
             && !self.is_readable(&file.place)?
         {
@@ -89,7 +95,7 @@ impl Table {
         let versions = names
             .filter(|name| name.contains(".checkpoint."))
             .filter_map(|name| name.get(..20)?.parse::<u64>().ok());
-        Ok(match (self.last_checkpoint()?, versions.max()) {
+        Ok(match (told, versions.max()) {
             // A reader that was told of one begins with it or a newer one, or not at all.
             (Some(told), newest) => Some(told).filter(|told| newest.is_none_or(|n| n < *told)),
             // What came before the oldest entry was in one.

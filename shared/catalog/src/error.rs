@@ -1,6 +1,7 @@
 //! Why the catalog failed.
 
 use crate::files::FilePlace;
+use arrow::error::ArrowError;
 use delta_kernel::KernelError;
 use parquet::errors::ParquetError;
 use std::error::Error;
@@ -30,7 +31,7 @@ pub enum Cause {
     Parquet(#[from] parquet::errors::ParquetError),
     /// Columns in memory.
     #[error(transparent)]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] ArrowError),
     /// The file system.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -79,6 +80,8 @@ impl CatalogError {
                 e => Some(e),
             },
             Cause::Parquet(e) => Some(e),
+            // The decoder keeps the words of the disk, and not the error itself.
+            Cause::Arrow(ArrowError::ParquetError(text)) => return !text.contains("(os error "),
             Cause::Arrow(e) => Some(e),
         };
         while let Some(e) = cause {
@@ -161,6 +164,9 @@ mod tests {
         assert!(is_damage(ParquetError::EOF("cut off".into()).into()));
         assert!(is_damage(ParquetError::External(Box::new(io::Error::other("zstd"))).into()));
         assert!(!is_damage(ParquetError::External(Box::new(disk(failed))).into()));
+        let of_a_page = |e: ParquetError| ArrowError::from(e).into();
+        assert!(!is_damage(of_a_page(ParquetError::External(Box::new(disk(failed))))));
+        assert!(is_damage(of_a_page(ParquetError::EOF("cut off".into()))));
         let inner = Box::new(KernelError::IOError(disk(denied)));
         let backtrace = Box::new(Backtrace::force_capture());
         assert!(!is_damage(KernelError::Backtraced { source: inner, backtrace }.into()));

@@ -92,7 +92,7 @@ impl LogFiles {
     /// older checkpoint, or the first of all. None: what came before is not there any more.
     pub fn start_before(&self, checkpoint: u64) -> Option<u64> {
         if let Some(older) = self.checkpoints.iter().rev().find(|&&c| c < checkpoint) {
-            return (*older >= self.first).then_some(older + 1);
+            return (*older + 1 >= self.first).then_some(older + 1);
         }
         (self.first == 0).then_some(0)
     }

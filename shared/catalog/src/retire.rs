@@ -89,7 +89,9 @@ fn refusal(
         return Ok(Some(Retirement::RolledBack));
     }
     // Before the pipe's own fence: an approval that went through stays one when the next run is in.
-    if snapshot.fence(&approval_app_id(pipe))? == this {
+    let app_id = approval_app_id(pipe);
+    let newest = snapshot.fence(&app_id)?;
+    if newest == this || (newest > this && snapshot.table().commit_of(&app_id, run.0)?.is_some()) {
         return Ok(Some(Retirement::AlreadyIn));
     }
     Ok(match snapshot.fence(&feed_app_id(pipe))? {

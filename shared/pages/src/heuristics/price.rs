@@ -254,13 +254,13 @@ pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     !NOT_ALL.begin(&words_behind(&format!("{after} {behind}")))
 }
 
-/// Whether what stands before an amount takes it off: `-`, `(-`, `€ -`. What follows a word, as in `Now – 10 €`, does not.
+/// Whether what stands before an amount takes it off: `-`, `(-`, `€ -`. A dash behind words, as in `Now – 10 €`, does not.
 fn is_minus(before: &str) -> bool {
     const SIGNS: [char; 3] = ['-', '−', '–'];
-    let is_of_words = |head: &str| head.trim_end().ends_with(char::is_alphabetic);
+    let is_of_amount = |head: &str| head.split_whitespace().next_back().is_none_or(is_currency);
     before.trim_start_matches([' ', '(']).starts_with(SIGNS)
         || before.ends_with(SIGNS)
-        || before.trim_end().strip_suffix(SIGNS).is_some_and(|head| !is_of_words(head))
+        || before.trim_end().strip_suffix(SIGNS).is_some_and(is_of_amount)
 }
 
 /// Whether what stands before an amount takes it several times: `3 x`.

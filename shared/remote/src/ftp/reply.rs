@@ -101,7 +101,7 @@ impl Reply {
 /// What encryption is called.
 const TLS: [&str; 7] = ["tls", "ssl", "ftps", "ftpes", "encrypt", "encrypted", "encryption"];
 /// What is said of it where it is asked for.
-const ASKED: [&str; 11] = [
+const ASKED: [&str; 13] = [
     "must",
     "use",
     "using",
@@ -113,6 +113,8 @@ const ASKED: [&str; 11] = [
     "required",
     "requiring",
     "mandatory",
+    "without",
+    "reconnect",
 ];
 /// What it is called to do without.
 const CLEAR: [&str; 6] = ["clear", "cleartext", "plain", "plaintext", "unencrypted", "insecure"];
@@ -120,20 +122,26 @@ const CLEAR: [&str; 6] = ["clear", "cleartext", "plain", "plaintext", "unencrypt
 const REFUSED: [&str; 6] = ["not", "no", "disabled", "refused", "rejected", "forbidden"];
 
 /// Whether a sentence, in lower case, asks for encryption. A login that is refused may speak of it, too: of a host, of the
-/// server's name. Words with a point or a digit in them are names.
+/// server's name. Words with a point or a digit in them are names, but for versions of TLS.
 fn asks_for_tls(sentence: &str) -> bool {
-    let is_name = |word: &str| word.contains(|c: char| c == '.' || c.is_ascii_digit());
+    let is_name = |word: &str| {
+        let is_version = word.starts_with("tlsv") || word.starts_with("sslv");
+        !is_version && word.contains(|c: char| c == '.' || c.is_ascii_digit())
+    };
     let words: Vec<&str> = sentence
         .split_whitespace()
         .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
         .filter(|word| !is_name(word))
         .flat_map(|word| word.split(|c: char| !c.is_alphanumeric()))
+        .map(|word| if word.starts_with("tlsv") { "tls" } else { word })
         .collect();
     let has = |some: &[&str]| words.iter().any(|word| some.contains(word));
-    let is_command = |pair: &[&str]| matches!(pair, ["use" | "using" | "send", "auth"]);
-    // `only in TLS`, `TLS only`: beside it, or what is only for some is something else.
+    let is_command = |pair: &[&str]| {
+        matches!(pair, ["use" | "using" | "send", "auth"] | ["auth", "tls" | "ssl"])
+    };
+    // `only in TLS`, `TLS connections only`: beside it, or what is only for some is something else.
     let is_only = |(at, word): (usize, &&str)| {
-        let mut near = words[at.saturating_sub(1)..].iter().take(4);
+        let mut near = words[at.saturating_sub(2)..].iter().take(5);
         *word == "only" && near.any(|word| TLS.contains(word))
     };
     (has(&TLS) && has(&ASKED))
@@ -183,6 +191,10 @@ mod tests {
             (530, "only in TLS"),
             (530, "not logged in, only explicit SSL/TLS allowed"),
             (530, "FTPS only"),
+            (530, "SSL/TLS connections only"),
+            (530, "TLSv1.2 required"),
+            (530, "Please issue AUTH TLS first"),
+            (530, "You are not allowed to login without SSL"),
             (530, "Not logged in, control connection encryption is required"),
             (534, "Policy requires SSL."),
             (550, "SSL/TLS required on the control channel"),

@@ -164,7 +164,7 @@ fn killed_before_the_commit() {
 /// once what came.
 #[test]
 fn worked_out_anew_after_a_compaction() {
-    let (shop, fleet) = (Shop::new(20, |_| {}), fleet_of_one());
+    let (shop, fleet) = (Shop::new(20, |_| {}), fleet("visibility = \"120s\"", "max = 2"));
     shop.pipe(&fleet, "shop", "[guard]\nmax_removed = \"50%\"\nmin_records = \"0%\"");
     fleet.run_pipe("shop");
     // More than a quarter of the rows are dead then, which is worth a compaction.

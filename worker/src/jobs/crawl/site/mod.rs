@@ -197,6 +197,11 @@ impl Collect<'_> {
             self.deps.pipe(&self.pipe.name).map_err(refused)?;
             let mistakes = mistakes.into_iter().filter(|mistake| mistake.file == self.pipe.file);
             let mistakes: Vec<ConfigError> = mistakes.collect();
+            if mistakes.is_empty() {
+                let why =
+                    format!("the file of pipe '{}' changed while it was read", self.pipe.name);
+                return Err(Failure::retry(ReasonClass::Configuration, why));
+            }
             return Err(refused(ConfigErrors::from(mistakes).one_line()));
         }
         Ok(HostShares::of(self.deps.fleet.hosts.concurrency, &config.pipes))
