@@ -1,5 +1,5 @@
-//! A pipe's history in a table: which versions hold it as a certain run left it. The fences of a pipe only
-//! grow from version to version, so its runs are found by halving.
+//! A pipe's history in a table: which versions hold it as a certain run left it, and the approval of what that
+//! held. The fences of a pipe only grow from version to version, so its runs are found by halving.
 
 use crate::error::CatalogError;
 use crate::log_files::{LogFiles, is_present, snapshot_at};
@@ -40,6 +40,12 @@ impl Marks {
     fn rolled_back(self) -> bool {
         self.rollback > self.feed
     }
+
+    /// Whether no other run of the source, and no rollback, lies between these and those. An approval may: only the
+    /// pipe's newest run can be approved, so it carries out what that run held.
+    fn are_of_the_same_run(self, other: Self) -> bool {
+        (self.feed, self.rollback) == (other.feed, other.rollback)
+    }
 }
 
 impl<'a> History<'a> {
@@ -53,8 +59,8 @@ impl<'a> History<'a> {
     }
 
     /// The newest version in which the pipe is as `run` left it: of several, it is the one whose files are
-    /// the likeliest to be there still. What other sources of the pipe, such as its supplements, have made of it until
-    /// the next run of this one is in it.
+    /// the likeliest to be there still. Removals that were approved are in it, and so is what other sources of the pipe,
+    /// such as its supplements, have made of it until the next run of this one.
     pub fn version_of(&self, run: RunId) -> Result<u64, RestoreError> {
         let not_committed = || RestoreError::NotCommitted { pipe: self.pipe.clone(), run };
         let first = self.first(self.oldest, |v| Ok(self.marks(v)?.feed >= Some(run.0)))?;
@@ -62,22 +68,28 @@ impl<'a> History<'a> {
         let marks = self.marks(first)?;
         let cut_off = first == self.oldest && self.oldest > 0;
         if cut_off && (marks.feed != Some(run.0) || marks.rolled_back()) {
-            let oldest = self.oldest_restorable(self.oldest)?;
+            let oldest = self.oldest_restorable(self.oldest, run)?;
             return Err(RestoreError::TooOld { pipe: self.pipe.clone(), run, oldest });
         }
         if marks.feed != Some(run.0) {
             return Err(not_committed());
         }
-        let next = self.first(first, |v| Ok(self.marks(v)? != marks))?;
+        let next = self.first(first, |v| Ok(!self.marks(v)?.are_of_the_same_run(marks)))?;
         Ok(next.map_or(self.newest, |next| next - 1))
     }
 
-    /// The oldest run, of those in `from` and later versions, whose files are all there. Where files of the newest version
-    /// are lost, there may be one that is not found; one that is found is whole.
-    pub fn oldest_restorable(&self, from: u64) -> Result<Option<RunId>, CatalogError> {
+    /// The oldest run after `refused`, of those in `from` and later versions, whose files are all there. Where files of
+    /// the newest version are lost, there may be one that is not found; one that is found is whole.
+    pub fn oldest_restorable(
+        &self,
+        from: u64,
+        refused: RunId,
+    ) -> Result<Option<RunId>, CatalogError> {
         let Some(there) = self.first(from, |v| self.is_whole(v))? else { return Ok(None) };
         let marks = self.marks(there)?;
-        if marks.feed.is_some() && !marks.rolled_back() {
+        // A supplement's fence may be ahead of a rollback of its pipe, and tells nothing of that: it can be the refused
+        // run's still.
+        if marks.feed > Some(refused.0) && !marks.rolled_back() {
             return Ok(marks.feed.map(RunId));
         }
         let next = self.first(there, |v| Ok(self.marks(v)?.feed > marks.feed))?;

@@ -202,7 +202,7 @@ impl Draft {
                 run,
                 files: gone.len() as u64,
                 rows: gone.iter().map(|file| file.live_rows()).sum(),
-                oldest: history.oldest_restorable(from_version)?,
+                oldest: history.oldest_restorable(from_version, run)?,
             });
         }
         let whole: BTreeSet<FileIdentity> = files.iter().map(DataFile::identity).collect();

@@ -518,6 +518,7 @@ fn fleets() {
             "[leases]\nvisibility = '12h'",
             "2:14: visibility in [leases] is '12h'; expected 10s to 1h",
         ),
+        ("[keep]\nrollback = '0s'", "2:12: rollback in [keep] is '0s'; expected 1s to 3650d"),
         (
             "[lease]\nvisibility = '60s'",
             "1:2: unknown field 'lease'; did you mean 'leases'? Expected one of queue, catalog, \

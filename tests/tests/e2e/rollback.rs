@@ -254,6 +254,32 @@ fn approving_after_a_rollback_that_found_nothing_to_do_is_refused() {
     assert_eq!(fleet.products("shop"), first_night);
 }
 
+/// What the operator approved does not come back with the rows that were right.
+#[test]
+fn a_run_that_was_approved_is_gone_back_to_with_its_approval() {
+    let partner = Partner::new();
+    let fleet = &partner.fleet;
+    partner.night(0, 10, 5);
+    let held = partner.night(0, 4, 6);
+    assert_eq!(held["state"], "held", "{held:#}");
+    let held = held["run"].to_string();
+    let approve = ["runs", "approve", "shop", held.as_str()];
+    fleet.run(&approve).ok().says(&["6 products removed", "4 live"]);
+    let approved = fleet.products("shop");
+    assert_eq!(approved.len(), 4);
+    let wrong = partner.night(0, 4, 1);
+    assert_eq!(wrong["state"], "done", "{wrong:#}");
+
+    let rollback = ["runs", "rollback", "shop", held.as_str()];
+    let rows = "4 rows put back, 4 taken out, 0 untouched; 4 live";
+    let dry = [&rollback[..], &["--dry-run"]].concat();
+    fleet.run(&dry).ok().says(&["would mean", rows]);
+    fleet.run(&rollback).ok().says(&[rows]);
+    assert_eq!(fleet.products("shop"), approved);
+    fleet.run(&approve).ok().says(&["approved by", "already"]);
+    assert_eq!(fleet.products("shop"), approved);
+}
+
 /// Promise 4: a worker sleeps before its commit until its run is dead and the pipe was rolled back, though there was
 /// nothing to put back. When it goes on, the rows stay as the rollback said; a replay of the run goes in.
 #[test]

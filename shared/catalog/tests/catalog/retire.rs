@@ -2,7 +2,7 @@
 
 use crate::support::{Night, Product, catalog, compact_all, key, pipe, run, stored};
 use feedfleet_catalog::diff::Absent;
-use feedfleet_catalog::restore::restore;
+use feedfleet_catalog::restore::{RestoreError, plan_restore, restore};
 use feedfleet_catalog::retire::{Retirement, refused, retire};
 use feedfleet_catalog::{Catalog, Table};
 use feedfleet_model::RunId;
@@ -117,14 +117,72 @@ fn a_rollback_that_finds_nothing_to_do_ends_it_too() {
 }
 
 #[test]
-fn an_approval_after_its_run_can_itself_be_rolled_back() {
+fn an_approval_is_undone_by_going_back_to_the_run_before() {
     let (_folder, catalog, ids) = held();
     let table = catalog.products();
     let before = stored(&catalog, "acme");
     retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
-    let restored = restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
+    let restored = restore(table, &pipe("acme"), RunId(1), &[]).unwrap();
     assert_eq!((restored.plan.put_back, restored.plan.taken_out), (6, 0));
     assert_eq!(stored(&catalog, "acme"), before);
     let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     assert_eq!(again, Retirement::RolledBack);
+}
+
+/// A rollback to a run that was approved does not bring back what was approved. One to a run that was not keeps what
+/// that held.
+#[test]
+fn a_run_is_gone_back_to_with_its_approval() {
+    for (approved, compacted) in [(true, false), (true, true), (false, false)] {
+        let (_folder, catalog, ids) = held();
+        let table = catalog.products();
+        if approved {
+            retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+        }
+        if compacted {
+            compact_all(&catalog, "acme");
+        }
+        let after = stored(&catalog, "acme");
+        let live: usize = if approved { 4 } else { 10 };
+        assert_eq!(after.len(), live);
+        let wrong: Vec<_> =
+            products(0..10).into_iter().map(|p| Product { price: 2, ..p }).collect();
+        night(&catalog, "acme", 3, &wrong, Absent::Remove);
+
+        let plan = plan_restore(table, &pipe("acme"), RunId(2)).unwrap();
+        assert_eq!((plan.put_back, plan.taken_out, plan.stays), (live as u64, 10, 0));
+        assert_eq!(restore(table, &pipe("acme"), RunId(2), &[]).unwrap().plan, plan);
+        assert_eq!(stored(&catalog, "acme"), after);
+        let refused = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+        assert_eq!(refused, Retirement::RolledBack);
+        // Once more, now that a rollback lies behind the night.
+        let again = restore(table, &pipe("acme"), RunId(2), &[]).unwrap().plan;
+        assert!(again.is_empty() && again.stays == live as u64, "{again:?}");
+        assert_eq!(stored(&catalog, "acme"), after);
+    }
+}
+
+/// What only the approved rows were in is needed by no rollback to the run.
+#[test]
+fn a_run_can_be_gone_back_to_without_the_files_of_what_was_approved() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    night(&catalog, "acme", 1, &products(0..10), Absent::Remove);
+    let first = table.snapshot().unwrap().unwrap();
+    let other =
+        |price| -> Vec<_> { products(0..4).into_iter().map(|p| Product { price, ..p }).collect() };
+    night(&catalog, "acme", 2, &other(2), Absent::Hold);
+    let ids = products(4..10).iter().map(|p| id_hash(&p.id)).collect();
+    retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
+    let after = stored(&catalog, "acme");
+    assert_eq!(after.len(), 4);
+    for file in first.files(Some(&pipe("acme"))).unwrap() {
+        std::fs::remove_file(first.local_path(&file).unwrap()).unwrap();
+    }
+    night(&catalog, "acme", 3, &other(3), Absent::Remove);
+
+    let e = restore(table, &pipe("acme"), RunId(1), &[]).unwrap_err();
+    assert!(matches!(e, RestoreError::Gone { oldest: Some(RunId(2)), .. }), "{e}");
+    restore(table, &pipe("acme"), RunId(2), &[]).unwrap();
+    assert_eq!(stored(&catalog, "acme"), after);
 }

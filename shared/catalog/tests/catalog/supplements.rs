@@ -5,9 +5,11 @@ use crate::support::{
 };
 use feedfleet_catalog::amend::{Amended, amend, amend_rest, for_each_shown};
 use feedfleet_catalog::diff::Absent;
-use feedfleet_catalog::restore::restore;
+use feedfleet_catalog::restore::{RestoreError, restore};
+use feedfleet_catalog::retire::{Retirement, retire};
 use feedfleet_catalog::{Catalog, Change, CommitOutcome, feed_app_id, rollback_app_id};
 use feedfleet_model::columns::PRICE;
+use feedfleet_model::hash::id_hash;
 use feedfleet_model::{Row, RunId, ValueRef};
 use std::ops::ControlFlow;
 
@@ -128,6 +130,45 @@ fn a_pipe_goes_back_to_a_supplements_run() {
     // What the supplement says next makes the rows right.
     supplement(&catalog, 70, &["p4"], 3);
     assert_eq!(prices(&catalog), [1, 1, 1, 1, 3]);
+}
+
+/// A rollback of the pipe may have a number below the supplement's: its rows are whole then, but not as that run left
+/// them.
+#[test]
+fn a_supplements_run_that_is_refused_is_not_named_as_the_way_out() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    run(&catalog, &night(100, &products(1, 4)));
+    run(&catalog, &night(110, &products(2, 4)));
+    let second = table.snapshot().unwrap().unwrap();
+    supplement(&catalog, 900, &["p1"], 9);
+    restore(table, &pipe("acme"), RunId(100), &[]).unwrap();
+    let snapshot = table.snapshot().unwrap().unwrap();
+    assert_eq!(snapshot.fence(&rollback_app_id(&pipe("acme"))).unwrap(), Some(111));
+    for file in second.files(Some(&pipe("acme"))).unwrap() {
+        std::fs::remove_file(second.local_path(&file).unwrap()).unwrap();
+    }
+    let e = restore(table, &pipe(STOCK), RunId(900), &[]).unwrap_err();
+    assert!(matches!(e, RestoreError::Gone { oldest: None, .. }), "{e}");
+    supplement(&catalog, 901, &["p1"], 9);
+    let e = restore(table, &pipe(STOCK), RunId(900), &[]).unwrap_err();
+    assert!(matches!(e, RestoreError::Gone { oldest: Some(RunId(901)), .. }), "{e}");
+}
+
+/// As it was before the supplement's next run: with what was approved by then.
+#[test]
+fn a_supplements_run_is_gone_back_to_with_an_approval_that_came_before_the_next() {
+    let (_folder, catalog) = catalog();
+    let table = catalog.products();
+    run(&catalog, &night(100, &products(1, 4)));
+    run(&catalog, &Night { absent: Absent::Hold, ..night(200, &products(1, 2)) });
+    supplement(&catalog, 50, &["p1"], 9);
+    let ids = ["p2", "p3"].into_iter().map(id_hash).collect();
+    let done = retire(table, &pipe("acme"), RunId(200), &ids).unwrap();
+    assert!(matches!(done, Retirement::Done { removed: 2, .. }), "{done:?}");
+    supplement(&catalog, 60, &["p0", "p1"], 0);
+    restore(table, &pipe(STOCK), RunId(50), &[]).unwrap();
+    assert_eq!(prices(&catalog), [1, 9]);
 }
 
 /// A night amends the rows that its source does not speak of, in its own commit, and leaves its own alone.

@@ -40,7 +40,7 @@ pub(crate) fn fleet(document: &Document<'_>) -> Option<Fleet> {
         leases: root.section("leases", defaults.leases, leases),
         hosts: root.section("hosts", defaults.hosts, hosts),
         keep: root.section("keep", defaults.keep, |t, d| Keep {
-            rollback: t.read("rollback", d.rollback, |v| v.duration(Duration::ZERO, LONG)),
+            rollback: t.read("rollback", d.rollback, |v| v.duration(SECOND, LONG)),
             raw: t.read("raw", d.raw, |v| v.duration(Duration::ZERO, LONG)),
             reports: t.read("reports", d.reports, |v| v.duration(Duration::ZERO, LONG)),
         }),
