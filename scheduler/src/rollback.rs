@@ -118,7 +118,7 @@ fn where_to_look(why: &RestoreError) -> String {
         RestoreError::NotCommitted { pipe, .. } => format!("; see: feedfleet runs list {pipe}"),
         // The search for another looks at later runs alone.
         RestoreError::Gone { pipe, oldest: None, .. } => format!(
-            "; an earlier run may be whole: feedfleet runs list {pipe}; feedfleet doctor says which files \
+            "; an earlier run may be whole: feedfleet runs list {pipe}; feedfleet doctor says whether files \
              are missing"
         ),
         _ => String::new(),
