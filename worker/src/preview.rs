@@ -6,10 +6,10 @@ pub use crate::jobs::crawl::site::{PagePreview, preview_page};
 use crate::jobs::crawl::failure::Failure;
 use crate::jobs::crawl::load;
 use crate::jobs::crawl::source::{self, Access, Opened};
-use feedfleet_config::Pipe;
-use feedfleet_feed::{Change, CutOff, FeedReader, Hints, Refusal, Settings, Step};
+use feedfleet_config::{Format, Pipe, TextKind};
+use feedfleet_feed::{Change, CutOff, FeedError, FeedReader, Hints, Refusal, Settings, Step};
 use feedfleet_http::Client;
-use feedfleet_model::{Outcome, Reason, ReasonClass, Row};
+use feedfleet_model::{Outcome, Reason, ReasonClass, Row, text};
 use feedfleet_remote::Remote;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -32,10 +32,38 @@ pub struct Preview {
     pub absent: Vec<String>,
     /// Records looked at.
     pub records: u64,
+    /// Bytes, after decompression, in which there is no record, where more come after them.
+    pub bytes_without_record: Option<u64>,
     /// The encoding found.
     pub encoding: String,
     /// The compression found.
     pub compression: String,
+}
+
+impl Preview {
+    /// What there is to say of a source without records, and what to do should it have some. None: it has some.
+    pub fn told_empty(&self, pipe: &Pipe) -> Option<(String, String)> {
+        if self.records > 0 {
+            return None;
+        }
+        let found = match self.bytes_without_record {
+            Some(bytes) => format!("it has no record in its first {}", text::bytes(bytes)),
+            None => "it has no records".to_owned(),
+        };
+        let setting = match pipe.source.format.text_kind() {
+            TextKind::Xml => "item, the element that is one product,",
+            TextKind::Json if pipe.source.format == Format::Json => "items or format",
+            TextKind::Delimited => "url, delimiter or quoting",
+            TextKind::Json | TextKind::JsonLines | TextKind::Tagged => "url or format",
+        };
+        let remedy = format!(
+            "if it should have some, correct {setting} under [source] in {}; what it has is shown by feedfleet pipes \
+             detect --pipe {}",
+            pipe.file.display(),
+            pipe.name
+        );
+        Some((found, remedy))
+    }
 }
 
 /// Reads up to `limit` records of a pipe's source.
@@ -56,7 +84,7 @@ pub async fn preview(
     let pipe = pipe.clone();
     let work = move || {
         let hints = Hints { content_type: incoming.facts.content_type };
-        read(Box::new(incoming.reader), &pipe, hints, limit)
+        read(Box::new(incoming.reader), &pipe, hints, limit, true)
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|failure| reason(failure.into_outcome())),
@@ -123,7 +151,7 @@ pub fn preview_beginning(
     let bytes = Cursor::new(bytes);
     let input: Box<dyn Read + Send> =
         if is_whole { Box::new(bytes) } else { Box::new(bytes.chain(Unread)) };
-    match read(input, pipe, Hints { content_type }, limit) {
+    match read(input, pipe, Hints { content_type }, limit, is_whole) {
         Ok(preview) => Ok(Some(preview)),
         // What is missing may be in the rest.
         Err(Failure::Retry(..)) if !is_whole => Ok(None),
@@ -140,12 +168,13 @@ impl Read for Unread {
     }
 }
 
-/// Reads up to `limit` records.
+/// Reads up to `limit` records. `is_whole`: an input that ends early is not what it should be.
 fn read(
     input: Box<dyn Read + Send>,
     pipe: &Pipe,
     hints: Hints,
     limit: usize,
+    is_whole: bool,
 ) -> Result<Preview, Failure> {
     let settings = Settings::of(pipe)?;
     let mut reader = FeedReader::open(input, &settings, hints)?;
@@ -155,13 +184,26 @@ fn read(
         warnings: Vec::new(),
         absent: Vec::new(),
         records: 0,
+        bytes_without_record: None,
         encoding: String::new(),
         compression: String::new(),
     };
     let mut row = Row::new();
     while preview.rows.len() + preview.refused.len() < limit {
         row.clear();
-        match reader.next(&mut row)? {
+        let step = match reader.next(&mut row) {
+            // A shorter one does not tell: it may have ended early, or be packed and give its text late.
+            Err(FeedError::Truncated { .. })
+                if !is_whole
+                    && preview.records == 0
+                    && reader.stats().decoded_bytes >= BEGINNING_BYTES as u64 =>
+            {
+                preview.bytes_without_record = Some(reader.stats().decoded_bytes);
+                break;
+            }
+            step => step?,
+        };
+        match step {
             Step::End | Step::Known => break,
             Step::Row(change) => preview.rows.push((row.clone(), change)),
             Step::Refused(refusal) => preview.refused.push(refusal),

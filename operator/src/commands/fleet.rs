@@ -96,7 +96,8 @@ pub async fn scheduler(objects: &dyn Objects, now: DateTime<Utc>) -> Result<Opti
     Ok(status.filter(|status| status.is_fresh(now)))
 }
 
-async fn workers(objects: &Arc<dyn Objects>, now: DateTime<Utc>) -> Result<Vec<WorkerStatus>> {
+/// The workers that have told of themselves lately.
+pub async fn workers(objects: &Arc<dyn Objects>, now: DateTime<Utc>) -> Result<Vec<WorkerStatus>> {
     let listed = objects.list(&format!("{}/", keys::WORKERS), None, 10_000).await?;
     let keys = listed.into_iter().map(|entry| entry.key);
     let mut words = get_all(objects, keys, READS_AT_ONCE);

@@ -6,7 +6,7 @@ use super::runs::told_sample;
 use crate::context::Context;
 use crate::view;
 use anyhow::{Result, bail};
-use feedfleet_config::Location;
+use feedfleet_config::{Location, Pipe};
 use feedfleet_feed::{Change, Refusal};
 use feedfleet_model::columns::{COLUMNS, ColumnId, ColumnType};
 use feedfleet_model::report::RefusalSample;
@@ -44,12 +44,12 @@ pub async fn preview(
     if json {
         view::print_json(&as_json(&preview))?;
     } else {
-        show(&preview);
+        show(&preview, pipe);
     }
     Ok(if preview.rows.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn show(preview: &Preview) {
+fn show(preview: &Preview, pipe: &Pipe) {
     for (place, (row, change)) in preview.rows.iter().enumerate() {
         let gone = if *change == Change::Delete { " (the source says: gone)" } else { "" };
         view::print(format!("── {} of {}{gone}", place + 1, preview.rows.len()));
@@ -72,6 +72,9 @@ fn show(preview: &Preview) {
         preview.encoding,
         preview.compression
     ));
+    if let Some((found, remedy)) = preview.told_empty(pipe) {
+        view::print(text::printable(&format!("{found}; {remedy}")));
+    }
 }
 
 /// What is told of a source besides what is refused.

@@ -100,6 +100,8 @@ enum Fault {
     Columns(CatalogError),
     /// Data files are missing or damaged; which.
     Files(String),
+    /// An entry of its log is empty; readers do not fail on it.
+    Empty(DamagedEntry),
     /// Anything else: its log, a disk or a store that refused or failed.
     Other(CatalogError),
 }
@@ -115,6 +117,12 @@ impl fmt::Display for Fault {
         match self {
             Self::Columns(e) | Self::Other(e) => write!(f, "{e}"),
             Self::Files(which) => f.write_str(which),
+            Self::Empty(entry) => write!(
+                f,
+                "{} of its log is empty: what that commit brought in is lost, and the table reads as if it had \
+                 brought nothing",
+                entry.name
+            ),
         }
     }
 }
@@ -139,6 +147,7 @@ fn remedy(table: &Table, fault: &Fault) -> String {
                               a newer one. The table itself may be sound: leave it where it is"
             .to_owned(),
         Fault::Files(_) => lost_files(table),
+        Fault::Empty(entry) => without(table, entry),
         Fault::Other(_) => match table.log_damage() {
             Ok(Some(LogDamage::Entry(entry))) => without(table, &entry),
             Ok(Some(LogDamage::Checkpoint(checkpoint))) => without_checkpoint(table, &checkpoint),
@@ -225,6 +234,9 @@ fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String, Fault> {
     let Some(snapshot) = table.snapshot()? else {
         return Ok("not there yet; the first run makes it".to_owned());
     };
+    if let Some(entry) = table.empty_entry()? {
+        return Err(Fault::Empty(entry));
+    }
     let missing = snapshot.missing_columns().map_err(Fault::Columns)?;
     let files = snapshot.files(None)?;
     check_files(&snapshot, &files)?;
@@ -330,6 +342,20 @@ mod tests {
         assert!(remedy.contains("said of the catalog first"), "{remedy}");
         assert!(!remedy.contains("move"), "{remedy}");
         let remedy = found("{", Path::to_owned).remedy.unwrap();
+        assert!(remedy.contains("move it, which is the newest entry"), "{remedy}");
+    }
+
+    #[test]
+    fn an_empty_log_entry_is_told_though_the_table_can_be_read() {
+        let with_empty_entry = |catalog: &Path| {
+            let log = catalog.join("products/_delta_log");
+            fs::write(log.join(format!("{:020}.json", 1)), b"").unwrap();
+            catalog.to_owned()
+        };
+        let table = found(&entry("id", "string"), with_empty_entry);
+        assert_eq!(table.state, State::Broken, "{table}");
+        assert!(table.found.contains("00000000000000000001.json of its log is empty"), "{table}");
+        let remedy = table.remedy.unwrap();
         assert!(remedy.contains("move it, which is the newest entry"), "{remedy}");
     }
 

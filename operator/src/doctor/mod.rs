@@ -119,7 +119,11 @@ fn begin_with_pipes(
 ) {
     let fleet = &context.config.fleet;
     let suspect = suspect_of(&fleet.objects.place);
-    checks.begin("scheduler", suspect.clone(), processes::scheduler(context.clone()));
+    checks.begin(
+        "scheduler",
+        suspect.clone(),
+        processes::scheduler(context.clone(), last_runs.clone()),
+    );
     checks.begin("schedules", suspect, schedules::check(context.clone(), last_runs.clone()));
     let http = match context.http() {
         Ok(http) => http,

@@ -246,6 +246,17 @@ fn judged(
             }
             return Finding::warning(check, found, remedy);
         }
+        // Who decided on what it held knows the reason.
+        Some(last) if last.state == RunState::Done && last.decision.is_none() => {
+            if let Some(reason) = &last.reason {
+                found.push_str(&format!(", {}", text::shorten(&reason.to_string(), 200)));
+                let mut remedy = format!("feedfleet runs show {name} {}", last.key.run);
+                if standing.paused.is_some() {
+                    remedy.push_str(&format!("; then feedfleet pipes resume {name}"));
+                }
+                return Finding::warning(check, found, remedy);
+            }
+        }
         _ => {}
     }
     if standing.paused.is_some() {
@@ -299,8 +310,10 @@ async fn count_letters(context: &Context) -> Result<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::State;
     use super::*;
     use feedfleet_model::report::{Decision, Trigger};
+    use feedfleet_model::{Reason, ReasonClass};
 
     #[test]
     fn an_approval_that_was_cut_off_is_to_be_finished() {
@@ -324,5 +337,30 @@ mod tests {
             assert!(remedy.contains("runs approve shop 7, which finishes"), "{remedy}");
             assert!(!remedy.contains("reject"), "{remedy}");
         }
+    }
+
+    #[test]
+    fn what_there_is_to_say_of_a_run_that_is_done_is_told() {
+        let at = DateTime::UNIX_EPOCH;
+        let pipe: PipeName = "shop".parse().unwrap();
+        let key = RunKey { pipe: pipe.clone(), run: RunId(7) };
+        let mut last =
+            RunReport { state: RunState::Done, ..RunReport::new(key, Trigger::Schedule, at) };
+        let finding = |last: &RunReport| {
+            let plan = Plan { told: "runs when asked".to_owned(), remedy: None };
+            let standing = Standing { last: Some(last), paused: None };
+            judged(&pipe, plan, &standing, (None, None))
+        };
+        assert_eq!(finding(&last).state, State::Ok);
+        let why = "the source was not whole (truncated)";
+        last.reason = Some(Reason::new(ReasonClass::LimitExceeded, why));
+        let told = finding(&last);
+        assert_eq!(told.state, State::Warning, "{told}");
+        assert!(told.found.contains("done, limit-exceeded: the source was not whole"), "{told}");
+        assert_eq!(told.remedy.as_deref(), Some("feedfleet runs show shop 7"));
+
+        // The reason that it held removals stays with a run after they were decided on.
+        last.decision = Some(Decision { approved: true, by: "ada".into(), at, note: None });
+        assert_eq!(finding(&last).state, State::Ok);
     }
 }

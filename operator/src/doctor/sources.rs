@@ -305,7 +305,13 @@ fn judge(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Fi
         return Finding::broken(&told.check, found, remedy);
     }
     if preview.absent.is_empty() {
-        return finding;
+        return match preview.told_empty(pipe) {
+            Some((told_empty, remedy)) => {
+                let found = format!("{}; {told_empty}", finding.found);
+                Finding::warning(&told.check, found, remedy)
+            }
+            None => finding,
+        };
     }
     let found = format!(
         "{}; the mapping names {}, which {}",
@@ -346,10 +352,11 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A pipe whose id is in `sku`.
-    fn pipe() -> Pipe {
+    /// A pipe whose id is in `sku`, of this format.
+    fn pipe(format: &str) -> Pipe {
         let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
-        let text = "[source]\nurl = \"https://acme.example/feed\"\nformat = \"csv\"\n[map]\nid = \"sku\"\n";
+        let source = format!("[source]\nurl = \"https://acme.example/feed\"\n{format}\n");
+        let text = format!("{source}[map]\nid = \"sku\"\n");
         fs::create_dir(scratch.path().join("pipes")).unwrap();
         fs::write(scratch.path().join("pipes/acme.toml"), text).unwrap();
         let (context, _) = configuration::check(scratch.path());
@@ -358,10 +365,14 @@ mod tests {
 
     /// What is found where this much of a source came, and then its end, or nothing more.
     fn judged(text: &str, is_whole: bool) -> Finding {
+        judged_as("format = \"csv\"", text, is_whole)
+    }
+
+    fn judged_as(format: &str, text: &str, is_whole: bool) -> Finding {
         let mut beginning = Beginning::new(None);
         beginning.take(Ok::<_, ()>(Some(text)));
         beginning.take(if is_whole { Ok(None::<&str>) } else { Err(()) });
-        judge(Finding::ok("source acme", "200 OK"), beginning, &pipe(), &told())
+        judge(Finding::ok("source acme", "200 OK"), beginning, &pipe(format), &told())
     }
 
     #[test]
@@ -375,6 +386,35 @@ mod tests {
         let long = "1,Lamp\n".repeat(10_000);
         assert_eq!(judged(&format!("id,name\n{long}"), false).state, State::Broken);
         assert_eq!(judged(&format!("sku,name\n{long}1,\"La"), false).state, State::Ok);
+    }
+
+    #[test]
+    fn a_source_without_records_is_a_warning() {
+        let xml = "format = \"xml\"\nitem = \"product\"";
+        let shop = |item: &str, count| {
+            format!("<shop>{}</shop>", format!("<{item}><sku>1</sku></{item}>").repeat(count))
+        };
+        for (format, text, setting) in [
+            (xml, shop("p", 50), "correct item"),
+            (xml, shop("p", 0), "correct item"),
+            ("format = \"csv\"", "sku,name\n".to_owned(), "delimiter"),
+        ] {
+            let finding = judged_as(format, &text, true);
+            assert_eq!(finding.state, State::Warning, "{finding}");
+            assert!(finding.found.ends_with("; it has no records"), "{finding}");
+            let remedy = finding.remedy.unwrap();
+            assert!(remedy.contains(setting), "{remedy}");
+            assert!(remedy.contains("feedfleet pipes detect --pipe acme"), "{remedy}");
+        }
+        assert_eq!(judged_as(xml, &shop("product", 50), true).state, State::Ok);
+
+        // Of one that goes on, only as much tells as is looked at.
+        let open = |item: &str, count| shop(item, count).replace("</shop>", "");
+        let finding = judged_as(xml, &open("p", 20_000), false);
+        assert_eq!(finding.state, State::Warning, "{finding}");
+        assert!(finding.found.contains("it has no record in its first "), "{finding}");
+        assert_eq!(judged_as(xml, &open("p", 2_000), false).state, State::Ok);
+        assert_eq!(judged_as(xml, &open("product", 20_000), false).state, State::Ok);
     }
 
     #[test]

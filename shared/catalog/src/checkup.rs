@@ -17,7 +17,7 @@ pub enum LogDamage {
     Checkpoint(DamagedCheckpoint),
 }
 
-/// An entry of a table's log that cannot be read, or is not there.
+/// An entry of a table's log that is empty, cannot be read, or is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedEntry {
     /// The file's name, in the log's folder.
@@ -60,18 +60,27 @@ impl Table {
         Ok(self.damaged_entry(&log)?.map(LogDamage::Entry))
     }
 
-    /// The oldest entry of the log that cannot be read, or is missing, among those since its last checkpoint.
+    /// The oldest entry that is empty, among those since the log's last checkpoint. Readers take it for a commit of
+    /// nothing: what it brought in is lost, and nobody fails. Every commit writes something, and a power cut can take it.
+    pub fn empty_entry(&self) -> Result<Option<DamagedEntry>, CatalogError> {
+        let log = LogFiles::list(self)?;
+        let empty = log.empty_entries(first_entry(&log)).next();
+        Ok(empty.map(|version| damaged(&log, version)))
+    }
+
+    /// The oldest entry of the log that is empty, cannot be read, or is missing, among those since its last checkpoint.
     fn damaged_entry(&self, log: &LogFiles) -> Result<Option<DamagedEntry>, CatalogError> {
-        let first = log.checkpoint_up_to(log.newest).map_or(0, |file| file.version + 1);
+        let first = first_entry(log);
+        let empty = log.empty_entries(first).next();
         for version in first..=log.newest {
+            if empty == Some(version) {
+                return Ok(Some(damaged(log, version)));
+            }
             for entry in read_entries(self, &[version])? {
                 match entry {
                     Ok(Some(_)) => {}
                     Err(e) if matches!(e.source, Cause::Io(_) | Cause::Store(_)) => return Err(e),
-                    Ok(None) | Err(_) => {
-                        let (name, newer) = (format!("{version:020}.json"), log.newest - version);
-                        return Ok(Some(DamagedEntry { name, newer }));
-                    }
+                    Ok(None) | Err(_) => return Ok(Some(damaged(log, version))),
                 }
             }
         }
@@ -126,6 +135,15 @@ impl Table {
         let Some(first) = log.start_before(checkpoint) else { return false };
         for_each_entry(self, first..=log.newest, &mut |_, _| {}).is_ok()
     }
+}
+
+/// The first version whose entry readers of the newest one read.
+fn first_entry(log: &LogFiles) -> u64 {
+    log.checkpoint_up_to(log.newest).map_or(0, |file| file.version + 1)
+}
+
+fn damaged(log: &LogFiles, version: u64) -> DamagedEntry {
+    DamagedEntry { name: format!("{version:020}.json"), newer: log.newest - version }
 }
 
 impl Snapshot {

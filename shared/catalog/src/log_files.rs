@@ -32,6 +32,8 @@ pub(crate) struct LogFile {
     pub version: u64,
     pub place: FilePlace,
     kind: Kind,
+    /// Its size in bytes.
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl LogFiles {
         let mut files = Vec::new();
         for found in table.files().list(&table.place(LOG)?)? {
             if let Some((version, kind)) = found.place.name().and_then(parse_name) {
-                files.push(LogFile { version, place: found.place, kind });
+                let (place, bytes) = (found.place, found.bytes);
+                files.push(LogFile { version, place, kind, bytes });
             }
         }
         files.sort_by(|a, b| (a.version, &a.place).cmp(&(b.version, &b.place)));
@@ -105,6 +108,13 @@ impl LogFiles {
     /// The versions with an entry, from the newest to the oldest of those without a gap.
     pub fn versions_newest_first(&self) -> impl Iterator<Item = u64> + use<> {
         (self.first..=self.newest).rev()
+    }
+
+    /// The versions, from this one on, whose entry has not a byte, the oldest first.
+    pub fn empty_entries(&self, first: u64) -> impl Iterator<Item = u64> {
+        let is_empty = |f: &&LogFile| f.kind == Kind::Entry && f.bytes == 0;
+        let files = self.files.iter().filter(move |f| f.version >= first);
+        files.filter(is_empty).map(|f| f.version)
     }
 
     /// The newest checkpoint that is not newer than `version`.

@@ -191,6 +191,15 @@ fn a_mapping_that_the_source_contradicts_is_told() {
     assert_finding(&findings, "source more.stock", "broken", &["the mapping names qty"]);
     assert_finding(&findings, "source shop", "ok", &[]);
 
+    fleet.write("shop.xml", "<shop><p><sku>1</sku></p></shop>");
+    fleet.pipe(
+        "itemless",
+        "[source]\nurl = \"shop.xml\"\nformat = \"xml\"\nitem = \"product\"\n[map]\nid = \"sku\"\n",
+    );
+    let told = ["it has no records", "correct item", "feedfleet pipes detect --pipe itemless"];
+    assert_finding(&offline(&fleet, 1), "source itemless", "warning", &told);
+    fleet.run(&["pipes", "preview", "itemless"]).failed().says(&told);
+
     // The preview says the same.
     for name in ["idless", "page"] {
         let found = finding(&findings, &format!("source {name}"))["found"].as_str();
@@ -350,6 +359,11 @@ fn a_damaged_log_entry_can_be_moved_away() {
     assert_finding(&findings, "table products", "broken", &told);
     let finding = finding(&findings, "table products").to_string();
     assert!(!finding.contains("rollback") && !finding.contains("\\n"), "{finding}");
+
+    // Readers take an empty one for a commit of nothing, and do not fail.
+    fs::write(newest, "").expect("a file of this test can be written");
+    let told = [&*name, "is empty", "newest", "while no process", "feedfleet run PIPE"];
+    assert_finding(&offline(&fleet, 1), "table products", "broken", &told);
 
     fs::remove_file(newest).expect("a file of this test can be removed");
     assert_finding(&offline(&fleet, 0), "table products", "ok", &["10 rows of 1 pipes"]);

@@ -124,3 +124,24 @@ fn a_damaged_entry_is_named_with_those_after_it() {
     damage(&nights.entry(4));
     nights.assert_whole();
 }
+
+#[test]
+fn an_empty_entry_is_found_in_a_log_that_can_be_read() {
+    let nights = Nights::new();
+    let products = nights.catalog.products();
+    let entry = |version, newer| DamagedEntry { name: format!("{version:020}.json"), newer };
+    assert_eq!(products.empty_entry().unwrap(), None);
+    fs::write(nights.entry(6), "").unwrap();
+    products.snapshot().and_then(|snapshot| snapshot.unwrap().files(None)).unwrap();
+    assert_eq!(products.empty_entry().unwrap(), Some(entry(6, 0)));
+    assert_eq!(products.log_damage().unwrap(), Some(LogDamage::Entry(entry(6, 0))));
+
+    // A checkpoint stands for those before it.
+    let nights = Nights::new();
+    let products = nights.catalog.products();
+    fs::write(nights.entry(4), "").unwrap();
+    assert_eq!(products.empty_entry().unwrap(), None);
+    nights.assert_whole();
+    fs::remove_file(nights.checkpoint(5)).unwrap();
+    assert_eq!(products.empty_entry().unwrap(), Some(entry(4, 2)));
+}
