@@ -39,6 +39,8 @@ pub(crate) struct DelimitedReader {
     line: u64,
     record: u64,
     cut: Option<String>,
+    /// Whether the last record so far ends with its line; none: there was none.
+    pub(crate) last_line_ends: Option<bool>,
     frame: Option<&'static Frame>,
     /// Whether a record's last cell is the header's last column, whatever its place.
     ends_with_last: bool,
@@ -100,6 +102,7 @@ impl DelimitedReader {
             line: 1,
             record: 0,
             cut: None,
+            last_line_ends: None,
             frame: None,
             ends_with_last: false,
         }
@@ -233,11 +236,13 @@ impl DelimitedReader {
                 self.advance(bytes, lines);
                 return Ok(Read::End(mark));
             }
+            let has_line_end = self.has_line_end(bytes);
             if let Some(known) = &mut known
                 && known
                     .is_known(self.window.rest()[..bytes].trim_end_matches(['\r', '\n']).as_bytes())
             {
                 self.record += 1;
+                self.last_line_ends = Some(has_line_end);
                 self.advance(bytes, lines);
                 return Ok(Read::Known);
             }
@@ -248,6 +253,7 @@ impl DelimitedReader {
                 continue;
             }
             self.record += 1;
+            self.last_line_ends = Some(has_line_end);
             let refusal = self.check(at, bytes, cells);
             self.note_mends(record, bytes, cells);
             self.advance(bytes, lines);
@@ -330,10 +336,12 @@ impl DelimitedReader {
         let refusal = Refusal::new(reason, self.position(), message).showing(line);
         self.record += 1;
         self.line += 1;
+        self.last_line_ends = Some(false);
         loop {
             let rest = self.window.rest().as_bytes();
             if let Some(end) = memchr(self.dialect.newline, rest) {
                 self.window.consume(end + 1);
+                self.last_line_ends = Some(true);
                 break;
             }
             let all = rest.len();
@@ -409,14 +417,18 @@ impl DelimitedReader {
             || (cells > self.cells.len() && cells > self.header.len())
     }
 
+    /// Whether the record of the window ends with its line.
+    fn has_line_end(&self, bytes: usize) -> bool {
+        self.window.rest().as_bytes()[bytes - 1] == self.dialect.newline
+    }
+
     /// Compares the record of the window with the header.
     fn check(&mut self, at: Position, bytes: usize, cells: usize) -> Option<Refusal> {
         let columns = self.header.len();
         let is_last = self.window.is_ended() && bytes == self.window.rest().len();
-        let has_line_end = self.window.rest().as_bytes()[bytes - 1] == self.dialect.newline;
         let message = if self.has_surplus(bytes, cells) {
             format!("{cells} fields where the header has {columns}")
-        } else if is_last && !has_line_end && cells < columns {
+        } else if is_last && !self.has_line_end(bytes) && cells < columns {
             let message = format!("the last line has {cells} of {columns} fields and no line end");
             self.cut.get_or_insert_with(|| message.clone());
             message

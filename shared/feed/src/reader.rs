@@ -97,6 +97,9 @@ pub struct ReadStats {
     pub unknown_references: u64,
     /// Values dropped because the feed has too many field names, or too long ones.
     pub dropped_values: u64,
+    /// Of delimited text, whether the last record so far ends with its line; none where there is no record, or where
+    /// the text turned out to be cut off.
+    pub last_line_ends: Option<bool>,
 }
 
 /// A feed being read.
@@ -493,6 +496,11 @@ impl FeedReader {
             | Records::JsonLines(_)
             | Records::Tagged(_) => 0,
         };
+        let last_line_ends = match (&self.records, &self.completeness) {
+            (_, Some(Completeness::Truncated(_))) => None,
+            (Records::Delimited(reader), _) => reader.last_line_ends,
+            _ => None,
+        };
         ReadStats {
             records: self.record_count,
             refused: self.refused_count,
@@ -505,6 +513,7 @@ impl FeedReader {
             control_characters: text.removed().0 + self.names.removed(),
             unknown_references,
             dropped_values: self.names.turned_away(),
+            last_line_ends,
         }
     }
 }

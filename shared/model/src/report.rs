@@ -249,6 +249,9 @@ pub struct SourceFacts {
     pub compression: Option<String>,
     /// Whether the source was read to its end, and how that is known.
     pub completeness: Option<String>,
+    /// Of delimited text, whether the last record ends with its line; none where it was cut off or has no record, of
+    /// other formats, and where an older worker has read it.
+    pub last_line_ends: Option<bool>,
     /// Whether absent products may be taken as removed.
     pub complete: bool,
     /// The mapping that read it; empty where that is not known.

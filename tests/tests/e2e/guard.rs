@@ -64,13 +64,25 @@ fn csv_shop(guard: &str) -> Fleet {
     fleet
 }
 
-/// Runs such a pipe on products with these numbers.
-fn csv_night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
+/// What such a pipe reads, with products of these numbers.
+fn csv(numbers: impl IntoIterator<Item = u32>) -> String {
     let mut text = "sku,name\n".to_owned();
     for n in numbers {
         writeln!(text, "{n:04},Product {n}").expect("text can be written");
     }
-    fleet.write("shop.csv", text);
+    text
+}
+
+/// Runs such a pipe on products with these numbers.
+fn csv_night(fleet: &Fleet, numbers: impl IntoIterator<Item = u32>) -> Value {
+    fleet.write("shop.csv", csv(numbers));
+    fleet.run_pipe("shop")
+}
+
+/// Runs such a pipe on text that lacks this end.
+fn csv_night_without(fleet: &Fleet, end: &str, numbers: impl IntoIterator<Item = u32>) -> Value {
+    let text = csv(numbers);
+    fleet.write("shop.csv", text.strip_suffix(end).expect("it ends so"));
     fleet.run_pipe("shop")
 }
 
@@ -441,6 +453,63 @@ fn a_first_run_of_which_nothing_can_be_used_says_so() {
     let report = fleet.run_pipe("shop");
     assert_counts(&report, &[("refused", 2), ("live", 0)]);
     assert!(why(&report).contains("2 of 2 records were refused: 2 × "), "{report:#}");
+}
+
+/// What is one product may be named wrongly: nothing is refused then, and nothing read.
+#[test]
+fn a_first_run_without_a_record_says_where_they_are_looked_for() {
+    let fleet = Fleet::new();
+    let settings = "item = \"product\"\n[map]\nid = \"id\"\ntitle = \"name\"\n";
+    fleet.pipe("shop", &pipe("shop.xml", "xml", settings, ""));
+    let lamps = "<p><id>1</id><name>Lamp</name></p><p><id>2</id><name>Lamp</name></p>";
+    fleet.write("shop.xml", format!("<?xml version=\"1.0\"?>\n<shop>{lamps}</shop>\n"));
+    let report = fleet.run_pipe("shop");
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_counts(&report, &[("seen", 0), ("live", 0)]);
+    let told = why(&report);
+    assert!(told.contains("the source has no records; item under [source]"), "{report:#}");
+    assert!(told.contains("feedfleet pipes detect --pipe shop"), "{report:#}");
+    fleet.run(&["pipes", "detect", "--pipe", "shop"]).ok().says(&["item = \"p\""]);
+}
+
+/// Promise 12: text that was cut inside its last column has all its cells. That its last line has no end, and the
+/// pipe's have one, says it.
+#[test]
+fn a_source_cut_inside_its_last_column_removes_nothing() {
+    let fleet = csv_shop("");
+    assert_eq!(csv_night(&fleet, 0..10)["source"]["last_line_ends"], true);
+    // Fewer are gone than max_removed allows. It does not become usual by itself.
+    for _ in 0..2 {
+        let held = csv_night_without(&fleet, "uct 7\n", 0..8);
+        assert_eq!(held["state"], "held", "{held:#}");
+        assert_eq!(held["source"]["complete"], false, "{held:#}");
+        assert_counts(&held, &[("held", 2), ("removed", 0), ("refused", 0), ("live", 10)]);
+        assert!(why(&held).contains("the last line has no line end"), "{held:#}");
+    }
+    // The partner's next export is whole.
+    assert_counts(&csv_night(&fleet, 0..9), &[("held", 0), ("removed", 1), ("live", 9)]);
+
+    // The partner writes no last line end any more, and an operator says that it is right so.
+    let held = csv_night_without(&fleet, "\n", 0..7);
+    assert_counts(&held, &[("held", 2), ("removed", 0), ("live", 9)]);
+    let approve = ["runs", "approve", "shop", &run_of(&held)];
+    fleet.run(&approve).ok().says(&["2 products removed", "7 live"]);
+    let next = csv_night_without(&fleet, "\n", 0..6);
+    assert_eq!(next["state"], "done", "{next:#}");
+    assert_counts(&next, &[("held", 0), ("removed", 1), ("live", 6)]);
+}
+
+/// A partner who never writes a last line end is not held for it, nor for beginning to.
+#[test]
+fn a_source_that_never_has_a_last_line_end_is_believed() {
+    let fleet = csv_shop("");
+    let first = csv_night_without(&fleet, "\n", 0..10);
+    assert_eq!(first["source"]["last_line_ends"], false, "{first:#}");
+    let second = csv_night_without(&fleet, "\n", 0..8);
+    assert_eq!(second["state"], "done", "{second:#}");
+    assert_counts(&second, &[("held", 0), ("removed", 2), ("live", 8)]);
+    let third = csv_night(&fleet, 0..7);
+    assert_counts(&third, &[("held", 0), ("removed", 1), ("live", 7)]);
 }
 
 /// Promise 12: a format that cannot prove its end is measured by the pipe's own history.

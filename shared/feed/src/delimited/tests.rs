@@ -162,6 +162,38 @@ fn a_last_line_without_its_end_shows_the_cut() {
 }
 
 #[test]
+fn whether_the_last_line_has_its_end_is_known() {
+    for (text, ends) in [
+        ("id,title\n1,a\n2,b\n", Some(true)),
+        ("id,title\n1,a\n2,b", Some(false)),
+        ("id,title\r\n1,a\r\n2,b\r", Some(false)),
+        ("id,title\r1,a\r2,b\r", Some(true)),
+        // Of a record, and not of white space behind it.
+        ("id,title\n1,a\n2,b\n  ", Some(true)),
+        ("id,title\n1,a\n2,b,c,d", Some(false)),
+        ("id,title\n1,a\n2,\"open\n", Some(true)),
+        ("id,title\n", None),
+    ] {
+        for is_known in [false, true] {
+            let (mut names, mut record) = (Names::default(), Record::default());
+            let mut reader =
+                DelimitedReader::open(window(text.as_bytes()), CSV, 1000, &mut names).unwrap();
+            let ask = &mut |_: u128| is_known;
+            let mut known = Known { seed: 0, ask, hash: None };
+            loop {
+                record.clear();
+                if let Read::End(_) = reader.read(&mut record, Some(&mut known)).unwrap() {
+                    break;
+                }
+            }
+            if !(is_known && text.ends_with("  ")) {
+                assert_eq!(reader.last_line_ends, ends, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn carriage_returns_alone_end_lines_too() {
     let (rows, _, _) = read(b"id,title\r1,a\r2,b\r", 1000);
     assert_eq!(rows[1]["title"], "b");

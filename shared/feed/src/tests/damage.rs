@@ -49,6 +49,15 @@ fn what_is_no_feed() {
 }
 
 #[test]
+fn only_text_that_was_not_cut_off_tells_of_its_last_line() {
+    let (csv, map) = (source(Format::Csv), [field(columns::ID, "id")]);
+    let last_line = |text: &str| read(&csv, &map, text).reader.stats().last_line_ends;
+    assert_eq!(last_line("id,title\n1,a\n2,b\n"), Some(true));
+    assert_eq!(last_line("id,title\n1,a\n2,b"), Some(false));
+    assert_eq!(last_line("id,title\n1,a\n2"), None);
+}
+
+#[test]
 fn compression_proves_what_csv_can_not() {
     let csv = source(Format::Csv);
     let map = [field(columns::ID, "id")];

@@ -9,10 +9,10 @@ use super::absence;
 use super::failure::Failure;
 use super::load::Work;
 use feedfleet_catalog::diff::{Absent, Diff};
-use feedfleet_config::Guard;
+use feedfleet_config::{Format, Guard, TextKind};
 use feedfleet_feed::Completeness;
 use feedfleet_model::report::{Lists, RefusalTally, TO_DECIDE};
-use feedfleet_model::{Night, Reason, ReasonClass, RunKey, text};
+use feedfleet_model::{Night, PipeName, Reason, ReasonClass, RunKey, text};
 use usual::{lost_key, mostly_repeated, share};
 
 /// So many absent products, and this share of the pipe, may be a change of ids.
@@ -27,6 +27,8 @@ const SAMPLE_CHARS: usize = 200;
 /// Why a transfer of a format without end mark proves nothing.
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
+/// Why delimited text may be cut inside its last column, where it has all its cells.
+const LOST_LINE_END: &str = "the last line has no line end, and the pipe's sources have one";
 
 /// What is known of a source that has been read to its end.
 pub(super) struct Source<'a> {
@@ -40,6 +42,8 @@ pub(super) struct Source<'a> {
     pub unreadable: u64,
     /// Records that the pipe's source usually has; none: not known yet.
     pub usual: Option<u64>,
+    /// The last record does not end with its line, as those of the pipe's source usually do.
+    pub lost_line_end: bool,
     /// The supplement that it is of; none: the pipe's own.
     pub supplement: Option<&'a str>,
 }
@@ -66,10 +70,16 @@ pub(super) fn wholeness(source: &Source<'_>, guard: &Guard) -> Wholeness {
         Completeness::Unproven(_) if !source.transfer_ends => {
             (Night::Doubtful, UNMARKED_END.to_owned())
         }
-        Completeness::Unproven(why) => match too_few(source, guard) {
-            Some(few) => (Night::Doubtful, format!("{few}; {why}")),
-            None => (Night::Complete, why.clone()),
-        },
+        Completeness::Unproven(why) => {
+            let lost_line_end = source.lost_line_end.then(|| LOST_LINE_END.to_owned());
+            let doubts = [too_few(source, guard), lost_line_end];
+            let doubts: Vec<String> = doubts.into_iter().flatten().collect();
+            if doubts.is_empty() {
+                (Night::Complete, why.clone())
+            } else {
+                (Night::Doubtful, format!("{}; {why}", doubts.join("; ")))
+            }
+        }
     };
     Wholeness { night, text }
 }
@@ -109,6 +119,26 @@ fn mostly_refused(refusals: &RefusalTally, seen: u64, is_first: bool) -> Option<
     })
 }
 
+/// What there is to say of a source without a record, where nothing is live: nobody would see that records were looked
+/// for in the wrong place.
+fn no_records(pipe: &PipeName, format: Format, seen: u64, live: u64) -> Option<String> {
+    if seen > 0 || live > 0 {
+        return None;
+    }
+    let setting = match format.text_kind() {
+        TextKind::Xml => "item under [source] names the element that is one product",
+        TextKind::Json if format == Format::Json => {
+            "items under [source] says where the products are"
+        }
+        TextKind::Json | TextKind::Delimited | TextKind::JsonLines | TextKind::Tagged => {
+            return Some("the source has no records".to_owned());
+        }
+    };
+    Some(format!(
+        "the source has no records; {setting}: feedfleet pipes detect --pipe {pipe} proposes it"
+    ))
+}
+
 /// A source that was cut off is worth a word, also where nothing is absent.
 fn cut_off(whole: &Wholeness) -> Option<String> {
     (whole.night == Night::Cut).then(|| format!("the source was not whole ({})", whole.text))
@@ -136,8 +166,9 @@ pub(super) fn decide(
     let live = diff.tally().live_before;
     let is_first = live == 0 || work.usual.duplicates.is_none();
     let mostly_refused = mostly_refused(refusals, source.seen, is_first);
+    let no_records = no_records(&work.key.pipe, work.pipe.source.format, source.seen, live);
     if work.pipe.source.changes_only {
-        let note = limit_exceeded([cut_off(whole), mostly_refused]);
+        let note = limit_exceeded([cut_off(whole), no_records, mostly_refused]);
         return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note });
     }
     let (duplicates, usual) = (diff.tally().duplicates, work.usual.duplicates);
@@ -165,7 +196,8 @@ pub(super) fn decide(
         Some(why) => Some(held(&work.key, absent, live, &why)),
         None => {
             let cut = all_wait(diff.waiting(), live, whole).or_else(|| cut_off(whole));
-            limit_exceeded([cut, renames_wait, mostly_refused, lost_key, mostly_repeated])
+            let told = [cut, renames_wait, no_records, mostly_refused, lost_key, mostly_repeated];
+            limit_exceeded(told)
         }
     };
     Ok(Decided { absent: decided, lists, note })
@@ -305,6 +337,19 @@ mod tests {
         Wholeness { night, text: "why".to_owned() }
     }
 
+    /// Of ten records, with this end.
+    fn source(end: &Completeness) -> Source<'_> {
+        Source {
+            end,
+            transfer_ends: true,
+            seen: 10,
+            unreadable: 0,
+            usual: None,
+            lost_line_end: false,
+            supplement: None,
+        }
+    }
+
     fn absences(absent: u64, live: u64, renamed: u64) -> Absences {
         Absences { absent, live, renamed, unreadable: 0 }
     }
@@ -322,17 +367,47 @@ mod tests {
             (&unproven, false, 1000, Some(1000), Night::Doubtful),
             (&cut, true, 1000, Some(1000), Night::Cut),
         ] {
-            let source =
-                Source { end, transfer_ends, seen, unreadable: 0, usual, supplement: None };
+            let source = Source { transfer_ends, seen, usual, ..source(end) };
             let judged = wholeness(&source, &GUARD);
             assert_eq!(judged.night, night, "{judged:?}");
         }
-        let usual = Some(1000);
-        let (transfer_ends, seen) = (true, 412);
-        let end = &unproven;
-        let few = Source { end, transfer_ends, seen, unreadable: 0, usual, supplement: None };
+        let few = Source { seen: 412, usual: Some(1000), ..source(&unproven) };
         let text = wholeness(&few, &GUARD).text;
         assert!(text.contains("412 records, usually 1,000") && text.contains("min_records"));
+    }
+
+    #[test]
+    fn a_last_line_that_lost_its_end_is_doubted() {
+        let unproven = Completeness::Unproven("no end mark".to_owned());
+        let proven = Completeness::Proven("gzip trailer".to_owned());
+        let cut = Completeness::Truncated("it ends in a quote".to_owned());
+        let judge = |end| wholeness(&Source { lost_line_end: true, ..source(end) }, &GUARD);
+        let judged = judge(&unproven);
+        assert_eq!(judged.night, Night::Doubtful);
+        assert_eq!(judged.text, format!("{LOST_LINE_END}; no end mark"));
+        assert_eq!(judge(&proven).night, Night::Complete);
+        assert_eq!(judge(&cut).night, Night::Cut);
+        assert_eq!(wholeness(&source(&unproven), &GUARD).night, Night::Complete);
+        let few = Source { usual: Some(1000), lost_line_end: true, ..source(&unproven) };
+        let text = wholeness(&few, &GUARD).text;
+        assert!(text.contains("min_records") && text.contains(LOST_LINE_END), "{text}");
+    }
+
+    #[test]
+    fn a_source_without_a_record_says_where_records_are_looked_for() {
+        let pipe = "acme".parse().unwrap();
+        let told = |format| no_records(&pipe, format, 0, 0).unwrap();
+        assert_eq!(
+            told(Format::Xml),
+            "the source has no records; item under [source] names the element that is one product: \
+             feedfleet pipes detect --pipe acme proposes it"
+        );
+        assert!(told(Format::Json).contains("items under [source]"));
+        for format in [Format::Csv, Format::JsonLines, Format::ShopifyJson] {
+            assert_eq!(told(format), "the source has no records");
+        }
+        assert_eq!(no_records(&pipe, Format::Xml, 1, 0), None);
+        assert_eq!(no_records(&pipe, Format::Xml, 0, 1), None, "then its products are absent");
     }
 
     #[test]

@@ -445,6 +445,8 @@ impl<'a> Pass<'a> {
             seen: self.seen,
             unreadable: self.unreadable,
             usual: self.work.usual.records,
+            lost_line_end: self.facts.last_line_ends == Some(false)
+                && self.work.usual.last_line_ends == Some(true),
             supplement: None,
         };
         let whole = guard::wholeness(&source, &self.work.pipe.guard);
@@ -509,6 +511,7 @@ pub(super) fn note_stats(source: &mut SourceFacts, reader: &FeedReader) -> u64 {
     source.control_characters = stats.control_characters;
     source.unknown_references = stats.unknown_references;
     source.dropped_values = stats.dropped_values;
+    source.last_line_ends = stats.last_line_ends;
     source.compression = Some(compression_name(&stats.compression));
     stats.decoded_bytes
 }

@@ -1,5 +1,5 @@
-//! What a pipe's source is usually like, by the reports of its last runs: how many records it has, and how many of them
-//! have an id that occurred before.
+//! What a pipe's source is usually like, by the reports of its last runs: how many records it has, how many of them
+//! have an id that occurred before, and whether its last line has an end.
 
 use feedfleet_model::report::RunState;
 use feedfleet_model::{RunKey, RunReport, text};
@@ -27,13 +27,16 @@ pub(crate) struct Usual {
     pub records: Option<u64>,
     /// The share of them whose id had occurred before, from 0 to 1; none: not known yet.
     pub duplicates: Option<f64>,
+    /// Whether the last record ends with its line: by the last run that says so; none: not known.
+    pub last_line_ends: Option<bool>,
 }
 
-/// What the pipe's source is usually like: the median of its last complete runs. An approval says that
-/// a run was right however it looked, so history begins with the last one that was approved.
+/// What the pipe's source is usually like: the median of its last complete runs, and how the last of them ended. An
+/// approval says that a run was right however it looked, so history begins with the last one that was approved.
 pub(crate) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, ReportError> {
     let runs = reports.runs_of(&run.pipe).await?;
     let (mut seen, mut duplicates, mut left_out) = (Vec::new(), Vec::new(), false);
+    let mut last_line_ends = None;
     for earlier in runs.iter().rev().filter(|earlier| earlier.run < run.run).take(LOOK_BACK) {
         let report = match reports.load(earlier).await {
             Ok(Some(report)) => report,
@@ -44,6 +47,9 @@ pub(crate) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, Repo
         let approved = report.decision.as_ref().is_some_and(|decision| decision.approved);
         if (approved || read_all(&report)) && seen.len() < USUAL_RUNS {
             seen.push(report.counts.seen);
+        }
+        if approved || read_all(&report) {
+            last_line_ends = last_line_ends.or(report.source.last_line_ends);
         }
         if approved || (read_all(&report) && is_as_usual(&report)) {
             duplicates.extend(share(report.counts.duplicates, report.counts.seen));
@@ -58,7 +64,7 @@ pub(crate) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, Repo
     let duplicates = duplicates.get(duplicates.len().saturating_sub(1) / 2).copied();
     // Where nothing but nights with ids that were lost is left to look at, nothing is taken for usual.
     let duplicates = duplicates.or(left_out.then_some(0.0));
-    Ok(Usual { records: median(seen), duplicates })
+    Ok(Usual { records: median(seen), duplicates, last_line_ends })
 }
 
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
@@ -165,6 +171,38 @@ mod tests {
         // 5 of 50, 5 of 52, 5 of 51.
         let duplicates = super::usual(&reports, &key(9)).await.unwrap().duplicates;
         assert_eq!(duplicates, Some(5.0 / 51.0));
+    }
+
+    #[tokio::test]
+    async fn the_last_line_is_as_in_the_last_run_that_was_complete_or_approved() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Reports::new(Arc::new(FolderObjects::open(folder.path()).unwrap()));
+        let key = |run| RunKey { pipe: "acme".parse().unwrap(), run: RunId(run) };
+        let add = async |run: i64, ends: Option<bool>, complete: bool| {
+            let mut report = RunReport::new(key(run), Trigger::Schedule, Utc::now());
+            report.state = RunState::Done;
+            report.source.complete = complete;
+            report.source.last_line_ends = ends;
+            assert!(reports.create(&report).await.unwrap());
+        };
+        let usual = async |run: i64| usual(&reports, &key(run)).await.unwrap().last_line_ends;
+        assert_eq!(usual(1).await, None);
+        add(1, None, true).await;
+        assert_eq!(usual(9).await, None, "an older worker says nothing");
+        add(2, Some(true), true).await;
+        assert_eq!(usual(2).await, None, "a run is no part of its own history");
+        assert_eq!(usual(9).await, Some(true));
+        add(3, None, true).await;
+        add(4, Some(false), false).await;
+        assert_eq!(usual(9).await, Some(true), "it was doubtful");
+        let approve = |report: &mut RunReport| {
+            let (by, at) = ("ada".to_owned(), Utc::now());
+            report.decision = Some(Decision { approved: true, by, at, note: None });
+        };
+        reports.update(&key(4), approve).await.unwrap();
+        assert_eq!(usual(9).await, Some(false));
+        add(5, Some(true), true).await;
+        assert_eq!(usual(9).await, Some(true));
     }
 
     #[tokio::test]

@@ -193,6 +193,8 @@ impl<'a> Reading<'a> {
             seen: self.seen,
             unreadable: self.unreadable,
             usual: work.usual.records,
+            // Nobody could say that it is right so: what a supplement's run keeps is not up for approval.
+            lost_line_end: false,
             supplement,
         };
         let whole = guard::wholeness(&source, &work.pipe.guard);
