@@ -31,6 +31,10 @@ WAYS_OUT = {
         "after seeing to the reason, "
         "`aws --region {region} cloudformation continue-update-rollback --stack-name {stack}`, then `wait`"
     ),
+    "REVIEW_IN_PROGRESS": (
+        "nothing of it is there yet but a change set, which stays one unless somebody is just carrying it out; "
+        "`apply --release ID` or `up`, with the same --set, makes it"
+    ),
     "DELETE_IN_PROGRESS": "when it has gone, `apply --release ID` or `up` makes it anew",
     "DELETE_COMPLETE": "`apply --release ID` or `up` makes it anew",
     "DELETE_FAILED": "after seeing to the reason, `destroy` goes on",
@@ -96,11 +100,24 @@ def deploy(aws, stack, template, overrides, name):
             arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())]
         if not aws.dry_run:
             print(f"making the stack {stack}, or bringing it up to date, which may take minutes")
+        before = newest_event(aws, stack) if found else None
         try:
             aws.do(*arguments)
         except Refused as refused:
-            reasons = "\n".join(f"  {line}" for line in failures(aws, stack))
-            raise Failure(f"{refused}\n{reasons}") from refused
+            # What was refused at once has no events; those that are there are of an earlier attempt.
+            begun = newest_event(aws, stack) != before
+            reasons = failures(aws, stack) if begun else []
+            raise Failure("\n".join([str(refused), *(f"  {line}" for line in reasons)])) from refused
+
+
+def newest_event(aws, stack):
+    """The id of what happened last to a stack; none where nothing is known of it."""
+    try:
+        arguments = ("describe-stack-events", "--stack-name", stack, "--max-items", "1")
+        events = aws.ask("cloudformation", *arguments)["StackEvents"]
+    except Refused:
+        return None
+    return events[0]["EventId"] if events else None
 
 
 def failures(aws, stack):

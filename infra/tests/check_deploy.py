@@ -111,6 +111,10 @@ def check_parts(faults):
         found = stacks.scheduler_state(account, Running, account.of_stack())
         faults.same(f"a fleet whose stack is {status}", found, expected)
     check_ways_out(faults)
+    for when, begins in (("once it has begun", True), ("before it begins", False)):
+        said = refusal(stacks.deploy, Failing(begins), NAME, "", {}, NAME)
+        told = "no\n  " + f"{NAME}: Queues: no such key" if begins else "no"
+        faults.same(f"an update that fails {when}, after one that failed", said, told)
     for name in ("main.yaml", "storage.yaml"):
         known = load(name)["Parameters"]["Name"]
         for given in ("ab", "a1-2", "a" * 20, "a", "a" * 21, "Bad_Name", "1a", "a-", "-a", "a.b", "a\n", ""):
@@ -139,6 +143,7 @@ def check_ways_out(faults):
         ("ROLLBACK_COMPLETE", "`apply` with the same --set makes it anew"),
         ("UPDATE_FAILED", f"cloudformation rollback-stack --stack-name {NAME}`"),
         ("UPDATE_ROLLBACK_FAILED", f"--region {REGION} cloudformation continue-update-rollback --stack-name {NAME}`"),
+        ("REVIEW_IN_PROGRESS", "`apply --release ID` or `up`"),
         ("DELETE_IN_PROGRESS", "when it has gone"),
         ("DELETE_FAILED", "`destroy` goes on"),
     ):
@@ -194,6 +199,25 @@ class Running:
             "describe-auto-scaling-groups": {"AutoScalingGroups": [{"Instances": [{"LifecycleState": "InService"}]}]},
             "get-metric-statistics": {"Datapoints": [{"Maximum": 1}]},
         }[question]
+
+
+class Failing(Running):
+    """An account that refuses to change a stack, whose last change failed; `begins`: once it has begun to."""
+
+    def __init__(self, begins):
+        super().__init__("UPDATE_ROLLBACK_COMPLETE")
+        self.begins, self.events = begins, 1
+
+    def ask(self, service, question, *arguments):
+        answer = super().ask(service, question, *arguments)
+        if question == "describe-stack-events":
+            event = answer["StackEvents"][0]
+            answer = {"StackEvents": [event | {"EventId": str(number)} for number in range(self.events, 0, -1)]}
+        return answer
+
+    def do(self, *_):
+        self.events += self.begins
+        raise Refused("no")
 
 
 def check_refusals(faults, place):

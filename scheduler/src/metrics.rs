@@ -164,6 +164,11 @@ struct Seen {
     has_rows: bool,
 }
 
+/// Whether a run's rows are in the table, as far as its state tells.
+fn is_in_table(state: RunState) -> bool {
+    matches!(state, RunState::Done | RunState::Held)
+}
+
 /// What grows from publication to publication.
 #[derive(Default)]
 struct Counters {
@@ -202,7 +207,8 @@ impl Seen {
             scheduled_at: report.scheduled_at(),
             sent_at: report.sent_at,
             attempts: attempts.iter().enumerate().take_while(is_old).count(),
-            has_rows: report.finished_at.is_some_and(|at| at < began),
+            // One that died has brought none, and may yet be replayed.
+            has_rows: is_in_table(report.state) && report.finished_at.is_some_and(|at| at < began),
         }
     }
 
@@ -271,7 +277,7 @@ impl Ledger {
             }
             seen.attempts += 1;
         }
-        if matches!(report.state, RunState::Done | RunState::Held) && !seen.has_rows {
+        if is_in_table(report.state) && !seen.has_rows {
             seen.has_rows = true;
             let counts = &report.counts;
             for (change, rows) in
@@ -287,7 +293,7 @@ impl Ledger {
     fn held(&self) -> BTreeSet<RunKey> {
         let mut newest: BTreeMap<&PipeName, (&RunKey, RunState)> = BTreeMap::new();
         for (key, seen) in &self.runs {
-            if matches!(seen.state, RunState::Done | RunState::Held) {
+            if is_in_table(seen.state) {
                 newest.insert(&key.pipe, (key, seen.state));
             }
         }

@@ -147,7 +147,7 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Beg
     if report.state.is_final() {
         return Ok(Some(match report.state {
             RunState::Superseded => Outcome::Superseded,
-            _ => Outcome::Done,
+            _ => Outcome::Ended,
         }));
     }
     let failed = report.failed_attempts();
@@ -384,7 +384,15 @@ async fn settle(deps: &Deps, queue: &dyn Queue, message: &Received, outcome: &Ou
         match try_settle(deps, queue, message, outcome).await {
             Ok(()) => return,
             Err(SettleError::Queue(e)) if e.is_receipt_expired() => {
-                tracing::warn!(group = %message.group, "the lease ran out before the message was settled");
+                let what = match outcome {
+                    // A release may have been made, and is not made again: the lease may be the next holder's.
+                    Outcome::Interrupted => {
+                        "the lease had ended, or it is not known whether the message was released: if not, it \
+                         comes back when its lease ends"
+                    }
+                    _ => "the lease ran out before the message was settled",
+                };
+                tracing::warn!(group = %message.group, "{what}");
                 return;
             }
             Err(e) => {
@@ -410,7 +418,9 @@ async fn try_settle(
     outcome: &Outcome,
 ) -> Result<(), SettleError> {
     match outcome {
-        Outcome::Done | Outcome::Superseded => queue.delete(&message.receipt).await?,
+        Outcome::Done | Outcome::Superseded | Outcome::Ended => {
+            queue.delete(&message.receipt).await?;
+        }
         Outcome::Interrupted => queue.release(&message.receipt).await?,
         // The continuation first: a job that is there twice does its work once, one that is nowhere never does.
         Outcome::Continued => {
@@ -463,7 +473,11 @@ fn dead_letter(deps: &Deps, queue: &dyn Queue, message: &Received, reason: &Reas
 fn log(message: &Received, outcome: &Outcome) {
     let (group, receive, word) = (&message.group, message.receive_count, outcome.word());
     match outcome {
-        Outcome::Done | Outcome::Superseded | Outcome::Interrupted | Outcome::Continued => {
+        Outcome::Done
+        | Outcome::Superseded
+        | Outcome::Ended
+        | Outcome::Interrupted
+        | Outcome::Continued => {
             tracing::info!(%group, receive, outcome = word, "job ended");
         }
         Outcome::RetryAfter(delay, reason) => {

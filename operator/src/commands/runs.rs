@@ -287,7 +287,10 @@ pub fn print_report(report: &RunReport, overtaken: Option<&Overtaken>) {
         ),
     );
     let phases: Vec<_> = report.seconds.iter().map(|(name, s)| format!("{name} {s:.2}")).collect();
-    line("seconds", format!("{:.2} ({})", report.total_seconds(), phases.join(", ")));
+    // A run that never got anywhere has none.
+    let phases =
+        if phases.is_empty() { String::new() } else { format!(" ({})", phases.join(", ")) };
+    line("seconds", format!("{:.2}{phases}", report.total_seconds()));
     // A process that was killed has not told.
     if report.peak_memory_bytes > 0 {
         line("peak memory", text::bytes(report.peak_memory_bytes));

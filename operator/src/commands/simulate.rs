@@ -69,7 +69,8 @@ async fn recorded(folder: &Path, day: NaiveDate) -> Result<Vec<PipeLoad>> {
     let failed = found.len() - loads.len() - open;
     for (runs, what) in [(open, "have not ended yet"), (failed, "did not end well")] {
         if runs > 0 {
-            eprintln!("left out: {runs} runs of {day} that {what}");
+            let noun = if runs == 1 { "run" } else { "runs" };
+            eprintln!("left out: {runs} {noun} of {day} that {what}");
         }
     }
     Ok(loads)

@@ -24,6 +24,20 @@ const LEAST_DRAIN_SECS: u32 = 110;
 /// What to do where nothing better is known.
 pub const REMEDY: &str = "check [queue], [catalog], [objects], [fleet] and [aws] in fleet.toml, and the role or \
                           the user that this machine is to AWS";
+/// What to do where AWS does not take the credentials for anybody's.
+const CREDENTIALS: &str = "correct this machine's credentials for AWS: the access key, its secret and the session \
+                           token, or its role";
+/// How services say so.
+const BAD_CREDENTIALS: [&str; 6] = [
+    "AuthFailure",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClient",
+];
+/// Unless it is for the clock's sake.
+const BAD_CLOCK: [&str; 2] = ["Signature expired", "Signature not yet current"];
 /// S3 tells whole seconds, and the answer takes its time.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
@@ -53,11 +67,15 @@ const PERMISSIONS: [(&str, &str); 19] = [
 
 /// What to do about an error.
 fn remedy(error: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if says(&BAD_CREDENTIALS) && !says(&BAD_CLOCK) {
+        return CREDENTIALS.to_owned();
+    }
     let refused = ["AccessDenied", "HTTP 403", "UnauthorizedOperation"];
-    let is_refused = refused.iter().any(|word| error.contains(word));
+    let is_refused = says(&refused);
     let call = PERMISSIONS.iter().find(|(call, _)| error.contains(&format!("{call}: ")));
     match call {
-        Some((_, permission)) if is_refused && !error.contains("SignatureDoesNotMatch") => {
+        Some((_, permission)) if is_refused => {
             format!("allow this machine's role {permission} (infra/README.md)")
         }
         _ if error.contains("NoSuchBucket") || error.contains("HTTP 404") => {
@@ -260,14 +278,16 @@ mod tests {
         let refused =
             "s3://b/p: could not write object 'x': PutObject: AccessDenied: no (HTTP 403)";
         assert!(remedy(refused).contains("s3:PutObject"), "{}", remedy(refused));
-        let head = "could not look for object 'b': HeadBucket: refused without a code (HTTP 403)";
+        let head = "could not look for 's3://b': HeadBucket: refused without a code (HTTP 403)";
         assert!(remedy(head).contains("s3:ListBucket"), "{}", remedy(head));
         let elsewhere = "HeadBucket: refused without a code (HTTP 301)";
         assert!(remedy(elsewhere).contains("region"), "{}", remedy(elsewhere));
         assert!(remedy("GetObject: NoSuchBucket: no (HTTP 404)").contains("make the bucket"));
         assert_eq!(remedy("GetObject: request has timed out"), REMEDY);
-        let signed = "PutObject: SignatureDoesNotMatch: no (HTTP 403)";
-        assert_eq!(remedy(signed), REMEDY);
+        for code in ["SignatureDoesNotMatch", "InvalidAccessKeyId"] {
+            let signed = format!("could not list 's3://b': ListObjectsV2: {code}: no (HTTP 403)");
+            assert_eq!(remedy(&signed), CREDENTIALS);
+        }
     }
 
     #[test]

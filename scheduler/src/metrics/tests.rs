@@ -205,6 +205,33 @@ async fn what_ended_is_counted_once_and_again_if_it_was_not_taken() {
     assert!(!sink.last().contains_key("Rows/new"), "counted already");
 }
 
+/// A night's dead runs are replayed in the morning, as a rule under another scheduler.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_run_that_died_under_an_earlier_scheduler_are_counted_once_it_is_replayed() {
+    let (world, sink, meters) = metered();
+    let mut dead = report(&world, 1, RunState::Dead);
+    dead.finished_at = Some(world.now() - TimeDelta::hours(1));
+    meters.note_run(&dead);
+    // What is in the table was counted then, and is no more for being decided on.
+    let mut held = report(&world, 2, RunState::Held);
+    held.finished_at = dead.finished_at;
+    held.counts.new = 1000;
+    meters.note_run(&held);
+    publish(&world.deps).await;
+    world.pass(TimeDelta::minutes(1));
+
+    dead.state = RunState::Done;
+    dead.finished_at = Some(world.now());
+    dead.counts.new = 37;
+    held.state = RunState::Done;
+    for _ in 0..2 {
+        meters.note_run(&dead);
+        meters.note_run(&held);
+        publish(&world.deps).await;
+    }
+    assert_eq!(sink.sum("Rows/new"), 37.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn held_and_late_runs_are_told_until_they_are_not() {
     let (world, sink, meters) = metered();

@@ -11,6 +11,8 @@ pub enum Outcome {
     Done,
     /// A newer run of the pipe is in the table already: acknowledge.
     Superseded,
+    /// The run had ended before, and its message came again: nothing was done, acknowledge.
+    Ended,
     /// A passing fault: hand the message back, not to be seen before this time has gone by. It costs
     /// the receive; past the limit it becomes a dead letter with this reason.
     RetryAfter(Duration, Reason),
@@ -29,6 +31,7 @@ impl Outcome {
         match self {
             Outcome::Done => "done",
             Outcome::Superseded => "superseded",
+            Outcome::Ended => "ended",
             Outcome::RetryAfter(..) => "retry",
             Outcome::Interrupted => "interrupted",
             Outcome::Continued => "continued",

@@ -206,6 +206,7 @@ fn the_ends_and_reasons_are_those_of_the_code() {
     let ends = [
         Outcome::Done,
         Outcome::Superseded,
+        Outcome::Ended,
         Outcome::Interrupted,
         Outcome::Continued,
         Outcome::RetryAfter(Duration::ZERO, reason.clone()),
@@ -215,6 +216,7 @@ fn the_ends_and_reasons_are_those_of_the_code() {
         match end {
             Outcome::Done
             | Outcome::Superseded
+            | Outcome::Ended
             | Outcome::Interrupted
             | Outcome::Continued
             | Outcome::RetryAfter(..)

@@ -168,7 +168,7 @@ async fn get_with_key(
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {action} object '{subject}': {source}")]
+#[error("could not {action} {}'{subject}': {source}", noun(.subject))]
 pub struct ObjectError {
     /// What was tried.
     pub action: &'static str,
@@ -176,6 +176,12 @@ pub struct ObjectError {
     pub subject: String,
     /// What the system said.
     pub source: std::io::Error,
+}
+
+/// What a subject is called; one that shows what it is, nothing.
+fn noun(subject: &str) -> &'static str {
+    let is_place = subject.ends_with('/') || subject.contains("://");
+    if is_place { "" } else { "object " }
 }
 
 impl ObjectError {
@@ -192,5 +198,21 @@ impl ObjectError {
             self.source.kind(),
             Kind::PermissionDenied | Kind::InvalidInput | Kind::Unsupported
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_is_called_one() {
+        let told = |subject: &str| {
+            let source = std::io::Error::other("no");
+            ObjectError { action: "read", subject: subject.to_owned(), source }.to_string()
+        };
+        assert_eq!(told("reports/acme/1.json"), "could not read object 'reports/acme/1.json': no");
+        assert_eq!(told("reports/"), "could not read 'reports/': no");
+        assert_eq!(told("s3://shop"), "could not read 's3://shop': no");
     }
 }

@@ -130,6 +130,7 @@ fn the_doctor_examines_buckets() {
     let told = finding(&findings, "objects");
     assert_eq!(told["state"], "broken", "{findings:#}");
     assert!(told["remedy"].to_string().contains("make the bucket"), "{told:#}");
+    assert!(told["found"].to_string().contains(" 's3://no-such-bucket': "), "{told:#}");
 }
 
 fn examine(fleet: &Fleet, weed: &Weed) -> Value {

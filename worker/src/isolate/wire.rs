@@ -45,6 +45,7 @@ pub(super) struct EndLine {
 pub(super) enum OutcomeLine {
     Done,
     Superseded,
+    Ended,
     Retry { wait_ms: u64, reason: Reason },
     Interrupted,
     Continued,
@@ -56,6 +57,7 @@ impl From<Outcome> for OutcomeLine {
         match outcome {
             Outcome::Done => Self::Done,
             Outcome::Superseded => Self::Superseded,
+            Outcome::Ended => Self::Ended,
             Outcome::RetryAfter(wait, reason) => {
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 Self::Retry { wait_ms, reason }
@@ -72,6 +74,7 @@ impl From<OutcomeLine> for Outcome {
         match line {
             OutcomeLine::Done => Self::Done,
             OutcomeLine::Superseded => Self::Superseded,
+            OutcomeLine::Ended => Self::Ended,
             OutcomeLine::Retry { wait_ms, reason } => {
                 Self::RetryAfter(Duration::from_millis(wait_ms), reason)
             }
@@ -93,6 +96,7 @@ mod tests {
         for outcome in [
             Outcome::Done,
             Outcome::Superseded,
+            Outcome::Ended,
             Outcome::RetryAfter(Duration::from_millis(1500), reason()),
             Outcome::Interrupted,
             Outcome::Continued,

@@ -3,7 +3,7 @@
 use super::calls::within;
 use super::failure::object_error;
 use super::upload::S3Upload;
-use super::{S3Objects, runtime};
+use super::{S3Objects, Start, runtime};
 use crate::AwsError;
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_objects::ObjectError;
@@ -18,13 +18,15 @@ impl S3Objects {
     pub async fn bucket_region(&self) -> Result<Option<String>, ObjectError> {
         let request = self.client.head_bucket().bucket(self.bucket());
         let found = request.customize().config_override(within(0)).send().await;
-        match found {
-            Ok(found) => Ok(found.bucket_region().map(ToOwned::to_owned)),
-            Err(e) => {
-                let error = AwsError::of(HEAD_BUCKET, &e);
-                Err(object_error("look for", self.bucket(), error))
-            }
-        }
+        let error = match found.map_err(|e| AwsError::of(HEAD_BUCKET, &e)) {
+            Ok(found) => return Ok(found.bucket_region().map(ToOwned::to_owned)),
+            Err(error) => error,
+        };
+        // The answer to a HEAD has no body that could say why. That to a listing, which takes the same permission,
+        // has.
+        let (bucket, start) = (format!("s3://{}", self.bucket()), Start::Key(None));
+        self.tried("list", &bucket, || self.page("", &start, 1)).await?;
+        Err(object_error("look for", bucket, error))
     }
 
     /// Begins an upload in parts of this object, and aborts it: that takes permissions of its own. Nothing stays.

@@ -231,11 +231,12 @@ impl Objects for S3Objects {
         after: Option<&ObjectKey>,
         limit: usize,
     ) -> Result<Vec<Listed>, ObjectError> {
+        let place = format!("s3://{}/{}{prefix}", self.bucket(), self.place.prefix);
         let mut found = Vec::new();
         let mut start = Start::Key(after.cloned());
         while found.len() < limit {
             let left = limit - found.len();
-            let page = self.tried("list", prefix, || self.page(prefix, &start, left)).await?;
+            let page = self.tried("list", &place, || self.page(prefix, &start, left)).await?;
             found.extend(page.0);
             match page.1 {
                 Some(next) => start = Start::Page(next),
