@@ -92,17 +92,64 @@ fn the_only_price_that_was_struck_is_the_products() {
 /// nor a part of it. With a button and a name that fits it is no other.
 #[test]
 fn what_is_no_plain_price_replaces_none() {
-    let price = |title: &str, before: &str, inserted: &str, behind: &str| {
+    let shown = |title: &str, body: &str| {
         let html = format!(
             r#"<title>{title}</title><script type="application/ld+json">{{"@type": "Product", "name": "Iron pan",
             "sku": "S1", "offers": {{"price": "30.00", "priceCurrency": "EUR"}}}}</script><h1>Iron pan</h1><div
-            class=product><p class=price><del>{before}</del> <ins>{inserted}</ins>{behind}</p><button
+            class=product><p class=price>{body}</p><button
             class=add-to-cart>Add to cart</button></div>"#
         );
         let product = read(&html, &[]).products.remove(0);
         product.get(Field::Price).unwrap().to_owned()
     };
+    let price = |title: &str, before: &str, inserted: &str, behind: &str| {
+        shown(title, &format!("<del>{before}</del> <ins>{inserted}</ins>{behind}"))
+    };
     for title in ["struck", "Iron pan"] {
+        for beside in [
+            "4 x <ins>7,50 €</ins>",
+            "x4 <ins>7,50 €</ins>",
+            "<ins>7,50 € x 4</ins>",
+            "<ins>7,50 €</ins> × 4",
+            "<ins>7,50 €</ins> (4x)",
+            "<ins>7,50 € pro Rate</ins>",
+            "<ins>7,50 €</ins> / Monat",
+            "<ins>7,50 €</ins> per month",
+            "<ins>5,00 €</ins> Anzahlung",
+            "Anzahlung: <ins>5,00 €</ins>",
+            "<ins>5,00 €</ins> Rabatt",
+            "<b>Rabatt</b> <ins>5,00 €</ins>",
+            "<ins>5,00 €</ins> sparen",
+            "<ins>down payment 5,00 €</ins>",
+            "<ins>25,00 €</ins> for members",
+            "<ins>25,00 € mit Gutschein</ins>",
+            "<ins>25,00 €</ins> with code SAVE10",
+            "<ins>8,00 € refurbished</ins>",
+            "Gebraucht: <ins>8,00 €</ins>",
+            "<ins>ab 12,00 €</ins>",
+            "ab <ins>EUR 12,00</ins>",
+            "<ins>25,21 €</ins> sans TVA",
+            "excl. VAT <ins>25,21 €</ins>",
+        ] {
+            let body = format!("<del>30,00 €</del> {beside}");
+            assert_eq!(shown(title, &body), "30", "{title}: {beside}");
+        }
+        for beside in [
+            "<ins>20,00 € zzgl. Versand</ins>",
+            "<ins>20,00 € inkl. MwSt., zzgl. Versandkosten</ins>",
+            "<ins>20,00 €</ins> zzgl. Versand",
+            "- <ins>20,00 €</ins>",
+            "Ab sofort <ins>20,00 €</ins>",
+            "<b>33 % off</b> <ins>20,00 €</ins>",
+            "<ins>20,00 €</ins> (28 x 30 cm)",
+            "<ins>20,00 €</ins> (2 x 10,00 €)",
+            "<ins>20,00 €</ins> Rabatt: 33 %",
+            "<ins>20,00 €</ins> used from 8,00 €",
+            "<ins>20,00 €</ins> today only",
+        ] {
+            let body = format!("<del>30,00 €</del> {beside}");
+            assert_eq!(shown(title, &body), "20", "{title}: {beside}");
+        }
         for (before, inserted, behind) in [
             ("30.00 EUR", "10.00 USD", ""),
             ("30,00 €", "$10.00", ""),

@@ -18,6 +18,11 @@ const LETTERS: f32 = 60.0;
 const STOCK_LETTERS: f32 = 110.0;
 /// Longest text that announces a preorder, in bytes.
 const PREORDER_BYTES: usize = 40;
+/// How many texts before and after the product's name may hold back what a price or a button alone says, and their
+/// longest in bytes.
+const HOLD_BEFORE: usize = 20;
+const HOLD_AFTER: usize = 80;
+const HOLD_BYTES: usize = 80;
 /// Levels of elements whose class tells what a text is about.
 const LEVELS: usize = 3;
 /// Fewest points of a text that says more than structured data, and by how many it must exceed its contrary.
@@ -34,13 +39,14 @@ struct Verdict {
 /// What a text says of availability; none where it says nothing.
 pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     let folded = fold(text);
+    let is_not_now = || LATER.is_in(&folded) || SOON.is_in(&folded) || ON_REQUEST.begin(&folded);
     if OUT_OF_STOCK.is_in(&folded) {
         Some("out_of_stock")
     } else if BACKORDER.is_in(&folded) {
         Some("backorder")
     } else if PREORDER.is_in(&folded) {
         Some("preorder")
-    } else if !LATER.is_in(&folded) && IN_STOCK.is_in(&folded) {
+    } else if IN_STOCK.is_in(&folded) && !is_not_now() {
         Some("in_stock")
     } else {
         None
@@ -53,7 +59,7 @@ pub(super) fn says_out(text: &str) -> bool {
 }
 
 /// The availability that a page shows. `has_price`: the page has a price; a page that sells and says nothing of
-/// stock sells from stock.
+/// stock sells from stock, unless it says that it will only later, or on request.
 pub(super) fn shown(page: &Page<'_>, state: &State, has_price: bool) -> Option<&'static str> {
     let verdicts = verdicts(page);
     let out = best(&verdicts, |name| name == "out_of_stock");
@@ -72,8 +78,42 @@ pub(super) fn shown(page: &Page<'_>, state: &State, has_price: bool) -> Option<&
     if let Some(first) = of_state.iter().find(|name| **name == "in_stock").or(of_state.first()) {
         return Some(*first);
     }
-    let sells = has_price || (0..page.tags.len()).any(|tag| is_buy_control(page, tag));
+    let has_button = (0..page.tags.len()).any(|tag| is_buy_control(page, tag));
+    let sells = (has_price || has_button) && !is_held_back(page, has_button);
     sells.then_some("in_stock")
+}
+
+/// Whether a text near the product's name says that it can't be bought yet, or only on request. Beside a buy button the
+/// latter is one more way to buy.
+fn is_held_back(page: &Page<'_>, has_button: bool) -> bool {
+    let name = page.anchor.map_or(0..0, |anchor| page.tags[anchor].first..page.tags[anchor].end);
+    let first = name.start.saturating_sub(HOLD_BEFORE);
+    let end = (name.end + HOLD_AFTER).min(page.runs.len());
+    (first..end).any(|run| !name.contains(&run) && holds_back(page, run, has_button))
+}
+
+fn holds_back(page: &Page<'_>, run: usize, has_button: bool) -> bool {
+    let (text, index) = (&page.runs[run].text, page.runs[run].tag);
+    let tag = &page.tags[index];
+    if tag.is_hidden || tag.is_aside || text.len() > HOLD_BYTES {
+        return false;
+    }
+    let around: Vec<_> = page.around(index).take(LEVELS).map(|tag| &page.tags[tag]).collect();
+    if around.iter().any(|tag| tag.marks.has(Marks::CHOICE) || tag.name() == "option") {
+        return false;
+    }
+    let is_of_stock = around.iter().any(|tag| tag.marks.has(Marks::STOCK));
+    let folded = fold(text);
+    // A longer text may speak of something else of the product: `More colours coming soon`.
+    let says = |phrases: &Phrases| {
+        let value = folded.rsplit(':').next().unwrap_or_default();
+        let begins =
+            |text: &str| phrases.begin(text.trim_start_matches(|c: char| !c.is_alphanumeric()));
+        begins(&folded) || begins(value) || (is_of_stock && phrases.is_in(&folded))
+    };
+    // Sizes and links that come soon are not the product.
+    let is_of_choice = || around.iter().any(|tag| matches!(tag.name(), "a" | "li" | "label"));
+    (says(&SOON) && !is_of_choice()) || (!has_button && says(&ON_REQUEST))
 }
 
 /// Whether the page says in so many words, and nowhere the contrary, that the product can't be had: then structured
@@ -186,6 +226,47 @@ static LATER: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&["let you know|notify|when it|when this|when back|email|e mail"])
 });
 
+/// Says that something can't be bought yet.
+static SOON: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "coming soon|available soon|in stock soon|back soon|not yet available|not yet released",
+        "demnächst|bald verfügbar|bald lieferbar|bald erhältlich|bald wieder|in kürze|noch nicht erschienen",
+        "bientôt|prochainement|disponible bientôt|disponible prochainement|à paraître|pas encore disponible",
+        "prossimamente|presto disponibile|disponibile a breve|disponibile presto|non ancora disponibile",
+        "disponible próximamente|disponível em breve|próximamente|proximamente",
+        "muy pronto|disponible pronto|disponible en breve|em breve|brevemente",
+        "binnenkort|wkrótce|připravujeme|pripravujeme|již brzy|čoskoro|kommer snart|snart i lager",
+        "snart på lager|snart tilbage|tulossa|hamarosan|în curând|in curand|uskoro|kmalu|yakında",
+        "скоро|ожидается|незабаром|очікується|очаквайте|σύντομα|sắp ra mắt|segera hadir",
+        "近日発売|近日入荷|発売予定|入荷予定|即将上市|即將上市|即将推出|敬请期待|敬請期待|출시 예정|입고 예정|בקרוב|قريبا",
+    ])
+});
+
+/// Says that something is sold when asked for, or in shops alone.
+static ON_REQUEST: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "request a quote|request quote|request for quote|get a quote|ask for a quote|quote only|notify me",
+        "on request|upon request|price on request|price upon request|available on request",
+        "available upon request|call for price|call for pricing|call for availability",
+        "contact us for price|contact us for pricing|contact for price|enquire now|inquire now",
+        "in store only|in stores only|only in store|only in stores|only in our stores",
+        "only available in store|only available in stores|available in store only",
+        "auf anfrage|preis auf anfrage|verfügbarkeit auf anfrage|lieferzeit auf anfrage",
+        "lieferbar auf anfrage|verfügbar auf anfrage|angebot anfordern|preis anfragen|jetzt anfragen",
+        "nur in unseren filialen|nur in der filiale|nur im laden|nur im geschäft|benachrichtigen",
+        "sur demande|sur devis|prix sur demande|disponible sur demande|demander un devis|demande de devis",
+        "uniquement en magasin|prévenez moi|me prévenir|su richiesta|prezzo su richiesta|avvisami",
+        "disponibile su richiesta|richiedi preventivo|richiedi un preventivo|solo in negozio",
+        "a consultar|precio a consultar|consultar precio|solicitar presupuesto|pedir presupuesto",
+        "solicitar cotización|solo en tienda|sólo en tienda|avísame|sob consulta|preço sob consulta",
+        "solicitar orçamento|pedir orçamento|avise me|op aanvraag|prijs op aanvraag|offerte aanvragen",
+        "alleen in de winkel|na zapytanie|cena na zapytanie|zapytaj o cenę|powiadom mnie|na dotaz",
+        "cena na dotaz|begär offert|pris på förfrågan|pris på forespørsel|по запросу|цена по запросу",
+        "запросить цену|узнать цену|сообщить о поступлении|ціна за запитом|fiyat sorunuz|teklif al",
+        "询价|詢價|价格面议|價格面議|가격 문의|견적 요청",
+    ])
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,5 +304,47 @@ mod tests {
             assert_eq!(read(body, false), (expected, is_sure), "{body}");
         }
         assert_eq!(read("<p>A pan for life</p>", true).0, Some("in_stock"));
+    }
+
+    #[test]
+    fn a_price_alone_does_not_sell_what_comes_later_or_on_request() {
+        let button = "<button>Add to cart</button>";
+        for text in [
+            "Coming soon",
+            "Coming Soon: March",
+            "Availability: coming soon",
+            "Demnächst lieferbar",
+            "Bientôt disponible",
+            "Prossimamente",
+            "Disponible próximamente",
+            "Скоро в наличии",
+        ] {
+            let body = format!("<p class=stock>{text}</p>");
+            assert_eq!(read(&body, true).0, None, "{text}");
+            assert_eq!(read(&format!("{body}{button}"), true).0, None, "{text}");
+        }
+        for body in [
+            "<p>Auf Anfrage</p>",
+            "<p>Lieferbar auf Anfrage</p>",
+            "<p>Preis: auf Anfrage</p>",
+            "<button>Request a quote</button>",
+            "<a href=/quote>Request a quote</a>",
+            "<p>Price on request</p>",
+            "<p>Only in our stores</p>",
+            "<button>Notify me</button>",
+        ] {
+            assert_eq!(read(body, true).0, None, "{body}");
+            assert_eq!(read(&format!("{body}{button}"), true).0, Some("in_stock"), "{body}");
+        }
+        for body in [
+            "<p>More colours coming soon</p>",
+            "<p>Engraving on request</p>",
+            "<ul><li>35 <a href='#'>coming soon</a></li></ul>",
+            "<footer>Coming soon</footer>",
+            "<p>In stock</p><p>Price on request</p>",
+        ] {
+            assert_eq!(read(body, true).0, Some("in_stock"), "{body}");
+        }
+        assert_eq!(availability_in("Bientôt disponible"), None);
     }
 }
