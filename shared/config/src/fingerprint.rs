@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// To be raised when presets, or the meaning of a setting, change so that the same feed gives other
 /// rows.
-pub const MAPPING_VERSION: u32 = 4;
+pub const MAPPING_VERSION: u32 = 5;
 
 impl Pipe {
     /// A fingerprint of all that decides which rows a feed's bytes become: 32 hexadecimal digits.
