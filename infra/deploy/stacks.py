@@ -11,6 +11,8 @@ from aws import Failure, Refused
 
 WAIT_SECS = 1200
 POLL_SECS = 15
+# A stack that somebody is just making is no longer than some seconds what a mere change set is: in REVIEW_IN_PROGRESS.
+REVIEW_SECS = 30
 # A worker has the hook's 150 s to hand back what it has, and its machine takes a minute or two to end.
 RETIRE_SECS = 900
 RETIRE_POLL_SECS = 5
@@ -245,11 +247,17 @@ def wait(aws, fleet):
         print("would wait until the scheduler says that it works")
         return
     until = time.monotonic() + WAIT_SECS
+    reviewed_since = None
     while True:
         stack = find(aws, fleet.stack)
         if stack is None:
             raise Failure(f"there is no stack {fleet.stack}: `apply` or `up` makes it")
-        check_goes_on(aws, fleet, stack["StackStatus"])
+        if stack["StackStatus"] != "REVIEW_IN_PROGRESS":
+            reviewed_since = None
+        elif reviewed_since is None:
+            reviewed_since = time.monotonic()
+        if reviewed_since is None or time.monotonic() - reviewed_since >= REVIEW_SECS:
+            check_goes_on(aws, fleet, stack["StackStatus"])
         state = scheduler_state(aws, fleet, stack)
         if state is None:
             print("the scheduler works")

@@ -134,9 +134,9 @@ def check_parts(faults):
 
 def check_ways_out(faults):
     """What does not end by itself is not waited for; what does, is."""
-    waits = stacks.WAIT_SECS
+    waits, polls, reviews = stacks.WAIT_SECS, stacks.POLL_SECS, stacks.REVIEW_SECS
     # So that it looks once.
-    stacks.WAIT_SECS = -1
+    stacks.WAIT_SECS, stacks.REVIEW_SECS = -1, 0
     for status, way_out in (
         ("CREATE_FAILED", "`destroy` without --with-data and then `up`"),
         ("ROLLBACK_FAILED", "`destroy` without --with-data and then `up`"),
@@ -154,7 +154,16 @@ def check_ways_out(faults):
     for status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"):
         said = refusal(stacks.wait, Running(status), Running) or ""
         faults.same(f"waiting for a stack that is {status}", said.partition("minutes ")[2], f"the stack is {status}")
-    stacks.WAIT_SECS = waits
+    # One that is just being made, and one that stays a change set.
+    stacks.WAIT_SECS, stacks.POLL_SECS, stacks.REVIEW_SECS = waits, 0, reviews
+    review = "REVIEW_IN_PROGRESS"
+    said = refusal(stacks.wait, Coming(review, review, "CREATE_IN_PROGRESS", "CREATE_COMPLETE"), Running)
+    faults.same("waiting for a stack that is being made", said, None)
+    stacks.WAIT_SECS, stacks.POLL_SECS, stacks.REVIEW_SECS = 5, 0.01, 0.02
+    said = refusal(stacks.wait, Coming(review), Running) or ""
+    if "nothing of it is there yet but a change set" not in said:
+        faults.append(f"waiting for a stack that stays a change set says {said!r}")
+    stacks.WAIT_SECS, stacks.POLL_SECS, stacks.REVIEW_SECS = waits, polls, reviews
 
 
 def refusal(run, *arguments):
@@ -199,6 +208,19 @@ class Running:
             "describe-auto-scaling-groups": {"AutoScalingGroups": [{"Instances": [{"LifecycleState": "InService"}]}]},
             "get-metric-statistics": {"Datapoints": [{"Maximum": 1}]},
         }[question]
+
+
+class Coming(Running):
+    """An account in which each look finds a stack in the next of these states, and at last in the same."""
+
+    def __init__(self, *statuses):
+        super().__init__(statuses[0])
+        self.statuses = list(statuses)
+
+    def ask(self, service, question, *arguments):
+        if question == "describe-stacks" and self.statuses:
+            self.status = self.statuses.pop(0)
+        return super().ask(service, question, *arguments)
 
 
 class Failing(Running):

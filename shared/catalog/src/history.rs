@@ -87,9 +87,11 @@ impl<'a> History<'a> {
     ) -> Result<Option<RunId>, CatalogError> {
         let Some(there) = self.first(from, |v| self.is_whole(v))? else { return Ok(None) };
         let marks = self.marks(there)?;
+        let begun = self.first(from, |v| Ok(self.marks(v)?.feed >= marks.feed))?.unwrap_or(there);
         // A supplement's fence may be ahead of a rollback of its pipe, and tells nothing of that: it can be the refused
-        // run's still.
-        if marks.feed > Some(refused.0) && !marks.rolled_back() {
+        // run's still, or one's whose own files are gone.
+        let is_as_left = !marks.rolled_back() && self.marks(begun)?.are_of_the_same_run(marks);
+        if marks.feed > Some(refused.0) && is_as_left {
             return Ok(marks.feed.map(RunId));
         }
         let next = self.first(there, |v| Ok(self.marks(v)?.feed > marks.feed))?;

@@ -216,6 +216,24 @@ async fn a_refusal_is_not_tried_again() {
     );
 }
 
+/// A listing says why a bucket is refused, which a HEAD cannot; nothing more is asked where no answer came.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_bucket_that_is_refused_is_asked_why() {
+    let Some(rig) = Rig::new().await else { return };
+    let is_head = |request: &Request| request.method == "HEAD";
+    let lost = rig.proxy.add(Rule::when(is_head, Fault::DropRequest).once());
+    let error = rig.store.bucket_region().await.expect_err("nobody answers");
+    assert!(error.is_retryable() && error.to_string().contains("HeadBucket: "), "{error}");
+    assert_eq!((lost.get(), rig.proxy.requests("GET")), (1, 0));
+
+    let mute = Fault::Answer { status: 403, content_type: "application/xml", body: String::new() };
+    rig.proxy.add(Rule::when(is_head, mute));
+    let refused = rig.proxy.add(Rule::when(is_get, Fault::s3(403, "InvalidAccessKeyId")));
+    let error = rig.store.bucket_region().await.expect_err("it is refused");
+    assert!(error.to_string().contains("InvalidAccessKeyId"), "{error}");
+    assert_eq!(refused.get(), 1);
+}
+
 /// A body that is cut off is never taken for the whole: read anew, or from where it broke.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_cut_off_comes_whole_in_the_end() {

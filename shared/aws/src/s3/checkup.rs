@@ -22,10 +22,13 @@ impl S3Objects {
             Ok(found) => return Ok(found.bucket_region().map(ToOwned::to_owned)),
             Err(error) => error,
         };
-        // The answer to a HEAD has no body that could say why. That to a listing, which takes the same permission,
-        // has.
-        let (bucket, start) = (format!("s3://{}", self.bucket()), Start::Key(None));
-        self.tried("list", &bucket, || self.page("", &start, 1)).await?;
+        let bucket = format!("s3://{}", self.bucket());
+        // A refusal of a HEAD has no body that could say why. That of a listing, which takes the same permission, has.
+        // Where no answer came, or the service is at fault, a listing would only be waited for as well.
+        if error.status().is_some() && !error.is_passing() {
+            let start = Start::Key(None);
+            self.tried("list", &bucket, || self.page("", &start, 1)).await?;
+        }
         Err(object_error("look for", bucket, error))
     }
 

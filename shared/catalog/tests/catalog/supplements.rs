@@ -141,6 +141,7 @@ fn a_supplements_run_that_is_refused_is_not_named_as_the_way_out() {
     run(&catalog, &night(100, &products(1, 4)));
     run(&catalog, &night(110, &products(2, 4)));
     let second = table.snapshot().unwrap().unwrap();
+    supplement(&catalog, 800, &["p1"], 8);
     supplement(&catalog, 900, &["p1"], 9);
     restore(table, &pipe("acme"), RunId(100), &[]).unwrap();
     let snapshot = table.snapshot().unwrap().unwrap();
@@ -148,11 +149,15 @@ fn a_supplements_run_that_is_refused_is_not_named_as_the_way_out() {
     for file in second.files(Some(&pipe("acme"))).unwrap() {
         std::fs::remove_file(second.local_path(&file).unwrap()).unwrap();
     }
-    let e = restore(table, &pipe(STOCK), RunId(900), &[]).unwrap_err();
-    assert!(matches!(e, RestoreError::Gone { oldest: None, .. }), "{e}");
+    for run in [800, 900] {
+        let e = restore(table, &pipe(STOCK), RunId(run), &[]).unwrap_err();
+        assert!(matches!(e, RestoreError::Gone { oldest: None, .. }), "{e}");
+    }
     supplement(&catalog, 901, &["p1"], 9);
-    let e = restore(table, &pipe(STOCK), RunId(900), &[]).unwrap_err();
-    assert!(matches!(e, RestoreError::Gone { oldest: Some(RunId(901)), .. }), "{e}");
+    for run in [800, 900] {
+        let e = restore(table, &pipe(STOCK), RunId(run), &[]).unwrap_err();
+        assert!(matches!(e, RestoreError::Gone { oldest: Some(RunId(901)), .. }), "{e}");
+    }
 }
 
 /// As it was before the supplement's next run: with what was approved by then.
