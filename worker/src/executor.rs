@@ -264,7 +264,10 @@ async fn end_crawl(deps: &Deps, job: &CrawlJob, finished: Finished, receives: u3
                     report.state = RunState::Superseded;
                     report.finished_at = Some(now);
                 }
-                Outcome::RetryAfter(..) => report.reason = reason,
+                // What is left of a run that is in the table failed: its reason is what was said of it.
+                Outcome::RetryAfter(..) if report.state != RunState::Committed => {
+                    report.reason = reason;
+                }
                 _ => {}
             }
         })

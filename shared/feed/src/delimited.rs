@@ -249,6 +249,10 @@ impl DelimitedReader {
             let cells = self.split(bytes);
             self.fill(record, bytes);
             if record.is_empty() && !self.has_surplus(bytes, cells) {
+                if cells > 1 && !has_line_end {
+                    // No blank line, but the beginning of a record.
+                    self.last_line_ends = Some(false);
+                }
                 self.advance(bytes, lines);
                 continue;
             }

@@ -499,6 +499,20 @@ fn a_source_cut_inside_its_last_column_removes_nothing() {
     assert_counts(&next, &[("held", 0), ("removed", 1), ("live", 6)]);
 }
 
+/// Nothing is held of a source of changes, so that nobody could approve it: a line end that it lost is not judged.
+#[test]
+fn a_source_of_changes_may_lose_its_last_line_end() {
+    let fleet = Fleet::new();
+    let map = "changes_only = true\n[map]\nid = \"sku\"\ntitle = \"name\"\n";
+    fleet.pipe("shop", &pipe("shop.csv", "csv", map, ""));
+    assert_eq!(csv_night(&fleet, 0..10)["source"]["last_line_ends"], true);
+    let next = csv_night_without(&fleet, "\n", 5..12);
+    assert_eq!(next["state"], "done", "{next:#}");
+    assert_eq!(next["source"]["last_line_ends"], false, "{next:#}");
+    assert_eq!(next["source"]["complete"], true, "{next:#}");
+    assert_counts(&next, &[("held", 0), ("removed", 0), ("new", 2), ("live", 12)]);
+}
+
 /// A partner who never writes a last line end is not held for it, nor for beginning to.
 #[test]
 fn a_source_that_never_has_a_last_line_end_is_believed() {

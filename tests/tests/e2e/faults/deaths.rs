@@ -182,10 +182,35 @@ fn a_run_whose_job_dies_after_its_commit_does_not_die() {
     assert_eq!(attempts.len(), 2, "{report:#}");
     assert_eq!(attempts[0]["end"]["reason"]["class"], "worker-lost", "{report:#}");
     assert_eq!(attempts[1]["end"]["outcome"], "done", "{report:#}");
+    assert!(report["reason"].is_null(), "the attempt's reason is none of the run's: {report:#}");
     assert!(report["table_version"].is_u64(), "{report:#}");
     scene.assert_done();
     assert_eq!(number(&status(&scene.fleet), "crawl", "dead"), 0);
     stop(&mut worker);
+}
+
+/// What fails once the report knows of the commit, too, is told of its attempt, and not of the run.
+#[test]
+fn what_fails_after_the_commit_is_no_reason_of_the_run() {
+    let scene = Scene::new(SHORT_LEASES, "max = 1");
+    let mut first = failing_worker(&scene.fleet, "crawl.images-sent=abort");
+    let waiting = eventually(SOON, "the first attempt to fail", || {
+        let report = report(&scene.fleet, "acme", scene.run);
+        let has_failed = report["attempts"][0]["end"].is_object();
+        has_failed.then_some(report)
+    });
+    assert_eq!(waiting["state"], "committed", "{waiting:#}");
+    assert!(waiting["reason"].is_null(), "{waiting:#}");
+    stop(&mut first);
+
+    let mut second = scene.fleet.spawn(&["worker"]);
+    let done = settled(&scene.fleet, "acme", scene.run);
+    assert_eq!(done["state"], "done", "{done:#}");
+    let attempts = attempts(&done);
+    assert_eq!(attempts[0]["end"]["reason"]["class"], "worker-lost", "{done:#}");
+    assert!(done["reason"].is_null(), "{done:#}");
+    scene.assert_done();
+    stop(&mut second);
 }
 
 /// Promise 8: what kills its process after the commit, every time, is a dead letter too. The run is known to be in the

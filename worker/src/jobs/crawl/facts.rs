@@ -54,6 +54,9 @@ pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     }
     let (counts, lists) = (commit.counts(report.counts), commit.lists(&report.key));
     if counts == report.counts && lists == report.lists {
+        if is_of_attempt(report) {
+            report.reason = (counts.held > 0).then(|| note(&report.key, counts, None));
+        }
         return;
     }
     (report.counts, report.lists) = (counts, lists);
@@ -72,6 +75,12 @@ pub(super) fn settle(report: &mut RunReport, commit: &RunCommit) {
     report.reason = Some(note(&report.key, counts, why));
 }
 
+/// Whether an attempt failed after its commit, before the report knew of that, and its reason is where the note was.
+fn is_of_attempt(report: &RunReport) -> bool {
+    let mut ends = report.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
+    report.reason.is_some() && ends.any(|end| end.reason == report.reason)
+}
+
 /// `why` the report lacks what it should say, where that is known.
 fn note(run: &RunKey, counts: Counts, why: Option<Reason>) -> Reason {
     if counts.held > 0 {
@@ -87,7 +96,7 @@ mod tests {
     use super::*;
     use chrono::Utc;
     use feedfleet_catalog::run_figures;
-    use feedfleet_model::report::Trigger;
+    use feedfleet_model::report::{Attempt, AttemptEnd, Trigger};
     use feedfleet_model::{RunId, keys};
     use std::collections::BTreeMap;
 
@@ -175,6 +184,29 @@ mod tests {
         let mut settled = report(&facts(6));
         settle(&mut settled, &commit(&others));
         assert_eq!(settled.lists, others.lists);
+    }
+
+    #[test]
+    fn the_reason_of_an_attempt_is_none_of_a_run_that_is_in() {
+        let lost = Reason::new(ReasonClass::WorkerLost, "killed");
+        let settled = |held, of_attempt: Option<&Reason>| {
+            let mut settled = report(&facts(held));
+            settled.reason = Some(lost.clone());
+            let now = Utc::now();
+            let (outcome, reason) = ("retry".to_owned(), of_attempt.cloned());
+            settled.attempts.push(Attempt {
+                worker: "host/1".to_owned(),
+                started_at: now,
+                end: Some(AttemptEnd { at: now, outcome, reason, next_at: None }),
+            });
+            settle(&mut settled, &commit(&facts(held)));
+            assert_eq!(settled.attempts[0].end.as_ref().unwrap().reason.as_ref(), of_attempt);
+            settled.reason
+        };
+        assert_eq!(settled(0, Some(&lost)), None);
+        let why = settled(6, Some(&lost)).unwrap().message;
+        assert!(why.contains("6 of 10") && why.contains("runs approve acme 7"), "{why}");
+        assert_eq!(settled(0, None), Some(lost.clone()), "it is what was said of the run");
     }
 
     #[test]

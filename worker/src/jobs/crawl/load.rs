@@ -445,7 +445,9 @@ impl<'a> Pass<'a> {
             seen: self.seen,
             unreadable: self.unreadable,
             usual: self.work.usual.records,
-            lost_line_end: self.facts.last_line_ends == Some(false)
+            // Nothing is held of a source of changes, so that nobody could say that it is right so.
+            lost_line_end: !self.work.pipe.source.changes_only
+                && self.facts.last_line_ends == Some(false)
                 && self.work.usual.last_line_ends == Some(true),
             supplement: None,
         };

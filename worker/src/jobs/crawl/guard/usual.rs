@@ -32,11 +32,12 @@ pub(crate) struct Usual {
 }
 
 /// What the pipe's source is usually like: the median of its last complete runs, and how the last of them ended. An
-/// approval says that a run was right however it looked, so history begins with the last one that was approved.
+/// approval says that a run was right however it looked, so history begins with the last one that was approved. Where
+/// nothing since says how a last line ends, as text that was cut off does not, runs before it do.
 pub(crate) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, ReportError> {
     let runs = reports.runs_of(&run.pipe).await?;
     let (mut seen, mut duplicates, mut left_out) = (Vec::new(), Vec::new(), false);
-    let mut last_line_ends = None;
+    let (mut last_line_ends, mut has_begun) = (None, false);
     for earlier in runs.iter().rev().filter(|earlier| earlier.run < run.run).take(LOOK_BACK) {
         let report = match reports.load(earlier).await {
             Ok(Some(report)) => report,
@@ -45,18 +46,26 @@ pub(crate) async fn usual(reports: &Reports, run: &RunKey) -> Result<Usual, Repo
             Err(e) => return Err(e),
         };
         let approved = report.decision.as_ref().is_some_and(|decision| decision.approved);
-        if (approved || read_all(&report)) && seen.len() < USUAL_RUNS {
-            seen.push(report.counts.seen);
-        }
         if approved || read_all(&report) {
             last_line_ends = last_line_ends.or(report.source.last_line_ends);
+        }
+        if has_begun {
+            if last_line_ends.is_some() {
+                break;
+            }
+            continue;
+        }
+        if (approved || read_all(&report)) && seen.len() < USUAL_RUNS {
+            seen.push(report.counts.seen);
         }
         if approved || (read_all(&report) && is_as_usual(&report)) {
             duplicates.extend(share(report.counts.duplicates, report.counts.seen));
         } else {
             left_out |= read_all(&report);
         }
-        if approved || (seen.len() >= USUAL_RUNS && !duplicates.is_empty()) {
+        has_begun = approved;
+        let is_enough = seen.len() >= USUAL_RUNS && !duplicates.is_empty();
+        if is_enough || (has_begun && last_line_ends.is_some()) {
             break;
         }
     }
@@ -203,6 +212,9 @@ mod tests {
         assert_eq!(usual(9).await, Some(false));
         add(5, Some(true), true).await;
         assert_eq!(usual(9).await, Some(true));
+        add(6, None, false).await;
+        reports.update(&key(6), approve).await.unwrap();
+        assert_eq!(usual(9).await, Some(true), "what was approved does not tell");
     }
 
     #[tokio::test]
