@@ -13,6 +13,7 @@ mod labels;
 mod marks;
 mod page;
 mod phrases;
+mod plain;
 mod price;
 mod script;
 mod state;
@@ -88,7 +89,7 @@ fn add_price(page: &Page<'_>, prices: &[Candidate], product: &mut Product) {
     let currency = product.get(Field::Currency).or_else(|| old?.currency);
     // An amount of another currency, or a part of the price, is not what replaced it.
     let is_other = currency.is_some_and(|currency| best.is_other_than(currency));
-    let is_plain = || best.tag.is_none_or(|tag| price::is_plain(page, tag));
+    let is_plain = || best.tag.is_none_or(|tag| plain::is_plain(page, tag));
     let is_sure = || {
         best.points >= price::SURE
             || price::only_reduction(page) == Some((told_amount, best.ten_thousandths))

@@ -3,15 +3,14 @@
 //! class, the closeness to the name of the product and to the buy button; they are taken for what is struck
 //! through, belongs to other products, leads to other pages, or is called shipping, saving or an instalment.
 
-use super::amounts::{Amount, amounts, is_currency};
+use super::amounts::{Amount, amounts};
 use super::buy::is_buy_control;
 use super::marks::Marks;
 use super::page::{Page, Run};
-use super::phrases::{Phrases, fold};
+use super::plain::{is_by_measure, is_otherwise, is_plain};
 use super::state::State;
 use crate::dom::attribute;
 use crate::extract::normal;
-use std::sync::LazyLock;
 
 /// Most pieces of text in an element that is a price.
 const MAX_RUNS: usize = 14;
@@ -29,11 +28,6 @@ pub(super) const ENOUGH: f32 = 3.0;
 pub(super) const SURE: f32 = 8.0;
 /// Most pieces of text between a product's name and a reduction that is surely its own.
 const NEAR: usize = 40;
-/// Most pieces of text on either side of an amount that say what it is, and their longest text in bytes.
-const BESIDE: usize = 4;
-const BESIDE_BYTES: usize = 60;
-/// What stands for "times".
-const TIMES: [char; 5] = ['x', 'X', '×', 'х', 'Х'];
 /// Points of a price in a script that the page does not show.
 const UNSEEN: f32 = 5.0;
 /// Points for a shown price that a script confirms.
@@ -194,7 +188,7 @@ fn rate(page: &Page<'_>, index: usize, buy_controls: &[usize]) -> Option<Candida
 }
 
 /// The one amount of a text: with a currency, or alone in an element that is a price.
-fn the_amount(text: &str, is_price: bool) -> Option<Amount> {
+pub(super) fn the_amount(text: &str, is_price: bool) -> Option<Amount> {
     let all: Vec<Amount> =
         amounts(text).into_iter().filter(|amount| amount.ten_thousandths > 0).collect();
     let mut with_currency = all.iter().filter(|amount| amount.has_currency);
@@ -239,146 +233,6 @@ pub(super) fn only_reduction(page: &Page<'_>) -> Option<(i64, i64)> {
     is_sure.then_some((before, inserted.ten_thousandths))
 }
 
-/// Whether nothing in or beside an element says that its amount is a part of the price alone, comes off it or is for
-/// others: `3 x 10 €`, `-10 €`, `10 € off`, `10 € deposit`, `10 € excl. VAT`, `10 € with code`. Words with another number
-/// are about that one: `Save 20%`.
-pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
-    let text = page.text(index);
-    let Some(amount) = the_amount(&text, true) else { return true };
-    let is_digit = |c: char| c.is_ascii_digit();
-    let (inner_before, inner_after) = (&text[..amount.start], &text[amount.end..]);
-    let (outer_before, outer_after) = beside(page, index);
-    let before = format!("{outer_before} {inner_before}");
-    let after = format!("{inner_after} {outer_after}");
-    if is_minus(inner_before) || is_times(&before) || is_times_behind(&after) || is_by_month(&after)
-    {
-        return false;
-    }
-    let said_before = before.rsplit(is_digit).next().unwrap_or_default();
-    let called = words_of(said_before);
-    let is_of_percent = said_before.trim_start().starts_with('%');
-    let is_no_price =
-        || [&NO_PRICE, &FOR_OTHERS, &NOT_ALL].iter().any(|phrases| phrases.is_in(&called));
-    if is_least(&called) || (!is_of_percent && is_no_price()) {
-        return false;
-    }
-    let words = words_behind(&after);
-    let is_off = (!inner_after.contains(is_digit) && NO_PRICE.is_in(&fold(inner_after)))
-        || (!after.contains(is_digit) && NO_PRICE.begin(&words));
-    let is_of_next = amounts(&after).iter().any(|next| next.has_currency);
-    let is_for_others =
-        !is_of_next && (FOR_OTHERS.begin(&words) || FOR_OTHERS.is_in(&words_of(inner_after)));
-    if is_off || is_for_others {
-        return false;
-    }
-    let end = page.tags[index].end;
-    let until = page.tags[page.block(index)].end.min(end + 2);
-    let behind = page.text_between(end, until, BESIDE_BYTES);
-    !NOT_ALL.begin(&words_behind(&format!("{inner_after} {behind}")))
-}
-
-/// What stands right before and right behind an element, in its block and without prices that no longer hold.
-fn beside(page: &Page<'_>, index: usize) -> (String, String) {
-    let (first, end) = (page.tags[index].first, page.tags[index].end);
-    let block = page.block(index);
-    let around = &page.tags[block];
-    let belongs = |run: &usize| {
-        let index = page.runs[*run].tag;
-        let tag = &page.tags[index];
-        !tag.is_struck && !tag.is_old && page.block(index) == block
-    };
-    // A long text before it is a sentence about something else.
-    let is_short = |run: &usize| page.runs[*run].text.len() <= BESIDE_BYTES;
-    let said = |run: &usize| belongs(run) && is_short(run);
-    let start = (around.first..first).rev().take(BESIDE).take_while(said).last();
-    let last = (end..around.end).take(BESIDE).take_while(belongs).last();
-    let before = page.text_between(start.unwrap_or(first), first, BESIDE * BESIDE_BYTES);
-    let behind = page.text_between(end, last.map_or(end, |last| last + 1), BESIDE_BYTES);
-    (before, behind)
-}
-
-/// Whether what stands before an amount takes it off: `-`, `(-`, `€ -`. A dash behind words, as in `Now – 10 €`, does not.
-fn is_minus(before: &str) -> bool {
-    const SIGNS: [char; 3] = ['-', '−', '–'];
-    let is_of_amount = |head: &str| head.split_whitespace().next_back().is_none_or(is_currency);
-    before.trim_start_matches([' ', '(']).starts_with(SIGNS)
-        || before.ends_with(SIGNS)
-        || before.trim_end().strip_suffix(SIGNS).is_some_and(is_of_amount)
-}
-
-/// Whether what stands before an amount takes it several times: `3 x`, `x 3`.
-fn is_times(before: &str) -> bool {
-    let counted = before.trim_end().trim_end_matches(|c: char| c.is_ascii_digit());
-    let is_count = counted.len() < before.trim_end().len();
-    let sign_before = counted.trim_end().strip_suffix(TIMES);
-    let is_counted_behind =
-        is_count && sign_before.is_some_and(|head| !head.ends_with(char::is_alphanumeric));
-    is_counted_behind
-        || before.char_indices().any(|(place, c)| {
-            let goes_on = before[place + c.len_utf8()..].starts_with(char::is_alphanumeric);
-            let is_counted = || before[..place].trim_end().ends_with(|c: char| c.is_ascii_digit());
-            TIMES.contains(&c) && !goes_on && is_counted()
-        })
-}
-
-/// Whether what stands behind an amount takes it several times: `€ x 3`, `€ (3x)`. With numbers on both sides it does not:
-/// `€ (28 x 30 cm)`, `€ (3 x 5 €)`.
-fn is_times_behind(after: &str) -> bool {
-    let is_filler = |c: char| !c.is_alphanumeric() && !TIMES.contains(&c);
-    let is_digit = |c: char| c.is_ascii_digit();
-    let text = after.trim_start_matches(is_filler);
-    let word = &text[..text.len() - text.trim_start_matches(char::is_alphabetic).len()];
-    let text =
-        if is_currency(word) { text[word.len()..].trim_start_matches(is_filler) } else { text };
-    if let Some(behind) = text.strip_prefix(TIMES) {
-        return behind.trim_start().starts_with(is_digit);
-    }
-    let behind = text.trim_start_matches(is_digit);
-    let is_count = behind.len() < text.len();
-    let ends = |behind: &str| {
-        !behind.starts_with(char::is_alphanumeric) && !behind.trim_start().starts_with(is_digit)
-    };
-    is_count && behind.trim_start().strip_prefix(TIMES).is_some_and(ends)
-}
-
-/// Whether the words before an amount make it the least of several: `ab`, `from`, with or without a currency.
-fn is_least(words: &str) -> bool {
-    let words = match words.rsplit_once(' ') {
-        Some((head, last)) if is_currency(last) => head,
-        _ => words,
-    };
-    LEAST.iter().any(|phrase| {
-        let head = words.strip_suffix(*phrase);
-        head.is_some_and(|head| head.is_empty() || head.ends_with(' '))
-    })
-}
-
-/// The words of a text, in lower case, with one space between them.
-fn words_of(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
-}
-
-/// The words behind an amount and its currency, in lower case and without numbers; none where a number comes first.
-fn words_behind(text: &str) -> String {
-    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    let text = text.replace('+', " plus ");
-    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let mut first = words.next().unwrap_or_default();
-    if is_currency(first) {
-        first = words.next().unwrap_or_default();
-    }
-    if is_number(first) {
-        return String::new();
-    }
-    let mut behind = first.to_lowercase();
-    for word in words.filter(|word| !is_number(word)) {
-        behind.push(' ');
-        behind.push_str(&word.to_lowercase());
-    }
-    behind
-}
-
 /// Points for standing after the product's name, and close to it and to a buy button.
 fn nearness(page: &Page<'_>, index: usize, buy_controls: &[usize]) -> f32 {
     let mut points = 0.0;
@@ -407,153 +261,6 @@ fn is_called_otherwise(page: &Page<'_>, index: usize, text: &str, amount: &Amoun
     };
     is_otherwise(&before, text, amount) || is_by_measure(&text[amount.end..])
 }
-
-/// Whether the words before an element or in it call its amount something else. That shipping is not in it, or is, makes
-/// it no other amount: `20 € zzgl. Versand`.
-fn is_otherwise(before: &str, text: &str, amount: &Amount) -> bool {
-    if !OTHERWISE.is_in(&fold(&format!("{before} {text}"))) {
-        return false;
-    }
-    let words = format!(" {} ", words_behind(&text[amount.end..]));
-    let cut = |words: String, note: &&str| words.replace(&format!(" {note} "), " ");
-    let rest = SHIPPING_NOTES.iter().fold(words.clone(), cut);
-    let head = &text[..amount.start];
-    rest == words || OTHERWISE.is_in(&fold(&format!("{before} {head} {rest}")))
-}
-
-/// Whether what follows an amount says that it is for a measure or a time: `€/kg`, `€ / 100 ml`, `€/mo`.
-fn is_by_measure(after: &str) -> bool {
-    const MEASURES: [&str; 7] = ["kg", "g", "l", "ml", "cl", "lb", "oz"];
-    is_by_month(after) || MEASURES.contains(&measure(after).as_str())
-}
-
-/// Whether what follows an amount says that it is for a month: `€/mo`.
-fn is_by_month(after: &str) -> bool {
-    matches!(measure(after).as_str(), "mo" | "month" | "monat" | "mois" | "mes" | "mese")
-}
-
-/// The word behind an amount, its currency and a `/`, in lower case; none where there is no such thing.
-fn measure(after: &str) -> String {
-    let Some((sign, measure)) = after.split_once('/') else { return String::new() };
-    if sign.chars().count() > 6 {
-        return String::new();
-    }
-    measure
-        .chars()
-        .skip_while(|c| c.is_whitespace() || c.is_ascii_digit())
-        .take_while(|c| c.is_alphabetic())
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
-/// What shops call amounts that are not the price.
-static OTHERWISE: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "save|was|rrp|msrp|list price|you save|shipping|delivery|from|per month|month|points|cashback|coupon",
-        "free|excl|ex vat|ex tax|ex gst|plus tax|deposit",
-        "statt|uvp|versand|ersparnis|sparen|mtl|monat|punkte|netto|zzgl|ohne mwst",
-        "au lieu de|prix conseill*|livraison|économi*|mois|hors taxe*",
-        "risparmi*|spedizione|consigliato|mese|iva esclusa",
-        "antes|ahorr*|envío|gastos|cuotas|mensual*|sin iva|economize|frete|entrega|parcela*",
-        "było|dostawa|wysył*|dopravn*|doprava|původní|frakt|verzend*|adviesprijs|bespaar",
-        "bez dph|bez vat|bez pdv|brez ddv|exkl|ekskl|áfa nélkül|kargo",
-        "месяц*|мес|доставк*|скидк*|экономи*|кредит*|рассрочк*|без ндс",
-        "建議售價|建议售价|定價|原價|市價|市场价|参考价|吊牌价|每期|運費|运费|メーカー希望|定価|参考価格|送料",
-        "정가|소비자가|배송비|משלוח",
-    ])
-});
-
-/// What reductions, deposits and instalments are called in the element of their amount.
-static NO_PRICE: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "off|discount|save|saved|savings|deposit|payments of|instalments of|installments of",
-        "down payment|downpayment|prepayment|sparen|spare|gespart|ersparnis|rabatt|pfand|anzahlung|raten",
-        "rabais|réduction|remise|économi*|caution|consigne|mensualité*|acompte|arrhes",
-        "risparmi*|sconto|cauzione|acconto|ahorr*|descuento|fianza|cuotas|desconto|economize|parcela*",
-        "bespaar*|korting|statiegeld|aanbetaling|rabat|rabatu|kaucj*|zaliczk*|zadatek|sleva|záloha",
-        "скидк*|экономи*|рассрочк*|предоплат*",
-    ])
-});
-
-/// What stands right behind an amount that is not all that is to be paid, or no price at all.
-static NOT_ALL: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "off|deposit|pfand|statiegeld|excl vat|excluding vat|exc vat|ex vat|plus vat|without vat",
-        "excl tax|excluding tax|exc tax|ex tax|plus tax|before tax|excl gst|excluding gst|ex gst|plus gst",
-        "zzgl mwst|zzgl ust|zzgl mehrwertsteuer|zzgl gesetzlicher mwst|zzgl ges mwst|zuzüglich mwst",
-        "exkl mwst|exkl ust|ohne mwst|ohne ust|plus mwst|netto|hors taxe*|hors tva|sans tva|ht|h t",
-        "iva esclusa|più iva|plus iva|sin iva|bez dph|bez vat|bez pdv|brez ddv|excl btw|ex btw",
-        "exkl moms|ekskl moms|ekskl mva|áfa nélkül|без ндс",
-    ])
-});
-
-/// What stands beside an amount that is not asked of everybody, for the new product, or at once.
-static FOR_OTHERS: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "per month|a month|monthly|per instalment|per installment|each month|pro monat|im monat|monatlich",
-        "mtl|pro rate|je rate|in raten|als anzahlung|par mois|al mese|al mes|por mes|mensual*",
-        "in instalments|in installments|as deposit|as down payment|miesięcznie|měsíčně|в месяц",
-        "refurbished|renewed|used|second hand|open box|generalüberholt|gebraucht|reconditionné*|occasion",
-        "d occasion|ricondizionat*|usato|usata|reacondicionad*|recondicionad*|usado|usada|tweedehands",
-        "with code|with coupon|with voucher|with promo code|with trade in|mit code|mit gutschein*",
-        "mit rabattcode|avec code|avec le code|con codice|con código|con cupón|com cupom|met code|z kodem",
-        "for members|for club members|members only|member price|für mitglieder|nur für mitglieder",
-        "mitgliederpreis|pour les membres|per i soci|para socios|para miembros",
-        "each when|each if|when you buy|if you buy|je stück ab|pro stück ab|bei abnahme",
-    ])
-});
-
-/// What stands right before the least of several amounts.
-const LEAST: [&str; 16] = [
-    "from",
-    "starting at",
-    "starts at",
-    "as low as",
-    "ab",
-    "ab nur",
-    "à partir de",
-    "dès",
-    "a partire da",
-    "desde",
-    "a partir de",
-    "od",
-    "vanaf",
-    "från",
-    "alkaen",
-    "от",
-];
-
-/// What stands behind a price of shipping, in the words of [`words_behind`].
-const SHIPPING_NOTES: [&str; 28] = [
-    "zzgl versand",
-    "zzgl versandkosten",
-    "zzgl porto",
-    "zzgl lieferung",
-    "zuzüglich versand",
-    "zuzüglich versandkosten",
-    "plus versand",
-    "plus versandkosten",
-    "exkl versand",
-    "exkl versandkosten",
-    "inkl versand",
-    "inkl versandkosten",
-    "plus shipping",
-    "plus delivery",
-    "plus postage",
-    "excl shipping",
-    "excl delivery",
-    "excluding shipping",
-    "incl shipping",
-    "incl delivery",
-    "including shipping",
-    "including delivery",
-    "hors livraison",
-    "plus livraison",
-    "più spedizione",
-    "spedizione esclusa",
-    "más envío",
-    "más gastos de envío",
-];
 
 #[cfg(test)]
 mod tests {
