@@ -41,9 +41,10 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// What there is to say of a source without records, and what to do should it have some. None: it has some.
+    /// What there is to say of a source without records, and what to do should it have some. None: it has some, or may
+    /// well have none, as one that names changes only, and a supplement, on a night without any.
     pub fn told_empty(&self, pipe: &Pipe) -> Option<(String, String)> {
-        if self.records > 0 {
+        if self.records > 0 || pipe.source.changes_only || pipe.name.is_supplement() {
             return None;
         }
         let found = match self.bytes_without_record {

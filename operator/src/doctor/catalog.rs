@@ -17,6 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 const CHECK: &str = "catalog";
+/// What to do where a table cannot be read, and its log is not known to be damaged.
+const ELSEWHERE: &str = "see to what the error names, such as the disk, the network or permissions. The table itself \
+                         may be sound: leave it where it is";
 
 /// Tries the place where the tables are, and reads of each table its log, its list of files, and one file.
 pub async fn check(context: Arc<Context>) -> Vec<Finding> {
@@ -94,7 +97,7 @@ fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
     ))
 }
 
-/// Why a table could not be read, by what there is to do about it.
+/// Why a table could not be read, or not all that was committed to it, by what there is to do about it.
 enum Fault {
     /// A column has another type than this release writes.
     Columns(CatalogError),
@@ -132,6 +135,10 @@ fn read_table(table: &Table, is_reached: bool, now: DateTime<Utc>) -> Finding {
     let check = format!("table {}", table.spec().name);
     match try_table(table, now) {
         Ok(found) => Finding::ok(check, found),
+        Err(Fault::Empty(entry)) if entry.newer > 0 => {
+            let remedy = passed_over(table);
+            Finding::warning(check, Fault::Empty(entry).to_string(), remedy)
+        }
         Err(fault) if !is_reached => {
             let remedy =
                 format!("do what is said of the {CHECK} first: the table itself may be sound");
@@ -151,11 +158,12 @@ fn remedy(table: &Table, fault: &Fault) -> String {
         Fault::Other(_) => match table.log_damage() {
             Ok(Some(LogDamage::Entry(entry))) => without(table, &entry),
             Ok(Some(LogDamage::Checkpoint(checkpoint))) => without_checkpoint(table, &checkpoint),
-            Ok(None) | Err(_) => {
-                "see to what the error names, such as the disk, the network or permissions. The table itself may be \
-                 sound: leave it where it is"
-                    .to_owned()
-            }
+            Ok(None) => match table.empty_entry() {
+                // Such as the only one. No good entry goes with it.
+                Ok(Some(entry)) if entry.newer == 0 => without(table, &entry),
+                _ => ELSEWHERE.to_owned(),
+            },
+            Err(_) => ELSEWHERE.to_owned(),
         },
     }
 }
@@ -208,6 +216,17 @@ fn without_checkpoint(table: &Table, checkpoint: &DamagedCheckpoint) -> String {
     format!("put {name} back into {folder}/_delta_log from a copy. Without one, {otherwise}")
 }
 
+/// What to do about an empty entry of the log that others came after. They are good, and would go with it.
+fn passed_over(table: &Table) -> String {
+    let lost = if table.spec().name == "images" {
+        "Pictures that are missing are asked for by themselves"
+    } else {
+        "The next run of the pipe whose commit it was reads its whole source by itself; what was approved or rolled back \
+         then is to be approved or rolled back again"
+    };
+    format!("leave the log as it is: the entries after it are good. {lost}")
+}
+
 /// What to do about a damaged log. A rollback could not read it. A table without its newest entries is a whole one; and
 /// validators count only for the run that is a pipe's newest in the table, so that runs read again what is lost.
 fn without(table: &Table, entry: &DamagedEntry) -> String {
@@ -234,13 +253,14 @@ fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String, Fault> {
     let Some(snapshot) = table.snapshot()? else {
         return Ok("not there yet; the first run makes it".to_owned());
     };
-    if let Some(entry) = table.empty_entry()? {
-        return Err(Fault::Empty(entry));
-    }
     let missing = snapshot.missing_columns().map_err(Fault::Columns)?;
     let files = snapshot.files(None)?;
     check_files(&snapshot, &files)?;
     read_one(&snapshot, &files)?;
+    // Last: the table can be read in spite of it.
+    if let Some(entry) = table.empty_entry()? {
+        return Err(Fault::Empty(entry));
+    }
     let committed = DateTime::<Utc>::from(snapshot.committed_at()?);
     let pipes: BTreeSet<&str> = files.iter().map(|f| f.pipe.as_str()).collect();
     let rows: u64 = files.iter().map(DataFile::live_rows).sum();
@@ -357,6 +377,30 @@ mod tests {
         assert!(table.found.contains("00000000000000000001.json of its log is empty"), "{table}");
         let remedy = table.remedy.unwrap();
         assert!(remedy.contains("move it, which is the newest entry"), "{remedy}");
+
+        // Without any other it cannot.
+        let table = found("", Path::to_owned);
+        assert_eq!(table.state, State::Broken, "{table}");
+        let remedy = table.remedy.unwrap();
+        assert!(remedy.contains("move it, which is the newest entry"), "{remedy}");
+    }
+
+    #[test]
+    fn an_empty_log_entry_that_others_came_after_is_left_where_it_is() {
+        let first = entry("id", "string");
+        let with_entries = |catalog: &Path| {
+            let log = catalog.join("products/_delta_log");
+            for (version, text) in [(1, ""), (2, first.as_str())] {
+                fs::write(log.join(format!("{version:020}.json")), text).unwrap();
+            }
+            catalog.to_owned()
+        };
+        let table = found(&first, with_entries);
+        assert_eq!(table.state, State::Warning, "{table}");
+        assert!(table.found.contains("00000000000000000001.json of its log is empty"), "{table}");
+        let remedy = table.remedy.unwrap();
+        assert!(remedy.contains("leave the log as it is"), "{remedy}");
+        assert!(!remedy.contains("move"), "{remedy}");
     }
 
     #[test]

@@ -105,6 +105,16 @@ fn mistake(e: &ConfigError) -> Finding {
     Finding::broken(CHECK, told(e), remedy)
 }
 
+/// A sound configuration with one pipe, acme, made in this folder.
+#[cfg(test)]
+pub fn sound(folder: &Path) -> Context {
+    let pipe =
+        "[source]\nurl = \"https://acme.example/feed\"\nformat = \"csv\"\n[map]\nid = \"sku\"\n";
+    std::fs::create_dir(folder.join("pipes")).unwrap();
+    std::fs::write(folder.join("pipes/acme.toml"), pipe).unwrap();
+    check(folder).0.unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::State;

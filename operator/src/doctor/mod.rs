@@ -154,7 +154,9 @@ fn begin_with_pipes(
         };
         let suspect = format!("look at url under [source] in {}", pipe.file.display());
         let check = format!("source {}", pipe.name);
-        let asking = sources::check(http.clone(), remote.clone(), pipe.clone());
+        let had_records =
+            schedules::had_records(context.clone(), last_runs.clone(), pipe.name.clone());
+        let asking = sources::check(http.clone(), remote.clone(), pipe.clone(), had_records);
         checks.begin_after(turn, check, suspect, asking);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::objects::existing;
-use super::schedules::LastRuns;
+use super::schedules::{LITTLE_TIME, LastRuns};
 use crate::commands::{fleet, sql};
 use crate::context::Context;
 use crate::view;
@@ -102,7 +102,8 @@ pub async fn scheduler(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<F
         }
     };
     let now = context.clock.now();
-    let waiting = waiting(last_runs.get(&context).await.values().flatten().flatten(), now);
+    let last_runs = last_runs.get_within(LITTLE_TIME, &context).await;
+    let waiting = last_runs.and_then(|newest| waiting(newest.values().flatten().flatten(), now));
     let unattended = match waiting {
         Some(waiting) if !has_worker(&context, now).await => Some(waiting),
         _ => None,
@@ -164,6 +165,19 @@ async fn has_worker(context: &Context, now: DateTime<Utc>) -> bool {
     !matches!(fleet::workers(&objects, now).await, Ok(workers) if workers.is_empty())
 }
 
+/// Whether workers are on their way, so that none has told of itself yet. A group that has got no further for minutes is
+/// short. The scheduler's own processes never are: they are there at once, unless they end.
+fn are_coming(status: &FleetStatus, backend: &FleetBackend, now: DateTime<Utc>) -> bool {
+    let workers = status.workers.iter().map(|(_, since)| *since);
+    let newest = workers.chain(status.instances.iter().map(|instance| instance.since)).max();
+    let is_early = match newest {
+        // A time to come is none that it has had.
+        Some(since) => (now - since).to_std().ok().is_none_or(|age| age < UNATTENDED),
+        None => matches!(backend, FleetBackend::AutoScaling { .. }),
+    };
+    status.desired > 0 && status.short == 0 && is_early
+}
+
 /// `unattended`: what waits, where no worker runs.
 fn judged(
     status: Option<&FleetStatus>,
@@ -171,6 +185,8 @@ fn judged(
     backend: &FleetBackend,
     now: DateTime<Utc>,
 ) -> Finding {
+    let is_coming = status.is_some_and(|status| are_coming(status, backend, now));
+    let unattended = unattended.filter(|_| !is_coming);
     let more = unattended.map(|waiting| format!("; {waiting}")).unwrap_or_default();
     let Some(status) = status else {
         let remedy = "feedfleet up, or feedfleet scheduler; until then nothing runs by itself";
@@ -209,11 +225,14 @@ async fn look(context: &Context) -> Result<Option<FleetStatus>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::scratch::Scratch;
+    use super::super::{State, configuration};
     use super::*;
     use chrono::TimeDelta;
     use feedfleet_model::report::{Attempt, AttemptEnd, RunState, Trigger};
-    use feedfleet_model::{RunId, RunKey};
+    use feedfleet_model::{RunId, RunKey, keys};
+    use feedfleet_objects::reports::to_json;
+    use feedfleet_worker::status::WorkerStatus;
     use std::slice;
 
     fn at(minute: i64) -> DateTime<Utc> {
@@ -297,5 +316,60 @@ mod tests {
             assert!(finding.found.contains("1 run waits"), "{finding}");
             assert!(finding.remedy.unwrap_or_default().contains(remedy), "{remedy}");
         }
+    }
+
+    #[test]
+    fn runs_that_workers_are_on_their_way_to_are_no_warning() {
+        let unattended = Waiting { runs: 1, longest: Duration::from_secs(22 * 60) };
+        let group = FleetBackend::AutoScaling { group: "shop-workers".to_owned() };
+        // Missing workers, since when the only one there is runs, and what is told of it.
+        for (backend, short, since, remedy) in [
+            (&FleetBackend::Processes, 0, Some(22), None),
+            (&FleetBackend::Processes, 0, Some(16), Some("the log of feedfleet up")),
+            (&FleetBackend::Processes, 0, None, Some("the log of feedfleet up")),
+            (&group, 0, None, None),
+            (&group, 0, Some(20), None),
+            (&group, 0, Some(16), Some("what the workers on them say")),
+            (&group, 1, None, Some("why the group's instances do not start")),
+        ] {
+            let status = FleetStatus {
+                at: at(22),
+                scheduler_pid: 17,
+                desired: 1,
+                bounds: (0, 4),
+                workers: since.map(|since| (18, at(since))).into_iter().collect(),
+                instances: Vec::new(),
+                short,
+            };
+            let finding = judged(Some(&status), Some(&unattended), backend, at(22));
+            match remedy {
+                None => assert_eq!(finding.state, State::Ok, "{finding}"),
+                Some(remedy) => {
+                    assert_eq!(finding.state, State::Warning, "{finding}");
+                    assert!(finding.remedy.unwrap_or_default().contains(remedy), "{remedy}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_there_that_has_told_of_itself_lately() {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let context = configuration::sound(scratch.path());
+        assert!(has_worker(&context, at(22)).await, "without a store it cannot be told");
+        let objects = context.objects().unwrap();
+        assert!(!has_worker(&context, at(22)).await);
+        let status = WorkerStatus {
+            worker: "host/1".to_owned(),
+            pid: 1,
+            started_at: at(1),
+            at: at(22),
+            busy: Vec::new(),
+            memory_bytes: 0,
+            beacon_secs: 5,
+        };
+        objects.put(&keys::worker_status(&status.worker), to_json(&status)).await.unwrap();
+        assert!(has_worker(&context, at(22)).await);
+        assert!(!has_worker(&context, at(23)).await, "it has gone");
     }
 }

@@ -17,17 +17,21 @@ use feedfleet_scheduler::pause::{Pause, all_paused};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::spawn;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 const DEAD_LETTERS: &str = "dead letters";
 /// The table is asked for so long about runs that hold removals; of more of them, less is said.
 const HELD_LIMIT: Duration = Duration::from_secs(5);
 
-/// The newest report of each pipe. Two checks want them, and read them once.
+/// Who can do without the newest reports waits for them for so long: a part of the time that a check has.
+pub const LITTLE_TIME: Duration = Duration::from_secs(4);
+
+/// The newest report of each pipe. Several checks want them, and read them once.
 #[derive(Default)]
-pub struct LastRuns(OnceCell<Reported>);
+pub struct LastRuns(Arc<OnceCell<Reported>>);
 
 type Reported = BTreeMap<PipeName, Result<Option<RunReport>, ReportError>>;
 type Pauses = BTreeMap<PipeName, Result<Pause, ReportError>>;
@@ -43,6 +47,24 @@ impl LastRuns {
         };
         self.0.get_or_init(read).await
     }
+
+    /// As [`LastRuns::get`], for who waits no longer than that. None: they are not read yet, and go on being read for
+    /// others.
+    pub async fn get_within(&self, limit: Duration, context: &Arc<Context>) -> Option<&Reported> {
+        let (own, context) = (Self(self.0.clone()), context.clone());
+        let reading = spawn(async move {
+            own.get(&context).await;
+        });
+        timeout(limit, reading).await.ok()?.ok()?;
+        self.0.get()
+    }
+}
+
+/// Whether the newest run of a pipe has met records, as far as that is known within [`LITTLE_TIME`].
+pub async fn had_records(context: Arc<Context>, last_runs: Arc<LastRuns>, pipe: PipeName) -> bool {
+    let last_runs = last_runs.get_within(LITTLE_TIME, &context).await;
+    let last = last_runs.and_then(|newest| newest.get(&pipe)?.as_ref().ok()?.as_ref());
+    last.is_some_and(|report| report.counts.seen > 0)
 }
 
 /// One finding a pipe.
@@ -311,9 +333,12 @@ async fn count_letters(context: &Context) -> Result<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::State;
+    use super::super::scratch::Scratch;
     use super::*;
     use feedfleet_model::report::{Decision, Trigger};
     use feedfleet_model::{Reason, ReasonClass};
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
 
     #[test]
     fn an_approval_that_was_cut_off_is_to_be_finished() {
@@ -336,6 +361,37 @@ mod tests {
         for remedy in [remedy(&held, None), remedy(&dead, Some(&held))] {
             assert!(remedy.contains("runs approve shop 7, which finishes"), "{remedy}");
             assert!(!remedy.contains("reject"), "{remedy}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_little_time_goes_on_without_the_newest_reports() {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let context = Arc::new(configuration::sound(scratch.path()));
+        let last_runs = Arc::new(LastRuns::default());
+        let (let_go, held_up) = oneshot::channel::<()>();
+        let own = last_runs.clone();
+        let slow = spawn(async move {
+            let read = move || async move {
+                held_up.await.unwrap();
+                let key = RunKey { pipe: "acme".parse().unwrap(), run: RunId(7) };
+                let at = DateTime::UNIX_EPOCH;
+                let mut report = RunReport::new(key.clone(), Trigger::Schedule, at);
+                report.counts.seen = 1;
+                Reported::from([(key.pipe, Ok(Some(report)))])
+            };
+            own.0.get_or_init(read).await;
+        });
+        yield_now().await;
+        let limit = Duration::from_millis(20);
+        assert!(last_runs.get_within(limit, &context).await.is_none());
+        let_go.send(()).unwrap();
+        slow.await.unwrap();
+        assert!(last_runs.get_within(LITTLE_TIME, &context).await.is_some());
+        for (pipe, expected) in [("acme", true), ("other", false)] {
+            let pipe = pipe.parse().unwrap();
+            let had = had_records(context.clone(), last_runs.clone(), pipe).await;
+            assert_eq!(had, expected);
         }
     }
 

@@ -8,7 +8,7 @@ use feedfleet_http::{
 };
 use feedfleet_model::{Reason, ReasonClass, text};
 use feedfleet_remote::{Remote, RemoteErrorKind};
-use feedfleet_worker::preview::{Beginning, preview_beginning};
+use feedfleet_worker::preview::{Beginning, Preview, preview_beginning};
 use feedfleet_worker::remote;
 use std::fs::File;
 use std::net::IpAddr;
@@ -38,24 +38,37 @@ fn host_of(address: &str) -> String {
     url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Asks for a pipe's source, or opens its file.
-pub async fn check(http: Client, remote: Remote, pipe: Pipe) -> Vec<Finding> {
+/// Asks for a pipe's source, or opens its file. `had_records`: whether the pipe's newest run has met records; awaited
+/// where that matters.
+pub async fn check(
+    http: Client,
+    remote: Remote,
+    pipe: Pipe,
+    had_records: impl Future<Output = bool>,
+) -> Vec<Finding> {
     let told = Told {
         check: format!("source {}", pipe.name),
         place: pipe.source.location.display(),
         file: pipe.file.clone(),
     };
     vec![match &pipe.source.location {
-        Location::Http(url) => ask(&http, &pipe, url.expose(), &told).await,
+        Location::Http(url) => ask(&http, &pipe, url.expose(), &told, had_records).await,
         Location::Site(site) => {
             let start = site.starts.first().map_or("", |start| start.as_str());
-            ask(&http, &pipe, start, &told).await
+            ask(&http, &pipe, start, &told, had_records).await
         }
         Location::File(path) => {
-            let (path, pipe) = (path.clone(), pipe.clone());
-            blocking(move || open(&path, &pipe, &told)).await
+            let (path, own) = (path.clone(), told.clone());
+            match blocking(move || open(&path, &own)).await {
+                Ok((finding, beginning)) => {
+                    look(finding, beginning, &pipe, &told, had_records).await
+                }
+                Err(finding) => finding,
+            }
         }
-        Location::Server(_) | Location::Object { .. } => ask_remote(&remote, &pipe, &told).await,
+        Location::Server(_) | Location::Object { .. } => {
+            ask_remote(&remote, &pipe, &told, had_records).await
+        }
     }]
 }
 
@@ -74,7 +87,13 @@ impl Told {
     }
 }
 
-async fn ask(http: &Client, pipe: &Pipe, url: &str, told: &Told) -> Finding {
+async fn ask(
+    http: &Client,
+    pipe: &Pipe,
+    url: &str,
+    told: &Told,
+    had_records: impl Future<Output = bool>,
+) -> Finding {
     let limits = Limits {
         max_bytes: pipe.source.limits.max_bytes,
         total_time: ANSWER,
@@ -97,7 +116,7 @@ async fn ask(http: &Client, pipe: &Pipe, url: &str, told: &Told) -> Finding {
             let mut beginning = Beginning::new(content_type);
             while beginning.take(response.chunk().await) {}
             drop(response);
-            look(finding, beginning, pipe, told).await
+            look(finding, beginning, pipe, told, had_records).await
         }
         // Not the error's own text: the address in it has no `${NAME}` in place of a secret.
         Err(e) => failed(&e.kind, http.has_trust_roots(), told),
@@ -105,7 +124,12 @@ async fn ask(http: &Client, pipe: &Pipe, url: &str, told: &Told) -> Finding {
 }
 
 /// Asks for a source on a server of files or in a bucket.
-async fn ask_remote(remote: &Remote, pipe: &Pipe, told: &Told) -> Finding {
+async fn ask_remote(
+    remote: &Remote,
+    pipe: &Pipe,
+    told: &Told,
+    had_records: impl Future<Output = bool>,
+) -> Finding {
     let mut ask = remote::ask(pipe, None, None);
     (ask.limits.total_time, ask.limits.first_byte) = (ANSWER, ANSWER);
     let started = Instant::now();
@@ -120,7 +144,7 @@ async fn ask_remote(remote: &Remote, pipe: &Pipe, told: &Told) -> Finding {
             let mut beginning = Beginning::default();
             while beginning.take(transfer.chunk().await) {}
             drop(transfer);
-            look(finding, beginning, pipe, told).await
+            look(finding, beginning, pipe, told, had_records).await
         }
         Err(e) => failed_remote(&e.kind, told),
     }
@@ -248,7 +272,8 @@ fn failed(kind: &FetchErrorKind, has_trust_roots: bool, told: &Told) -> Finding 
     Finding::broken(&told.check, format!("{}: {found}", told.place), remedy)
 }
 
-fn open(path: &Path, pipe: &Pipe, told: &Told) -> Finding {
+/// That a file is there, and how it begins; or what is wrong with it.
+fn open(path: &Path, told: &Told) -> Result<(Finding, Beginning), Finding> {
     let opened = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
         // A folder opens, and does not read.
@@ -257,35 +282,49 @@ fn open(path: &Path, pipe: &Pipe, told: &Told) -> Finding {
     match opened {
         Ok((metadata, _)) if metadata.len() == 0 => {
             let found = format!("{} is empty", told.place);
-            Finding::warning(&told.check, found, "see to what writes the file")
+            Err(Finding::warning(&told.check, found, "see to what writes the file"))
         }
         Ok((metadata, beginning)) => {
             let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
             let age = age.map(|age| format!(", written {} ago", text::duration(age)));
             let size = text::bytes(metadata.len());
             let found = format!("{}: {size}{}", told.place, age.unwrap_or_default());
-            judge(Finding::ok(&told.check, found), beginning, pipe, told)
+            Ok((Finding::ok(&told.check, found), beginning))
         }
         Err(e) => {
             let remedy = format!("{}, or let this user read it", told.correct_url());
-            Finding::broken(&told.check, format!("{}: {e}", told.place), remedy)
+            Err(Finding::broken(&told.check, format!("{}: {e}", told.place), remedy))
         }
     }
 }
 
-/// As [`judge`], on a thread of its own.
-async fn look(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Finding {
-    let (pipe, told) = (pipe.clone(), told.clone());
-    blocking(move || judge(finding, beginning, &pipe, &told)).await
-}
-
 /// What a run would make of a source that is there, as far as its beginning shows. `finding`: that it is there.
-fn judge(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Finding {
-    let preview = match preview_beginning(beginning, pipe, RECORDS) {
+async fn look(
+    finding: Finding,
+    beginning: Beginning,
+    pipe: &Pipe,
+    told: &Told,
+    had_records: impl Future<Output = bool>,
+) -> Finding {
+    let own = pipe.clone();
+    let preview = match blocking(move || preview_beginning(beginning, &own, RECORDS)).await {
         Ok(Some(preview)) => preview,
         Ok(None) => return finding,
         Err(reason) => return unreadable(&finding.found, &reason, told),
     };
+    // They come after much else, or the first is larger than what was looked at.
+    let come_later = preview.bytes_without_record.is_some() && had_records.await;
+    judge(finding, &preview, come_later, pipe, told)
+}
+
+/// `come_later`: a source whose beginning has no record has some.
+fn judge(
+    finding: Finding,
+    preview: &Preview,
+    come_later: bool,
+    pipe: &Pipe,
+    told: &Told,
+) -> Finding {
     let remedy = format!(
         "correct the mapping in {}; what comes is shown by feedfleet pipes preview {}",
         told.file.display(),
@@ -305,7 +344,7 @@ fn judge(finding: Finding, beginning: Beginning, pipe: &Pipe, told: &Told) -> Fi
         return Finding::broken(&told.check, found, remedy);
     }
     if preview.absent.is_empty() {
-        return match preview.told_empty(pipe) {
+        return match preview.told_empty(pipe).filter(|_| !come_later) {
             Some((told_empty, remedy)) => {
                 let found = format!("{}; {told_empty}", finding.found);
                 Finding::warning(&told.check, found, remedy)
@@ -351,6 +390,8 @@ mod tests {
     use super::super::scratch::Scratch;
     use super::*;
     use std::fs;
+    use std::future::ready;
+    use tokio::runtime::Builder;
 
     /// A pipe whose id is in `sku`, of this format.
     fn pipe(format: &str) -> Pipe {
@@ -369,10 +410,17 @@ mod tests {
     }
 
     fn judged_as(format: &str, text: &str, is_whole: bool) -> Finding {
+        judged_of(&pipe(format), text, is_whole, false)
+    }
+
+    /// `had_records`: the pipe's newest run has met some.
+    fn judged_of(pipe: &Pipe, text: &str, is_whole: bool, had_records: bool) -> Finding {
         let mut beginning = Beginning::new(None);
         beginning.take(Ok::<_, ()>(Some(text)));
         beginning.take(if is_whole { Ok(None::<&str>) } else { Err(()) });
-        judge(Finding::ok("source acme", "200 OK"), beginning, &pipe(format), &told())
+        let (finding, told) = (Finding::ok("source acme", "200 OK"), told());
+        let looking = look(finding, beginning, pipe, &told, ready(had_records));
+        Builder::new_current_thread().build().unwrap().block_on(looking)
     }
 
     #[test]
@@ -415,6 +463,23 @@ mod tests {
         assert!(finding.found.contains("it has no record in its first "), "{finding}");
         assert_eq!(judged_as(xml, &open("p", 2_000), false).state, State::Ok);
         assert_eq!(judged_as(xml, &open("product", 20_000), false).state, State::Ok);
+
+        // Where a run has met records, they come later; not in one that is whole.
+        let pipe = pipe(xml);
+        assert_eq!(judged_of(&pipe, &open("p", 20_000), false, true).state, State::Ok);
+        assert_eq!(judged_of(&pipe, &shop("p", 50), true, true).state, State::Warning);
+    }
+
+    #[test]
+    fn a_source_that_may_have_no_records_is_no_warning() {
+        let mut changes = pipe("format = \"csv\"");
+        let mut supplement = changes.clone();
+        changes.source.changes_only = true;
+        supplement.name = supplement.name.with_supplement("stock").unwrap();
+        for pipe in [changes, supplement] {
+            let finding = judged_of(&pipe, "sku,name\n", true, false);
+            assert_eq!(finding.state, State::Ok, "{finding}");
+        }
     }
 
     #[test]

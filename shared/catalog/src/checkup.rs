@@ -68,14 +68,10 @@ impl Table {
         Ok(empty.map(|version| damaged(&log, version)))
     }
 
-    /// The oldest entry of the log that is empty, cannot be read, or is missing, among those since its last checkpoint.
+    /// The oldest entry of the log that cannot be read, or is missing, among those since its last checkpoint. Readers pass
+    /// over one that is empty.
     fn damaged_entry(&self, log: &LogFiles) -> Result<Option<DamagedEntry>, CatalogError> {
-        let first = first_entry(log);
-        let empty = log.empty_entries(first).next();
-        for version in first..=log.newest {
-            if empty == Some(version) {
-                return Ok(Some(damaged(log, version)));
-            }
+        for version in first_entry(log)..=log.newest {
             for entry in read_entries(self, &[version])? {
                 match entry {
                     Ok(Some(_)) => {}

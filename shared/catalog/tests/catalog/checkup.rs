@@ -134,7 +134,7 @@ fn an_empty_entry_is_found_in_a_log_that_can_be_read() {
     fs::write(nights.entry(6), "").unwrap();
     products.snapshot().and_then(|snapshot| snapshot.unwrap().files(None)).unwrap();
     assert_eq!(products.empty_entry().unwrap(), Some(entry(6, 0)));
-    assert_eq!(products.log_damage().unwrap(), Some(LogDamage::Entry(entry(6, 0))));
+    assert_eq!(products.log_damage().unwrap(), None);
 
     // A checkpoint stands for those before it.
     let nights = Nights::new();
@@ -144,4 +144,9 @@ fn an_empty_entry_is_found_in_a_log_that_can_be_read() {
     nights.assert_whole();
     fs::remove_file(nights.checkpoint(5)).unwrap();
     assert_eq!(products.empty_entry().unwrap(), Some(entry(4, 2)));
+
+    // It is not to blame for the damage of another.
+    fs::remove_file(nights.log.join("_last_checkpoint")).unwrap();
+    damage(&nights.entry(6));
+    nights.assert_damage(&LogDamage::Entry(entry(6, 0)));
 }
