@@ -60,11 +60,12 @@ impl LastRuns {
     }
 }
 
-/// Whether the newest run of a pipe has met records, as far as that is known within [`LITTLE_TIME`].
+/// Whether the newest run of a pipe has met records, or a source that had not changed, as far as that is known within
+/// [`LITTLE_TIME`].
 pub async fn had_records(context: Arc<Context>, last_runs: Arc<LastRuns>, pipe: PipeName) -> bool {
     let last_runs = last_runs.get_within(LITTLE_TIME, &context).await;
     let last = last_runs.and_then(|newest| newest.get(&pipe)?.as_ref().ok()?.as_ref());
-    last.is_some_and(|report| report.counts.seen > 0)
+    last.is_some_and(|report| report.counts.seen > 0 || report.source.not_modified)
 }
 
 /// One finding a pipe.
