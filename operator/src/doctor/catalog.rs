@@ -159,8 +159,8 @@ fn remedy(table: &Table, fault: &Fault) -> String {
             Ok(Some(LogDamage::Entry(entry))) => without(table, &entry),
             Ok(Some(LogDamage::Checkpoint(checkpoint))) => without_checkpoint(table, &checkpoint),
             Ok(None) => match table.empty_entry() {
-                // Such as the only one. No good entry goes with it.
-                Ok(Some(entry)) if entry.newer == 0 => without(table, &entry),
+                // Such as the first one, without which nobody reads the others.
+                Ok(Some(entry)) => without(table, &entry),
                 _ => ELSEWHERE.to_owned(),
             },
             Err(_) => ELSEWHERE.to_owned(),

@@ -65,7 +65,9 @@ impl LastRuns {
 pub async fn had_records(context: Arc<Context>, last_runs: Arc<LastRuns>, pipe: PipeName) -> bool {
     let last_runs = last_runs.get_within(LITTLE_TIME, &context).await;
     let last = last_runs.and_then(|newest| newest.get(&pipe)?.as_ref().ok()?.as_ref());
-    last.is_some_and(|report| report.counts.seen > 0 || report.source.not_modified)
+    last.is_some_and(|report| {
+        !report.state.is_final() || report.counts.seen > 0 || report.source.not_modified
+    })
 }
 
 /// One finding a pipe.

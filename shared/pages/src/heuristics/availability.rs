@@ -39,7 +39,10 @@ struct Verdict {
 /// What a text says of availability; none where it says nothing.
 pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     let folded = fold(text);
-    let is_not_now = || LATER.is_in(&folded) || SOON.is_in(&folded) || ON_REQUEST.begin(&folded);
+    let value = folded.rsplit(':').next().unwrap_or_default().trim_start();
+    // Further on it may be the delivery that comes soon.
+    let begins = |phrases: &Phrases| phrases.begin(&folded) || phrases.begin(value);
+    let is_not_now = || LATER.is_in(&folded) || begins(&SOON) || begins(&ON_REQUEST);
     if OUT_OF_STOCK.is_in(&folded) {
         Some("out_of_stock")
     } else if BACKORDER.is_in(&folded) {
@@ -346,5 +349,6 @@ mod tests {
             assert_eq!(read(body, true).0, Some("in_stock"), "{body}");
         }
         assert_eq!(availability_in("Bientôt disponible"), None);
+        assert_eq!(availability_in("Auf Lager, in Kürze bei Ihnen"), Some("in_stock"));
     }
 }
