@@ -231,7 +231,7 @@ fn passed_over(table: &Table) -> String {
 /// validators count only for the run that is a pipe's newest in the table, so that runs read again what is lost.
 fn without(table: &Table, entry: &DamagedEntry) -> String {
     let what = match entry.newer {
-        0 => "it, which is the newest entry".to_owned(),
+        0 => "it, which is the newest entry,".to_owned(),
         newer => format!("it and the {newer} newer entries"),
     };
     let lost = if table.spec().name == "images" {

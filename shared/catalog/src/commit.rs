@@ -226,7 +226,6 @@ impl Table {
         match transaction.commit(self.engine()).context("commit to table", subject)? {
             CommitResult::Committed(done) => {
                 let version = done.commit_version();
-                self.sync_commit(version)?;
                 let vector_bytes = prepared.vector_bytes;
                 Ok(Some(CommitOutcome::Committed { version, vector_bytes }))
             }

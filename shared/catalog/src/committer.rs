@@ -1,6 +1,7 @@
 //! How an entry gets into the log of a table. A version has one entry: it is written under its name only if there
 //! is none, and what was written is not doubted because its answer was lost.
 
+use crate::durable;
 use crate::files::Store;
 use crate::pause::random_pause;
 use bytes::Bytes;
@@ -13,6 +14,35 @@ use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
+
+/// Commits to a table in a folder of this machine. The library's own committer names an entry before it is on the disk:
+/// a power cut would leave an empty one, which its readers take for a commit of nothing.
+pub(crate) struct FolderCommitter;
+
+impl Committer for FolderCommitter {
+    fn commit(
+        &self,
+        _: &dyn Engine,
+        actions: KernelResultIterator<'_, FilteredEngineData>,
+        metadata: CommitMetadata,
+    ) -> KernelResult<CommitResponse> {
+        let location = metadata.published_commit_path()?;
+        let path =
+            location.to_file_path().map_err(|()| KernelError::invalid_table_location(&location))?;
+        let entry = to_json_bytes(actions)?;
+        let placed = if durable::put_new(&path, &entry)? { Placed::Ours } else { Placed::Other };
+        Ok(placed.response(&metadata, location, entry.len() as u64))
+    }
+
+    fn is_catalog_committer(&self) -> bool {
+        false
+    }
+
+    fn publish(&self, _: &dyn Engine, publish: PublishMetadata) -> KernelResult<()> {
+        publish_nothing(&publish)
+    }
+}
 
 /// Commits to a table in an object store.
 pub(crate) struct StoreCommitter {
@@ -30,13 +60,8 @@ impl Committer for StoreCommitter {
         let path = ObjectPath::from_url_path(location.path())?;
         let entry = Bytes::from(to_json_bytes(actions)?);
         let bytes = entry.len() as u64;
-        match self.store.wait(place(self.store.objects(), path, entry))? {
-            Placed::Ours => {
-                let file_meta = FileMeta::new(location, metadata.in_commit_timestamp(), bytes);
-                Ok(CommitResponse::Committed { file_meta })
-            }
-            Placed::Other => Ok(CommitResponse::Conflict { version: metadata.version() }),
-        }
+        let placed = self.store.wait(place(self.store.objects(), path, entry))?;
+        Ok(placed.response(&metadata, location, bytes))
     }
 
     fn is_catalog_committer(&self) -> bool {
@@ -44,10 +69,14 @@ impl Committer for StoreCommitter {
     }
 
     fn publish(&self, _: &dyn Engine, publish: PublishMetadata) -> KernelResult<()> {
-        match publish.commits_to_publish() {
-            [] => Ok(()),
-            _ => Err(KernelError::generic("no catalog keeps commits for this table")),
-        }
+        publish_nothing(&publish)
+    }
+}
+
+fn publish_nothing(publish: &PublishMetadata) -> KernelResult<()> {
+    match publish.commits_to_publish() {
+        [] => Ok(()),
+        _ => Err(KernelError::generic("no catalog keeps commits for this table")),
     }
 }
 
@@ -56,6 +85,18 @@ impl Committer for StoreCommitter {
 enum Placed {
     Ours,
     Other,
+}
+
+impl Placed {
+    fn response(self, metadata: &CommitMetadata, location: Url, bytes: u64) -> CommitResponse {
+        match self {
+            Self::Ours => {
+                let file_meta = FileMeta::new(location, metadata.in_commit_timestamp(), bytes);
+                CommitResponse::Committed { file_meta }
+            }
+            Self::Other => CommitResponse::Conflict { version: metadata.version() },
+        }
+    }
 }
 
 /// Rounds of writing and, if that was not confirmed, looking. In each the store itself repeats what fails in

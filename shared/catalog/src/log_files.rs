@@ -3,7 +3,7 @@
 //! a run ([`Table::commit_of`]) see it this way; everything else asks a [`Snapshot`].
 
 use crate::error::{CatalogError, Cause, Context};
-use crate::files::FilePlace;
+use crate::files::{DRAFT, FilePlace};
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{LOG, Table};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
@@ -41,6 +41,8 @@ enum Kind {
     Entry,
     Checkpoint,
     Checksum,
+    /// An entry that was being written. What a killed writer leaves stays until its version is cut off.
+    Draft,
 }
 
 /// What one entry of the log says that matters here.
@@ -285,11 +287,14 @@ fn since_epoch(millis: i64) -> Option<SystemTime> {
 
 /// The version and kind of a file of the log, by its name.
 fn parse_name(name: &str) -> Option<(u64, Kind)> {
+    let (name, is_hidden) = name.strip_prefix('.').map_or((name, false), |name| (name, true));
     let (digits, rest) = name.split_once('.')?;
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let kind = match rest {
+        _ if is_hidden && rest.starts_with("json.") && rest.ends_with(DRAFT) => Kind::Draft,
+        _ if is_hidden => return None,
         "json" => Kind::Entry,
         "checkpoint.parquet" => Kind::Checkpoint,
         "crc" => Kind::Checksum,
@@ -316,7 +321,10 @@ mod tests {
         assert_eq!(of("00000000000000000012.json"), Some((12, Kind::Entry)));
         assert_eq!(of("00000000000000000012.crc"), Some((12, Kind::Checksum)));
         assert_eq!(of("00000000000000000012.checkpoint.parquet"), Some((12, Kind::Checkpoint)));
+        assert_eq!(of(".00000000000000000012.json.4f1a.draft"), Some((12, Kind::Draft)));
         for other in [
+            ".00000000000000000012.json",
+            "00000000000000000012.json.4f1a.draft",
             "_last_checkpoint",
             "12.json",
             "00000000000000000012.json#1",

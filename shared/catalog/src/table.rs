@@ -1,7 +1,7 @@
 //! One Delta table: where it is, how it comes to be, and how its log is read. The only place, with
 //! [`crate::snapshot`] and [`crate::commit`], that speaks to the Delta kernel.
 
-use crate::committer::StoreCommitter;
+use crate::committer::{FolderCommitter, StoreCommitter};
 use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::{FilePlace, Files, Found, Store};
@@ -12,7 +12,7 @@ use crate::schema::{PARTITION, TableSpec};
 use crate::snapshot::Snapshot;
 use delta_kernel::Engine;
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
-use delta_kernel::committer::{Committer, FileSystemCommitter};
+use delta_kernel::committer::Committer;
 use delta_kernel::transaction::CommitResult;
 use delta_kernel::transaction::UpdateTableOperation;
 use delta_kernel::transaction::create_table::create_table;
@@ -132,13 +132,8 @@ impl Table {
     pub(crate) fn committer(&self) -> Box<dyn Committer> {
         match self.files() {
             Files::Store(store) => Box::new(StoreCommitter { store: store.clone() }),
-            Files::Folder => Box::new(FileSystemCommitter::new()),
+            Files::Folder => Box::new(FolderCommitter),
         }
-    }
-
-    /// Makes an entry of the log durable.
-    pub(crate) fn sync_commit(&self, version: u64) -> Result<(), CatalogError> {
-        self.folder().map_or(Ok(()), |folder| durable::sync_commit(folder, version))
     }
 
     /// Where a path is; `path` as the log writes it, that is, as a relative URL.
@@ -251,7 +246,7 @@ impl Table {
     }
 
     fn create(&self) -> Result<bool, CatalogError> {
-        self.folder().map_or(Ok(()), durable::make_folder)?;
+        self.folder().map_or(Ok(()), durable::sync_log_folder)?;
         let made =
             create_table(self.url().as_str(), self.spec().schema.clone(), ENGINE_INFO, false)
                 .with_table_properties([
@@ -262,10 +257,7 @@ impl Table {
                 .build(self.engine(), self.committer())
                 .and_then(|transaction| transaction.commit(self.engine()));
         match made {
-            Ok(CommitResult::Committed(_)) => {
-                self.sync_commit(0)?;
-                Ok(true)
-            }
+            Ok(CommitResult::Committed(_)) => Ok(true),
             Ok(_) => Ok(false),
             // Somebody else created it meanwhile.
             Err(_) if self.has_log_entry()? => Ok(false),
@@ -310,12 +302,6 @@ impl Table {
             .build(self.engine(), self.committer())
             .and_then(|transaction| transaction.commit(self.engine()))
             .context("add columns to table", self.url().as_str())?;
-        match result {
-            CommitResult::Committed(done) => {
-                self.sync_commit(done.commit_version())?;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        Ok(matches!(result, CommitResult::Committed(_)))
     }
 }

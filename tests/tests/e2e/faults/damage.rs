@@ -145,8 +145,8 @@ fn half_a_log_entry_is_no_version() {
     let entry = |version: u64| format!("var/catalog/products/_delta_log/{version:020}.json");
     let whole = fs::read(fleet.path(&entry(version))).expect("the run has a log entry");
     let half = &whole[..whole.len() / 2];
-    // As the store calls it until it is whole.
-    let torn = format!("{}#1", entry(version + 1));
+    // As it is called until it is whole.
+    let torn = format!("var/catalog/products/_delta_log/.{:020}.json.4f1a.draft", version + 1);
     fleet.write(&torn, half);
     assert_eq!(commits(&fleet), before);
     assert_eq!(rows(&fleet.products("acme")), nights.rows());

@@ -33,7 +33,7 @@ fn table_files(fleet: &Fleet, ending: &str) -> BTreeSet<PathBuf> {
 
 /// Promise 11: data and deletion vectors are on the disk before there is a log entry that names them; they, the
 /// log entry and the report, each with its folder, before the message is acknowledged. The log entry gets its name when
-/// it is written.
+/// it is on the disk: a power cut leaves none that is empty.
 #[test]
 fn all_is_synced_before_the_acknowledgement() {
     let fleet = shop();
@@ -52,6 +52,7 @@ fn all_is_synced_before_the_acknowledgement() {
 
         let committed = trace.placed(entry, usize::MAX);
         assert_eq!(committed.kind, Kind::Name, "it could be seen half written: {committed:?}");
+        assert!(trace.is_whole(committed), "a power cut could empty it: {committed:?}");
         let acknowledged = trace.synced_after(&fleet.path("var/queue.db-wal"), committed.ended);
         for file in data.iter().chain(dead) {
             trace.assert_durable(file, committed.begun);

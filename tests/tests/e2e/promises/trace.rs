@@ -123,6 +123,11 @@ impl Trace {
         placed
     }
 
+    /// Whether the file was synced before this call gave it its name.
+    pub(super) fn is_whole(&self, named: &Call) -> bool {
+        named.from.as_ref().is_some_and(|from| self.is_synced(from, 0, named.begun))
+    }
+
     fn syncs<'a>(&'a self, path: &Path) -> impl Iterator<Item = &'a Call> {
         self.0.iter().filter(move |call| call.kind == Kind::Sync && call.path == path)
     }
