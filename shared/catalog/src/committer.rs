@@ -2,7 +2,7 @@
 //! is none, and what was written is not doubted because its answer was lost.
 
 use crate::durable;
-use crate::files::Store;
+use crate::files::Files;
 use crate::pause::random_pause;
 use bytes::Bytes;
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
@@ -12,15 +12,18 @@ use delta_kernel::{
 };
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Commits to a table in a folder of this machine. The library's own committer names an entry before it is on the disk:
-/// a power cut would leave an empty one, which its readers take for a commit of nothing.
-pub(crate) struct FolderCommitter;
+/// Commits to a table. The library's own committer is not used: in a folder it names an entry before that is on the disk,
+/// and a power cut would leave an empty one, which readers take for a commit of nothing.
+pub(crate) struct LogCommitter {
+    pub files: Files,
+}
 
-impl Committer for FolderCommitter {
+impl Committer for LogCommitter {
     fn commit(
         &self,
         _: &dyn Engine,
@@ -28,40 +31,20 @@ impl Committer for FolderCommitter {
         metadata: CommitMetadata,
     ) -> KernelResult<CommitResponse> {
         let location = metadata.published_commit_path()?;
-        let path =
-            location.to_file_path().map_err(|()| KernelError::invalid_table_location(&location))?;
-        let entry = to_json_bytes(actions)?;
-        let placed = if durable::put_new(&path, &entry)? { Placed::Ours } else { Placed::Other };
-        Ok(placed.response(&metadata, location, entry.len() as u64))
-    }
-
-    fn is_catalog_committer(&self) -> bool {
-        false
-    }
-
-    fn publish(&self, _: &dyn Engine, publish: PublishMetadata) -> KernelResult<()> {
-        publish_nothing(&publish)
-    }
-}
-
-/// Commits to a table in an object store.
-pub(crate) struct StoreCommitter {
-    pub store: Store,
-}
-
-impl Committer for StoreCommitter {
-    fn commit(
-        &self,
-        _: &dyn Engine,
-        actions: KernelResultIterator<'_, FilteredEngineData>,
-        metadata: CommitMetadata,
-    ) -> KernelResult<CommitResponse> {
-        let location = metadata.published_commit_path()?;
-        let path = ObjectPath::from_url_path(location.path())?;
         let entry = Bytes::from(to_json_bytes(actions)?);
         let bytes = entry.len() as u64;
-        let placed = self.store.wait(place(self.store.objects(), path, entry))?;
-        Ok(placed.response(&metadata, location, bytes))
+        let is_ours = match &self.files {
+            Files::Folder => durable::put_new(&file(&location)?, &entry)?,
+            Files::Store(store) => {
+                let path = ObjectPath::from_url_path(location.path())?;
+                store.wait(place(store.objects(), path, entry))?
+            }
+        };
+        if !is_ours {
+            return Ok(CommitResponse::Conflict { version: metadata.version() });
+        }
+        let file_meta = FileMeta::new(location, metadata.in_commit_timestamp(), bytes);
+        Ok(CommitResponse::Committed { file_meta })
     }
 
     fn is_catalog_committer(&self) -> bool {
@@ -69,34 +52,15 @@ impl Committer for StoreCommitter {
     }
 
     fn publish(&self, _: &dyn Engine, publish: PublishMetadata) -> KernelResult<()> {
-        publish_nothing(&publish)
-    }
-}
-
-fn publish_nothing(publish: &PublishMetadata) -> KernelResult<()> {
-    match publish.commits_to_publish() {
-        [] => Ok(()),
-        _ => Err(KernelError::generic("no catalog keeps commits for this table")),
-    }
-}
-
-/// Whose entry a version has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Placed {
-    Ours,
-    Other,
-}
-
-impl Placed {
-    fn response(self, metadata: &CommitMetadata, location: Url, bytes: u64) -> CommitResponse {
-        match self {
-            Self::Ours => {
-                let file_meta = FileMeta::new(location, metadata.in_commit_timestamp(), bytes);
-                CommitResponse::Committed { file_meta }
-            }
-            Self::Other => CommitResponse::Conflict { version: metadata.version() },
+        match publish.commits_to_publish() {
+            [] => Ok(()),
+            _ => Err(KernelError::generic("no catalog keeps commits for this table")),
         }
     }
+}
+
+fn file(location: &Url) -> KernelResult<PathBuf> {
+    location.to_file_path().map_err(|()| KernelError::invalid_table_location(location))
 }
 
 /// Rounds of writing and, if that was not confirmed, looking. In each the store itself repeats what fails in
@@ -106,7 +70,7 @@ const ROUNDS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Writes the entry if there is none of this name.
+/// Writes the entry if there is none of this name; whether the entry of this name is ours.
 ///
 /// Whatever a write is answered with, only the log says what became of it. A "there is one already" may be
 /// about our own entry: the write was carried out, its answer was lost, and it was repeated. A failure may have come
@@ -121,17 +85,17 @@ async fn place(
     objects: Arc<dyn ObjectStore>,
     path: ObjectPath,
     entry: Bytes,
-) -> Result<Placed, Error> {
+) -> Result<bool, Error> {
     let mut round = 1;
     loop {
         let written = objects.put_opts(&path, entry.clone().into(), PutMode::Create.into()).await;
-        let Err(failure) = written else { return Ok(Placed::Ours) };
+        let Err(failure) = written else { return Ok(true) };
         match look(&objects, &path).await {
             Ok(Some(found)) if found == entry => {
                 tracing::info!(%path, %failure, "the commit is in the log, though its answer said otherwise");
-                return Ok(Placed::Ours);
+                return Ok(true);
             }
-            Ok(Some(_)) => return Ok(Placed::Other),
+            Ok(Some(_)) => return Ok(false),
             _ if round >= ROUNDS || !may_pass(&failure) => return Err(failure),
             _ => {}
         }

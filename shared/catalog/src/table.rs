@@ -1,7 +1,7 @@
 //! One Delta table: where it is, how it comes to be, and how its log is read. The only place, with
 //! [`crate::snapshot`] and [`crate::commit`], that speaks to the Delta kernel.
 
-use crate::committer::{FolderCommitter, StoreCommitter};
+use crate::committer::LogCommitter;
 use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::{FilePlace, Files, Found, Store};
@@ -130,10 +130,7 @@ impl Table {
 
     /// What writes entries of the log.
     pub(crate) fn committer(&self) -> Box<dyn Committer> {
-        match self.files() {
-            Files::Store(store) => Box::new(StoreCommitter { store: store.clone() }),
-            Files::Folder => Box::new(FolderCommitter),
-        }
+        Box::new(LogCommitter { files: self.files().clone() })
     }
 
     /// Where a path is; `path` as the log writes it, that is, as a relative URL.
