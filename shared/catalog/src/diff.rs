@@ -124,7 +124,7 @@ impl Diff {
     /// absent. To be told at the beginning of each pass; ids that are not in the table are left alone.
     pub fn note_absence(&mut self, id: &str, nights: Nights) {
         if let Some(at) = self.find(id_hash(id)) {
-            self.index.entries[at as usize].nights = nights;
+            self.index.entries[at].nights = nights;
         }
     }
 
@@ -132,7 +132,7 @@ impl Diff {
     /// run has not seen that row yet. False: the record must be mapped and [pushed](Self::push).
     pub fn recognise(&mut self, source_hash: u128) -> bool {
         let Some(at) = self.index.find_source(split(source_hash)) else { return false };
-        if !is_unread(self.index.entries[at as usize].state) {
+        if !is_unread(self.index.entries[at].state) {
             return false;
         }
         self.set_state(at, State::Unchanged);
@@ -151,7 +151,7 @@ impl Diff {
             self.admit(id, content, row)?;
             return Ok(Verdict::New);
         };
-        let entry = self.index.entries[at as usize];
+        let entry = self.index.entries[at];
         match entry.state {
             state if is_unread(state) && entry.content == content => {
                 self.set_state(at, State::Unchanged);
@@ -173,7 +173,7 @@ impl Diff {
     /// row stays as it is.
     pub fn keep(&mut self, id: &str) {
         if let Some(at) = self.find(id_hash(id))
-            && self.index.entries[at as usize].state == State::Absent
+            && self.index.entries[at].state == State::Absent
         {
             self.set_state(at, State::Kept);
         }
@@ -186,7 +186,7 @@ impl Diff {
             return Ok(Verdict::Elsewhere);
         }
         let Some(at) = self.index.find(split(hash)) else { return Ok(Verdict::Unchanged) };
-        let entry = self.index.entries[at as usize];
+        let entry = self.index.entries[at];
         if entry.state == State::New {
             self.stage.drop_row(ordinal_of(&entry));
             self.set_state(at, State::Withdrawn);
@@ -227,7 +227,7 @@ impl Diff {
     /// A row that the table does not have lies nowhere: its entry holds its place in the stage instead.
     fn stage_new(&mut self, at: u32, content: [u64; 2], row: &Row) -> Result<(), PushError> {
         let ordinal = self.stage_row(at, content, row)?;
-        let entry = &mut self.index.entries[at as usize];
+        let entry = &mut self.index.entries[at];
         (entry.file, entry.row) = ((ordinal >> 32) as u32, ordinal as u32);
         self.set_state(at, State::New);
         Ok(())
@@ -236,7 +236,7 @@ impl Diff {
     /// Other content for a row that lies in the table.
     fn replace(&mut self, at: u32, content: [u64; 2], row: &Row) -> Result<(), PushError> {
         self.check_budget()?;
-        let entry = self.index.entries[at as usize];
+        let entry = self.index.entries[at];
         let ordinal = self.stage_row(at, content, row)?;
         let (images_run, images_hash) = (entry.images_run, entry.images_hash);
         self.changed.insert(at, Was { content: entry.content, images_run, images_hash, ordinal });
@@ -246,7 +246,7 @@ impl Diff {
 
     /// Another record of an id that this run has seen.
     fn settle_duplicate(&mut self, at: u32, content: [u64; 2], row: &Row) -> Result<(), PushError> {
-        let entry = self.index.entries[at as usize];
+        let entry = self.index.entries[at];
         let gone = matches!(entry.state, State::Deleted | State::Withdrawn);
         if content >= entry.content && !gone {
             return Ok(());
@@ -259,7 +259,7 @@ impl Diff {
             State::Withdrawn => self.stage_new(at, content, row)?,
             _ => {
                 self.restore(at);
-                if self.index.entries[at as usize].content == content {
+                if self.index.entries[at].content == content {
                     self.set_state(at, State::Unchanged);
                 } else {
                     self.replace(at, content, row)?;
@@ -273,7 +273,7 @@ impl Diff {
     fn restore(&mut self, at: u32) {
         if let Some(was) = self.changed.remove(&at) {
             self.stage.drop_row(was.ordinal);
-            let entry = &mut self.index.entries[at as usize];
+            let entry = &mut self.index.entries[at];
             entry.content = was.content;
             entry.images_run = was.images_run;
             entry.images_hash = was.images_hash;
@@ -285,7 +285,7 @@ impl Diff {
         let run = self.run_secs();
         let images = images_hash(row.image_links());
         let ordinal = self.stage.next_ordinal();
-        let entry = &mut self.index.entries[at as usize];
+        let entry = &mut self.index.entries[at];
         if images != entry.images_hash {
             entry.images_run = run;
             entry.images_hash = images;
@@ -307,7 +307,7 @@ impl Diff {
     }
 
     fn set_state(&mut self, at: u32, state: State) {
-        let entry = &mut self.index.entries[at as usize];
+        let entry = &mut self.index.entries[at];
         for (state, step) in [(entry.state, -1i64), (state, 1)] {
             let count = match state {
                 State::Absent | State::Withdrawn => continue,
@@ -329,7 +329,7 @@ impl Diff {
     /// True: there are more shares; the next one's index is loaded, and the source is to be gone through
     /// again.
     pub fn end_pass(&mut self, snapshot: Option<&Snapshot>) -> Result<bool, PushError> {
-        for entry in &self.index.entries {
+        for entry in self.index.entries.iter() {
             match entry.state {
                 State::Changed | State::Deleted => {
                     self.dead[entry.file as usize].push(entry.row);

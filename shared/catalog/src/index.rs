@@ -9,6 +9,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use feedfleet_model::Nights;
 use feedfleet_model::hash::id_hash;
 use hashbrown::HashTable;
+use std::ops;
 
 /// One live row.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +50,55 @@ pub(crate) enum State {
     Withdrawn,
 }
 
-/// Memory one row of the index needs: its entry, the hash table's share, and slack for growth.
-pub const BYTES_PER_ROW: usize = size_of::<Entry>() * 3 / 2 + 2 * 8;
+/// Memory one row of the index needs at most: its entry, and its part of two hash tables. A place in these takes five
+/// bytes, at least seven of sixteen are taken, and while a table grows there is half of it as well.
+pub const BYTES_PER_ROW: usize = size_of::<Entry>() + 2 * 16;
+
+/// Entries, in pieces that stay where they are. In one piece they would be copied as they become more, into twice the
+/// memory.
+#[derive(Default)]
+pub(crate) struct Entries(Vec<Vec<Entry>>);
+
+const ENTRIES_PER_PIECE: usize = 4096;
+
+impl Entries {
+    pub fn len(&self) -> usize {
+        let full = self.0.len().saturating_sub(1) * ENTRIES_PER_PIECE;
+        self.0.last().map_or(0, |last| full + last.len())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter().flatten()
+    }
+
+    /// Its place.
+    fn push(&mut self, entry: Entry) -> u32 {
+        let at = self.len() as u32;
+        match self.0.last_mut() {
+            Some(last) if last.len() < ENTRIES_PER_PIECE => last.push(entry),
+            _ => {
+                let mut piece = Vec::with_capacity(ENTRIES_PER_PIECE);
+                piece.push(entry);
+                self.0.push(piece);
+            }
+        }
+        at
+    }
+}
+
+impl ops::Index<u32> for Entries {
+    type Output = Entry;
+
+    fn index(&self, at: u32) -> &Entry {
+        &self.0[at as usize / ENTRIES_PER_PIECE][at as usize % ENTRIES_PER_PIECE]
+    }
+}
+
+impl ops::IndexMut<u32> for Entries {
+    fn index_mut(&mut self, at: u32) -> &mut Entry {
+        &mut self.0[at as usize / ENTRIES_PER_PIECE][at as usize % ENTRIES_PER_PIECE]
+    }
+}
 
 /// A share of a pipe's products, by the hash of their ids: what one pass of a diff deals with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +120,7 @@ impl Share {
 
 /// The index of one pipe, or of a share of it.
 pub(crate) struct Index {
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// By the hash of the id.
     places: HashTable<u32>,
     /// By the hash of the record.
@@ -89,7 +137,12 @@ pub(crate) fn split(hash: u128) -> [u64; 2] {
 
 impl Index {
     pub fn empty(share: Share) -> Self {
-        Self { entries: Vec::new(), places: HashTable::new(), sources: HashTable::new(), share }
+        Self {
+            entries: Entries::default(),
+            places: HashTable::new(),
+            sources: HashTable::new(),
+            share,
+        }
     }
 
     /// Reads the index of these files.
@@ -101,7 +154,7 @@ impl Index {
         let live: u64 = files.iter().map(DataFile::live_rows).sum();
         let expected = (live / u64::from(share.of)) as usize;
         let mut index = Self {
-            entries: Vec::with_capacity(expected),
+            entries: Entries::default(),
             places: HashTable::with_capacity(expected),
             sources: HashTable::with_capacity(expected),
             share,
@@ -126,23 +179,22 @@ impl Index {
     }
 
     pub fn find(&self, id: [u64; 2]) -> Option<u32> {
-        self.places.find(id[1], |&at| self.entries[at as usize].id == id).copied()
+        self.places.find(id[1], |&at| self.entries[at].id == id).copied()
     }
 
     pub fn insert(&mut self, entry: Entry) -> u32 {
-        let at = self.entries.len() as u32;
-        self.entries.push(entry);
+        let at = self.entries.push(entry);
         let entries = &self.entries;
-        self.places.insert_unique(entry.id[1], at, |&at| entries[at as usize].id[1]);
+        self.places.insert_unique(entry.id[1], at, |&at| entries[at].id[1]);
         if entry.source != UNKNOWN {
-            self.sources.insert_unique(entry.source[1], at, |&at| entries[at as usize].source[1]);
+            self.sources.insert_unique(entry.source[1], at, |&at| entries[at].source[1]);
         }
         at
     }
 
     /// The row that was made of the record with this hash.
     pub fn find_source(&self, source: [u64; 2]) -> Option<u32> {
-        self.sources.find(source[1], |&at| self.entries[at as usize].source == source).copied()
+        self.sources.find(source[1], |&at| self.entries[at].source == source).copied()
     }
 }
 
