@@ -5,24 +5,36 @@
 use crate::error::{ConfigError, ConfigErrors};
 use crate::pipe::{Location, Pipe};
 use crate::site::key_of;
-use std::collections::BTreeMap;
+use feedfleet_model::PipeName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A fleet's allowance of each host, dealt out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostShares {
     concurrency: u32,
-    /// By the key of a host: pipes that crawl it.
-    crawls: BTreeMap<String, u32>,
+    /// By the key of a host.
+    crawls: BTreeMap<String, Crawls>,
+}
+
+/// Who crawls a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Crawls {
+    pipes: BTreeSet<PipeName>,
+    /// The longest that one of them asks for.
+    delay: Duration,
 }
 
 impl HostShares {
     /// Deals out `concurrency` (of `[hosts]`) for these pipes, which are all that the fleet has.
     pub fn of(concurrency: usize, pipes: &[Pipe]) -> Self {
-        let mut crawls = BTreeMap::new();
+        let mut crawls: BTreeMap<String, Crawls> = BTreeMap::new();
         for pipe in pipes {
             if let Location::Site(site) = &pipe.source.location {
                 for host in site.host_keys() {
-                    *crawls.entry(host).or_default() += 1;
+                    let crawls = crawls.entry(host).or_default();
+                    crawls.pipes.insert(pipe.name.clone());
+                    crawls.delay = crawls.delay.max(site.delay);
                 }
             }
         }
@@ -31,7 +43,20 @@ impl HostShares {
 
     /// How many pipes crawl the host with this key, and 1 at least: delays between requests are so many times as long.
     pub fn crawls(&self, key: &str) -> u32 {
-        self.crawls.get(key).copied().unwrap_or(0).max(1)
+        self.crawls.get(key).map_or(0, |crawls| crawls.pipes.len() as u32).max(1)
+    }
+
+    /// Which of the pipes that crawl the host with this key a pipe is, from 0.
+    pub fn place_of(&self, key: &str, pipe: &PipeName) -> u32 {
+        let crawls = self.crawls.get(key);
+        crawls.map_or(0, |crawls| {
+            crawls.pipes.iter().take_while(|other| *other < pipe).count() as u32
+        })
+    }
+
+    /// The least time between two requests of crawls to the host with this key, by all pipes that crawl it.
+    pub fn delay(&self, key: &str) -> Duration {
+        self.crawls.get(key).map_or(Duration::ZERO, |crawls| crawls.delay)
     }
 
     /// Requests at once that each crawl may have under way to the host with this key: together half of what the host
@@ -132,6 +157,22 @@ mod tests {
                 assert_eq!(kept.is_empty(), pictures == 0);
             }
         }
+    }
+
+    #[test]
+    fn each_crawl_of_a_host_has_its_place_and_all_have_its_longest_delay() {
+        let mut pipes = vec![
+            pipe("b", "https://shop.example/", false),
+            pipe("a", "https://www.shop.example/b/", false),
+            pipe("c", "https://other.example/", false),
+        ];
+        let Location::Site(site) = &mut pipes[0].source.location else { panic!("a site") };
+        site.delay = Duration::from_secs(3);
+        let shares = HostShares::of(8, &pipes);
+        let places = [1, 0].map(|n: usize| shares.place_of("shop.example", &pipes[n].name));
+        assert_eq!((places, shares.crawls("shop.example")), ([0, 1], 2));
+        assert_eq!(shares.delay("shop.example"), Duration::from_secs(3));
+        assert_eq!(shares.delay("other.example"), Duration::ZERO);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod pace;
 pub mod robots;
 pub mod rules;
 pub mod sitemap;
+mod slot;
 pub mod traps;
 
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use pace::{Allowance, Answer, Pace, Ready};
 pub use robots::Robots;
 pub use rules::{LinkKind, RuleError, RuleSettings, Rules};
 pub use sitemap::{SitemapEntry, SitemapError, SitemapKind, SitemapReader, SitemapReport};
+pub use slot::Slot;
 pub use traps::{Limits, Skip};

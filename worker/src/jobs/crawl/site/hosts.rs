@@ -5,8 +5,9 @@
 use chrono::{DateTime, Utc};
 use feedfleet_config::{HostShares, Site, host_key};
 use feedfleet_http::Url;
+use feedfleet_model::PipeName;
 use feedfleet_site::robots::path_and_query;
-use feedfleet_site::{Allowance, Answer, Pace, Ready, Robots, UrlEntry, UrlKind};
+use feedfleet_site::{Allowance, Answer, Pace, Ready, Robots, Slot, UrlEntry, UrlKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(super) struct Hosts {
     /// By origin, as in `https://shop.example`.
     origins: BTreeMap<String, Origin>,
     allowed: BTreeSet<String>,
+    pipe: PipeName,
     shares: HostShares,
     delay: Duration,
     agent: String,
@@ -29,6 +31,8 @@ pub(super) struct Hosts {
 
 struct Host {
     pace: Pace,
+    /// This crawl's part of the time, where others crawl the host as well.
+    slot: Slot,
     waiting: VecDeque<UrlEntry>,
 }
 
@@ -101,18 +105,26 @@ pub(super) enum Turn {
 }
 
 impl Hosts {
-    /// The hosts of a site. `agent`: the product token that robots.txt files know this fleet by.
-    pub(super) fn new(site: &Site, shares: HostShares, agent: String, notes: HostNotes) -> Self {
+    /// The hosts of a pipe's site. `agent`: the product token that robots.txt files know this fleet by.
+    pub(super) fn new(
+        pipe: PipeName,
+        site: &Site,
+        shares: HostShares,
+        agent: String,
+        notes: HostNotes,
+    ) -> Self {
         let mut hosts = Self {
             hosts: BTreeMap::new(),
             origins: BTreeMap::new(),
             allowed: site.host_keys(),
+            pipe,
             shares,
             delay: site.delay,
             agent,
         };
         for (key, pace) in notes.paces {
-            hosts.hosts.insert(key, Host { pace, waiting: VecDeque::new() });
+            let (_, slot) = hosts.allowance(&key);
+            hosts.hosts.insert(key, Host { pace, slot, waiting: VecDeque::new() });
         }
         for answer in notes.robots {
             hosts.learn(answer);
@@ -166,9 +178,9 @@ impl Hosts {
     /// Adds a page, which is on an allowed host, behind those that wait.
     pub(super) fn queue(&mut self, entry: UrlEntry) {
         let key = Url::parse(&entry.url).ok().as_ref().and_then(host_key).unwrap_or_default();
-        let allowance = self.allowance(&key);
+        let (allowance, slot) = self.allowance(&key);
         let host = self.hosts.entry(key);
-        let new = || Host { pace: Pace::new(allowance), waiting: VecDeque::new() };
+        let new = || Host { pace: Pace::new(allowance), slot, waiting: VecDeque::new() };
         host.or_insert_with(new).waiting.push_back(entry);
     }
 
@@ -201,10 +213,12 @@ impl Hosts {
             }
             None => true,
         };
-        match host.pace.ready_at(now) {
+        let at = match host.pace.ready_at(now) {
             Ready::WhenOneEnds => return Turn::Wait,
-            Ready::At(at) if at > now => return Turn::At(at),
-            Ready::At(_) => {}
+            Ready::At(at) => host.slot.next(at),
+        };
+        if at > now {
+            return Turn::At(at);
         }
         host.pace.began(now);
         if needs_robots {
@@ -252,22 +266,24 @@ impl Hosts {
 
     /// Sets the pace that a host is allowed now.
     fn allow(&mut self, key: &str) {
-        let allowance = self.allowance(key);
+        let (allowance, slot) = self.allowance(key);
         if let Some(host) = self.hosts.get_mut(key) {
             host.pace.allow(allowance);
+            host.slot = slot;
         }
     }
 
-    /// This crawl's part of what a host allows. Its delay is between all requests of the fleet.
-    fn allowance(&self, key: &str) -> Allowance {
+    /// This crawl's part of what a host allows. Its delay is between all requests of the fleet's crawls.
+    fn allowance(&self, key: &str) -> (Allowance, Slot) {
         let of_host = self.origins.iter().filter(|(origin, _)| {
             Url::parse(origin).ok().as_ref().and_then(host_key).as_deref() == Some(key)
         });
         let known = of_host.filter_map(|(_, origin)| origin.known());
         let asked = known.filter_map(|known| known.robots.delay(&self.agent));
-        let delay = asked.max().unwrap_or_default().max(self.delay);
-        let at_once = self.shares.of_crawl(key);
-        Allowance { at_once, gap: delay.saturating_mul(self.shares.crawls(key)) }
+        let delay = asked.max().unwrap_or_default().max(self.delay).max(self.shares.delay(key));
+        let of = self.shares.crawls(key);
+        let slot = Slot { nth: self.shares.place_of(key, &self.pipe), of, delay };
+        (Allowance { at_once: self.shares.of_crawl(key), gap: delay.saturating_mul(of) }, slot)
     }
 }
 

@@ -157,7 +157,7 @@ impl Collect<'_> {
         let agent = agent_of(&deps.fleet.http.user_agent);
         let mut crawler = Crawler {
             site: self.site,
-            hosts: Hosts::new(self.site, shares, agent, notes),
+            hosts: Hosts::new(self.pipe.name.clone(), self.site, shares, agent, notes),
             state,
             tools: Tools {
                 http: deps.http.clone(),

@@ -16,8 +16,12 @@ fn site(rest: &str) -> Site {
 }
 
 fn hosts(rest: &str) -> Hosts {
+    with_notes(rest, HostNotes::default())
+}
+
+fn with_notes(rest: &str, notes: HostNotes) -> Hosts {
     let shares = HostShares::of(4, &[]);
-    Hosts::new(&site(rest), shares, "feedfleet".to_owned(), HostNotes::default())
+    Hosts::new("acme".parse().unwrap(), &site(rest), shares, "feedfleet".to_owned(), notes)
 }
 
 fn entry(url: &str) -> UrlEntry {
@@ -57,9 +61,7 @@ fn robots_txt_comes_first_and_is_obeyed() {
     assert!(!hosts.is_allowed(&Url::parse("https://cdn.shop.example/").unwrap()));
 
     // What was learnt survives, and is asked for again after a day.
-    let shares = HostShares::of(4, &[]);
-    let agent = "feedfleet".to_owned();
-    let mut again = Hosts::new(&site(""), shares, agent, hosts.notes());
+    let mut again = with_notes("", hosts.notes());
     assert!(!again.is_permitted(&forbidden));
     again.queue(entry("https://www.shop.example/b"));
     let later = now + Duration::from_secs(90_000);
@@ -103,6 +105,42 @@ fn a_host_has_no_more_requests_at_once_than_its_part() {
     assert_eq!(fetches.count(), 2, "half of four");
     hosts.ended("shop.example", &ANSWER, now);
     assert!(matches!(hosts.turn("shop.example", now), Turn::Fetch(_)));
+}
+
+#[test]
+fn two_crawls_of_a_host_take_turns() {
+    let shares = {
+        let pipe = |name: &str| {
+            let text = "[source]\nkind = 'site'\nurl = 'https://shop.example/'\n";
+            let environment = BTreeMap::new();
+            let name = name.parse().unwrap();
+            feedfleet_config::parse_pipe(&name, text, Path::new("/"), &environment).unwrap()
+        };
+        HostShares::of(4, &[pipe("acme"), pipe("other")])
+    };
+    let mut now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let origin = "https://shop.example";
+    let mut both = ["acme", "other"].map(|pipe| {
+        let (agent, notes) = ("feedfleet".to_owned(), HostNotes::default());
+        let pipe = pipe.parse().unwrap();
+        let mut hosts = Hosts::new(pipe, &site(""), shares.clone(), agent, notes);
+        hosts.learn(robots(origin, 200, "User-agent: *\nCrawl-delay: 1", now));
+        (0..4).for_each(|page| hosts.queue(entry(&format!("{origin}/{page}"))));
+        hosts
+    });
+    let mut began = Vec::new();
+    while began.len() < 8 {
+        for hosts in &mut both {
+            if let Turn::Fetch(_) = hosts.turn("shop.example", now) {
+                hosts.ended("shop.example", &ANSWER, now);
+                began.push(now);
+            }
+        }
+        now += Duration::from_millis(50);
+    }
+    for pair in began.windows(2) {
+        assert!(pair[1] - pair[0] >= chrono::TimeDelta::seconds(1), "{began:?}");
+    }
 }
 
 #[test]
