@@ -474,6 +474,40 @@ fn a_first_run_without_a_record_says_where_they_are_looked_for() {
     fleet.run(&["pipes", "detect", "--pipe", "shop"]).ok().says(&["item = \"p\""]);
 }
 
+/// What is sent in place of a feed may be whole, and of the right format.
+#[test]
+fn a_night_without_a_record_is_held_and_says_so() {
+    let fleet = Fleet::new();
+    let settings = "item = \"p\"\n[map]\nid = \"id\"\ntitle = \"name\"\n";
+    fleet.pipe("shop", &pipe("shop.xml", "xml", settings, ""));
+    fleet.pipe("late", &pipe("shop.xml", "xml", settings, "absent_nights = 2"));
+    let lamps = "<p><id>1</id><name>Lamp</name></p><p><id>2</id><name>Lamp</name></p>";
+    fleet.write("shop.xml", format!("<?xml version=\"1.0\"?>\n<shop>{lamps}</shop>\n"));
+    for name in ["shop", "late"] {
+        assert_counts(&fleet.run_pipe(name), &[("new", 2), ("live", 2)]);
+    }
+
+    let error = "<Error><Code>AccessDenied</Code></Error>";
+    fleet.write("shop.xml", format!("<?xml version=\"1.0\"?>\n{error}\n"));
+    let held = fleet.run_pipe("shop");
+    assert_eq!(held["state"], "held", "{held:#}");
+    assert_counts(&held, &[("seen", 0), ("held", 2), ("removed", 0), ("live", 2)]);
+    let told = "the source has no records; item under [source]";
+    for part in [told, "feedfleet pipes detect --pipe shop", "feedfleet runs approve shop"] {
+        assert!(why(&held).contains(part), "{held:#}");
+    }
+    assert!(!why(&held).contains("max_removed"), "{held:#}");
+
+    // Where products wait before they are removed, it is told on the first night.
+    let waits = fleet.run_pipe("late");
+    assert_eq!(waits["state"], "done", "{waits:#}");
+    assert_counts(&waits, &[("absent", 2), ("removed", 0), ("live", 2)]);
+    assert!(why(&waits).contains(told), "{waits:#}");
+    let held = fleet.run_pipe("late");
+    assert_counts(&held, &[("held", 2), ("removed", 0), ("live", 2)]);
+    assert!(why(&held).contains(told), "{held:#}");
+}
+
 /// Promise 12: a format that cannot prove its end is measured by the pipe's own history.
 #[test]
 fn a_source_without_end_mark_that_is_far_shorter_than_usual_removes_nothing() {

@@ -120,10 +120,10 @@ fn mostly_refused(refusals: &RefusalTally, seen: u64, is_first: bool) -> Option<
     })
 }
 
-/// What there is to say of a source without a record, where nothing is live: nobody would see that records were looked
-/// for in the wrong place.
-fn no_records(pipe: &PipeName, format: Format, seen: u64, live: u64) -> Option<String> {
-    if seen > 0 || live > 0 {
+/// What there is to say of a source without a record: nobody would see otherwise that records were looked for in the wrong
+/// place.
+fn no_records(pipe: &PipeName, format: Format, seen: u64) -> Option<String> {
+    if seen > 0 {
         return None;
     }
     let setting = match format.text_kind() {
@@ -167,8 +167,10 @@ pub(super) fn decide(
     let live = diff.tally().live_before;
     let is_first = live == 0 || work.usual.duplicates.is_none();
     let mostly_refused = mostly_refused(refusals, source.seen, is_first);
-    let no_records = no_records(&work.key.pipe, work.pipe.source.format, source.seen, live);
+    let no_records = no_records(&work.key.pipe, work.pipe.source.format, source.seen);
     if work.pipe.source.changes_only {
+        // Where products are live, it is a night without changes.
+        let no_records = no_records.filter(|_| live == 0);
         let note = limit_exceeded([cut_off(whole), no_records, mostly_refused]);
         return Ok(Decided { absent: Absent::Keep, lists: Lists::default(), note });
     }
@@ -184,6 +186,7 @@ pub(super) fn decide(
         guard,
         whole,
         Absences { absent, live, renamed, unreadable: source.unreadable },
+        no_records.as_deref(),
         source.supplement,
     );
     let why = match (why, &lost_key) {
@@ -196,7 +199,9 @@ pub(super) fn decide(
     let note = match why {
         Some(why) => Some(held(&work.key, absent, live, &why)),
         None => {
-            let cut = all_wait(diff.waiting(), live, whole).or_else(|| cut_off(whole));
+            let waiting = diff.waiting();
+            let cut = all_wait(waiting, live, whole).or_else(|| cut_off(whole));
+            let no_records = no_records.filter(|_| live == 0 || absent > 0 || waiting > 0);
             let told = [cut, renames_wait, no_records, mostly_refused, lost_key, mostly_repeated];
             limit_exceeded(told)
         }
@@ -247,11 +252,13 @@ fn seem_renamed(renamed: u64, absent: u64) -> bool {
     renamed > 0 && renamed.saturating_mul(2) >= absent
 }
 
+/// `no_records`: what there is to say of a source without a record; none: it has some, or may well have none.
 /// `supplement`: the one whose guard it is; none: the pipe's own.
 fn reason_to_hold(
     guard: &Guard,
     whole: &Wholeness,
     absences: Absences,
+    no_records: Option<&str>,
     supplement: Option<&str>,
 ) -> Option<String> {
     let Absences { absent, live, renamed, unreadable } = absences;
@@ -272,6 +279,10 @@ fn reason_to_hold(
     }
     let share = absent as f64 / live as f64;
     (share > guard.max_removed).then(|| {
+        // Such nights are not to be let through, however usual they are.
+        if let Some(no_records) = no_records {
+            return no_records.to_owned();
+        }
         let (whose, place) = match supplement {
             Some(name) => ("supplement", format!(" in [supplements.{name}.guard]")),
             None => ("pipe", String::new()),
@@ -295,7 +306,7 @@ pub(super) fn reason_to_keep(
     supplement: Option<&str>,
 ) -> Option<String> {
     let absences = Absences { absent: gone, live: before, renamed: 0, unreadable };
-    reason_to_hold(guard, whole, absences, supplement)
+    reason_to_hold(guard, whole, absences, None, supplement)
 }
 
 /// What an operator should know of held removals.
@@ -397,7 +408,7 @@ mod tests {
     #[test]
     fn a_source_without_a_record_says_where_records_are_looked_for() {
         let pipe = "acme".parse().unwrap();
-        let told = |format| no_records(&pipe, format, 0, 0).unwrap();
+        let told = |format| no_records(&pipe, format, 0).unwrap();
         assert_eq!(
             told(Format::Xml),
             "the source has no records; item under [source] names the element that is one product: \
@@ -407,14 +418,21 @@ mod tests {
         for format in [Format::Csv, Format::JsonLines, Format::ShopifyJson] {
             assert_eq!(told(format), "the source has no records");
         }
-        assert_eq!(no_records(&pipe, Format::Xml, 1, 0), None);
-        assert_eq!(no_records(&pipe, Format::Xml, 0, 1), None, "then its products are absent");
+        assert_eq!(no_records(&pipe, Format::Xml, 1), None);
+
+        // What is held for it advises nothing that would let such a night through.
+        let hold = |complete, absent| {
+            reason_to_hold(&GUARD, &whole(complete), absences(absent, 10, 0), Some("none"), None)
+        };
+        assert_eq!(hold(true, 10).as_deref(), Some("none"));
+        assert_eq!(hold(true, 3), None, "no more than the guard allows, as others wait");
+        assert!(hold(false, 10).is_some_and(|why| why.contains("not whole")));
     }
 
     #[test]
     fn reasons_to_hold_come_in_order() {
         let reason = |complete, absent, live, renamed| {
-            reason_to_hold(&GUARD, &whole(complete), absences(absent, live, renamed), None)
+            reason_to_hold(&GUARD, &whole(complete), absences(absent, live, renamed), None, None)
         };
         assert_eq!(reason(false, 0, 100, 0), None);
         assert_eq!(reason(true, 30, 100, 0), None);
@@ -428,7 +446,7 @@ mod tests {
         assert!(reason(false, 90, 100, 90).is_some_and(|why| why.contains("not whole")));
         let unreadable = |unreadable| {
             let absences = Absences { unreadable, ..absences(10, 100, 0) };
-            reason_to_hold(&GUARD, &whole(true), absences, None)
+            reason_to_hold(&GUARD, &whole(true), absences, None, None)
         };
         assert_eq!(unreadable(4), None);
         assert!(unreadable(5).is_some_and(|why| why.contains("could not be read")));
