@@ -375,6 +375,11 @@ fn products(report: &RunReport) -> String {
         _ if report.table_version.is_some() => {}
         RunState::Done | RunState::Held => {}
         RunState::Committed => return "not known yet; the run is in the table".to_owned(),
+        // A worker that died right after its commit has not noted it.
+        RunState::Running => {
+            return "not known yet: the run may be in the table already; if its worker died, its next attempt finds out"
+                .to_owned();
+        }
         RunState::Superseded if is_lost => return "not known".to_owned(),
         _ => return "as they were: the run is not in the table".to_owned(),
     }
@@ -399,7 +404,7 @@ fn products(report: &RunReport) -> String {
 mod tests {
     use super::*;
     use chrono::DateTime;
-    use feedfleet_model::report::AttemptEnd;
+    use feedfleet_model::report::{AttemptEnd, Trigger};
 
     #[test]
     fn only_what_failed_is_told_as_failed() {
@@ -418,6 +423,22 @@ mod tests {
             assert_eq!(ended_so(outcome, RunState::Dead, true), outcome);
         }
         assert_eq!(ended_so("retry", RunState::Queued, true), "retry");
+    }
+
+    /// The worker may have died between its commit and the report of it.
+    #[test]
+    fn a_report_says_no_more_of_the_table_than_it_knows() {
+        let told = |state, table_version| {
+            let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(1) };
+            let report = RunReport::new(run, Trigger::Schedule, DateTime::UNIX_EPOCH);
+            products(&RunReport { state, table_version, ..report })
+        };
+        for state in [RunState::Queued, RunState::Superseded, RunState::Dead] {
+            assert!(told(state, None).contains("the run is not in the table"), "{state:?}");
+        }
+        assert!(told(RunState::Running, None).starts_with("not known yet: the run may be"));
+        assert!(told(RunState::Committed, None).contains("the run is in the table"));
+        assert!(told(RunState::Running, Some(3)).starts_with("0 live; 0 removed"));
     }
 
     #[test]
