@@ -36,12 +36,38 @@ impl OpError {
                 queue,
                 action,
                 retryable: is_retryable(&error),
-                cause: Box::new(error),
+                cause: Box::new(SqliteError { source: error }),
             },
             error @ Self::NoWriteAheadLog(_) => {
                 QueueError::Backend { queue, action, retryable: false, cause: Box::new(error) }
             }
         }
+    }
+}
+
+/// What SQLite says, and the way out where that is known.
+#[derive(Debug, Error)]
+#[error("{source}{}", way_out(.source))]
+struct SqliteError {
+    source: rusqlite::Error,
+}
+
+fn way_out(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => {
+            "; another process holds the queue's file: look for it (fuser names those that have the file open), \
+             such as a copy being made or a process that is stopped, and try again when it has let go"
+        }
+        Some(ErrorCode::DiskFull) => "; no space is left: free some, and try again",
+        // SQLite says no more where there is not a byte for the files beside the queue's.
+        Some(ErrorCode::SystemIoFailure) => {
+            "; no space may be left on the file's disk: see df, free some, and try again"
+        }
+        _ => "",
     }
 }
 
@@ -88,5 +114,22 @@ mod tests {
         assert!(sqlite(rusqlite::ffi::SQLITE_FULL).is_retryable());
         assert!(!sqlite(rusqlite::ffi::SQLITE_CORRUPT).is_retryable());
         assert!(!sqlite(rusqlite::ffi::SQLITE_NOTADB).is_retryable());
+    }
+
+    #[test]
+    fn what_an_operator_can_do_is_told() {
+        for (code, told) in [
+            (
+                rusqlite::ffi::SQLITE_BUSY,
+                "database is locked; another process holds the queue's file",
+            ),
+            (rusqlite::ffi::SQLITE_FULL, "; no space is left: free some"),
+            (rusqlite::ffi::SQLITE_IOERR_SHMSIZE, "disk I/O error; no space may be left"),
+        ] {
+            let text = sqlite(code).to_string();
+            assert!(text.starts_with("queue crawl: could not count messages: "), "{text}");
+            assert!(text.contains(told) && text.contains("try again"), "{text}");
+        }
+        assert!(!sqlite(rusqlite::ffi::SQLITE_CORRUPT).to_string().contains(';'));
     }
 }

@@ -89,6 +89,8 @@ fn a_queue_that_is_held_is_asked_again() {
     let before = report(&fleet, "acme", run);
     assert_eq!(before["state"], "queued", "{before:#}");
     assert!(attempts(&before).is_empty(), "{before:#}");
+    let way_out = ["database is locked", "another process holds the queue's file", "try again"];
+    fleet.run(&["fleet", "status"]).failed().says(&way_out);
 
     drop(held);
     let after = settled(&fleet, "acme", run);
