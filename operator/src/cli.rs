@@ -167,7 +167,8 @@ pub struct ChildArgs {
 pub struct RunArgs {
     /// The pipe, or a supplement of one, such as acme.stock
     pub pipe: PipeName,
-    /// Wait until the run has ended; the exit code says whether it went well
+    /// Wait until the run has ended; the exit code says whether it went well. Where no fleet is running, until all
+    /// pictures that wait, of any pipe, are seen to as well; Ctrl-C leaves them to the next worker
     #[arg(long)]
     pub wait: bool,
     /// Read the raw snapshot of this run instead of the source

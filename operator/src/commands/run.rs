@@ -191,12 +191,23 @@ impl OwnWorker<'_> {
         }
         let queues = context.queues()?;
         let bar = view::spinner();
+        let mut is_told = false;
         while !stop.is_cancelled() {
             let counts = queues.image.counts().await?;
-            if counts.visible + counts.in_flight == 0 {
+            let waiting = counts.visible + counts.in_flight;
+            if waiting == 0 {
                 break;
             }
-            bar.set_message(format!("images: {} batches to go", counts.visible + counts.in_flight));
+            if !is_told {
+                let text = format!(
+                    "{} batches of pictures wait, of any pipe: this command ends when its worker has seen to them; \
+                     Ctrl-C leaves them to the next worker",
+                    text::count(waiting)
+                );
+                bar.suspend(|| self.logs.tell(&text));
+                is_told = true;
+            }
+            bar.set_message(format!("images: {waiting} batches to go"));
             self.ensure(context).await?;
             tokio::time::sleep(LOOK).await;
         }

@@ -80,6 +80,31 @@ fn an_idle_fleet_stops_its_worker() {
     stop(&mut up);
 }
 
+/// A command that brings a worker of its own says why it goes on after its run has ended, and can be told to stop.
+#[test]
+fn a_run_that_is_waited_for_says_that_pictures_wait() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10m\"", "max = 1"));
+    let nights = Nights::new(7, 60);
+    for (pipe, images) in [("plain", false), ("acme", true)] {
+        shop.publish(pipe, &nights);
+        shop.write_pipe(&fleet, pipe, images);
+    }
+    let plain = fleet.run(&["run", "plain", "--wait"]).ok();
+    assert!(!plain.stderr.contains("pictures wait"), "{}", plain.all());
+
+    shop.let_pictures_wait(true);
+    let mut waited_for = fleet.spawn(&["run", "acme", "--wait"]);
+    eventually(SOON, "the pictures to be told of", || {
+        waited_for.stderr().contains("batches of pictures wait").then_some(())
+    });
+    waited_for.signal("INT");
+    shop.let_pictures_wait(false);
+    let ended = waited_for.wait(SOON);
+    assert!(ended.success(), "{ended}: {}", waited_for.stderr());
+    assert!(waited_for.stdout().contains("done"), "{}", waited_for.stdout());
+    assert_eq!(waited_for.stderr().matches("pictures wait").count(), 1, "{}", waited_for.stderr());
+}
+
 /// When the fleet itself is killed, its workers stop by themselves within seconds.
 #[test]
 fn workers_do_not_outlive_a_killed_fleet() {
