@@ -8,7 +8,7 @@ use crate::diagnostics::{Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::header::plain;
 use crate::merge::misspelt;
-use crate::presets::{Fill, Preset, Take};
+use crate::presets::{Fill, Preset, PresetField, Take};
 use feedfleet_config::{Compression, Format, Location, Pipe, parse_pipe};
 use feedfleet_model::{PipeName, text};
 use std::collections::BTreeMap;
@@ -17,13 +17,7 @@ use std::path::Path;
 impl Detected {
     /// Proposes which field fills which column.
     pub(super) fn propose_map(&mut self, survey: &Survey) {
-        for line in mapping::propose(&survey.fields) {
-            self.map.push(MapLine {
-                column: line.column.to_owned(),
-                field: line.field,
-                value: line.value,
-            });
-        }
+        self.map.extend(mapping::propose(&survey.fields).into_iter().map(map_line));
         if self.map.is_empty() {
             // Nothing has a name that says what it is; some id is needed, if only to look at the rest.
             let names = survey.fields.list.iter().map(|field| field.name.clone());
@@ -51,10 +45,7 @@ impl Detected {
             if !matches!((known.fill, known.take), (Fill::Money, Take::First)) {
                 continue;
             }
-            let find =
-                |name: &str| survey.fields.list.iter().find(|field| plain(&field.name) == name);
-            let there: Vec<(&str, &Field)> =
-                known.names.iter().filter_map(|name| Some((*name, find(&plain(name))?))).collect();
+            let there = fields_of(known, survey);
             let sum = |of: fn(&Field) -> u64| there.iter().map(|(_, field)| of(field)).sum::<u64>();
             let is_usual = sum(|field| field.commas) * 2 > sum(|field| field.marked);
             if !is_usual || sum(|field| field.points) > 0 {
@@ -75,6 +66,21 @@ impl Detected {
                 value: format!("{{ {from}, decimal = \",\" }}"),
             });
         }
+    }
+
+    /// Proposes the field that says the currency of prices that name none, where the format looks at no such field.
+    pub(super) fn propose_currency(&mut self, preset: &'static Preset, survey: &Survey) {
+        let is_told = preset.field_of("price_currency").is_some_and(|known| {
+            fields_of(known, survey).iter().any(|(_, field)| field.filled > 0)
+        });
+        let price = preset.field_of("price").filter(|known| matches!(known.fill, Fill::Money));
+        let prices = price.map_or_else(Vec::new, |known| fields_of(known, survey));
+        if is_told || prices.iter().any(|(_, field)| field.currencies > 0) {
+            return;
+        }
+        let fullest = prices.iter().max_by_key(|(_, field)| field.filled);
+        let line = fullest.and_then(|(_, price)| mapping::currency_beside(&survey.fields, price));
+        self.map.extend(line.map(map_line));
     }
 
     /// Tells which fields that a format requires are not there, or are misspelt.
@@ -312,6 +318,22 @@ impl Detected {
             self.warnings.push(format!("{} {} in {count} products", problem.column, problem.kind));
         }
     }
+}
+
+fn map_line(line: mapping::Line) -> MapLine {
+    MapLine { column: line.column.to_owned(), field: line.field, value: line.value }
+}
+
+/// The source's fields that a preset takes for one of its own, each with the preset's name for it.
+fn fields_of<'s>(
+    known: &'static PresetField,
+    survey: &'s Survey,
+) -> Vec<(&'static str, &'s Field)> {
+    let find = |name: &str| {
+        let name = plain(name);
+        survey.fields.list.iter().find(|field| plain(&field.name) == name)
+    };
+    known.names.iter().filter_map(|&name| Some((name, find(name)?))).collect()
 }
 
 /// A sample of what a warning counts, as far as it says where it is, and of what.

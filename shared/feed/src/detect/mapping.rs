@@ -15,6 +15,9 @@ const BY_SHAPE: f64 = 30.0;
 /// The columns of a category's levels.
 const LEVELS: [&str; 4] = ["category_1", "category_2", "category_3", "category_4"];
 
+/// The column that a price's currency fills.
+const PRICE_CURRENCY: &str = "price_currency";
+
 /// A proposed line of `[map]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
@@ -57,7 +60,38 @@ pub(super) fn propose(fields: &Fields) -> Vec<Line> {
         lines.retain(|line| !LEVELS.contains(&line.column));
     }
     further_pictures(fields, &mut lines);
+    currency_of_price(fields, &mut lines);
     lines
+}
+
+/// The field that says in what currency a price is whose amounts name none: a part or an attribute of the price, such as
+/// `price/@currency`, or a field beside it.
+pub(super) fn currency_beside(fields: &Fields, price: &Field) -> Option<Line> {
+    if price.currencies > 0 {
+        return None;
+    }
+    let (_, names) = NAMES.iter().find(|(column, _)| *column == PRICE_CURRENCY)?;
+    let (around_price, _) = last_step(&price.name);
+    let suits = |field: &Field| {
+        let (around, step) = last_step(&field.name);
+        let is_part = around == price.name;
+        let is_near = is_part || around.is_empty() || around == around_price;
+        let is_usual = field.filled * 2 > price.filled;
+        let score = by_name(names, step.trim_start_matches('@'));
+        let is_one = is_near && is_usual && score > 0.0 && fits(PRICE_CURRENCY, field);
+        is_one.then_some((is_part, score))
+    };
+    // The first of equals.
+    let found = fields.list.iter().rev().filter_map(|field| Some((suits(field)?, field)));
+    let best = found.max_by(|((a_is_part, a), _), ((b_is_part, b), _)| {
+        a_is_part.cmp(b_is_part).then(a.total_cmp(b))
+    });
+    best.map(|(_, field)| line(PRICE_CURRENCY, field))
+}
+
+/// What a field is in, and its own name there.
+fn last_step(name: &str) -> (&str, &str) {
+    name.rfind(['/', '.']).map_or(("", name), |at| (&name[..at], &name[at + 1..]))
 }
 
 /// How well a field suits a column; 0 when it does not.
@@ -202,6 +236,18 @@ fn further_pictures(fields: &Fields, lines: &mut Vec<Line>) {
     }
 }
 
+/// An attribute of the price may say its currency; the names above are those of fields.
+fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
+    if lines.iter().any(|line| line.column == PRICE_CURRENCY) {
+        return;
+    }
+    let Some(place) = lines.iter().position(|line| line.column == "price") else { return };
+    let price = fields.list.iter().find(|field| field.name == lines[place].field);
+    if let Some(line) = price.and_then(|price| currency_beside(fields, price)) {
+        lines.insert(place + 1, line);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +317,26 @@ mod tests {
             ),
         ];
         assert_eq!(proposed(&header, &rows), expected(&lines));
+    }
+
+    #[test]
+    fn a_price_has_its_currency_in_an_attribute_or_beside_it() {
+        let header = ["@id", "price", "price/@type", "price/@cur", "shipping/@currency"];
+        let rows: [&[&str]; 2] =
+            [&["1", "5", "all", "EUR", "PLN"], &["2", "6", "all", "USD", "PLN"]];
+        let lines =
+            [("id", "\"@id\""), ("price", "\"price\""), ("price_currency", "\"price/@cur\"")];
+        assert_eq!(proposed(&header, &rows), expected(&lines));
+        // Nothing says that of an amount that names one, or of another amount.
+        assert_eq!(
+            proposed(&header, &[&["1", "5 EUR", "all", "EUR", "PLN"]]),
+            expected(&lines[..2])
+        );
+        let other = ["@id", "price", "shipping/@currency"];
+        assert_eq!(proposed(&other, &[&["1", "5", "PLN"]]), expected(&lines[..2]));
+        let header = ["@id", "price", "cur"];
+        let lines = [("id", "\"@id\""), ("price", "\"price\""), ("price_currency", "\"cur\"")];
+        assert_eq!(proposed(&header, &[&["1", "5", "eur"]]), expected(&lines));
     }
 
     #[test]

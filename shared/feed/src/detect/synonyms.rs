@@ -54,7 +54,7 @@ pub(super) static NAMES: [(&str, &str); 40] = [
     ("mobile_price", "mobile_price price_mobile"),
     (
         "price_currency",
-        "currency currency_code price_currency currencyid currency_id waehrung währung devise \
+        "currency currency_code price_currency currencyid currency_id cur waehrung währung devise \
          moneda valuta moeda waluta 통화 通貨 货币 валюта",
     ),
     (

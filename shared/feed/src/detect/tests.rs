@@ -140,6 +140,62 @@ fn amounts_with_a_decimal_comma() {
     }
 }
 
+/// Google's data with a column of this name behind the price, which has these values by turns.
+fn with_column(price: &str, name: &str, values: [&str; 2]) -> String {
+    let text = google("\t", "Pan #", "d", price);
+    let cells = [name].into_iter().chain(values.into_iter().cycle());
+    text.lines().zip(cells).map(|(line, cell)| format!("{line}\t{cell}\n")).collect()
+}
+
+/// One currency for the whole source would make euros of dollars.
+#[test]
+fn a_currency_beside_prices_that_name_none() {
+    for name in ["currency", "Price Currency", "währung", "cur"] {
+        let (two, _) = found(with_column("#.50", name, ["EUR", "USD"]));
+        let quoted = format!("\"{name}\"");
+        assert_eq!((two.format, lines(&two)), ("google-tsv", vec![("price_currency", &*quoted)]));
+        assert_warns(&two, &["prices in several currencies: EUR 20, USD 20"]);
+        assert!(!two.lacks_currency, "{:?}", two.warnings);
+    }
+    // The format's decimal mark is another line.
+    let (commas, _) = found(with_column("1.2#,01", "currency", ["eur", "eur"]));
+    let columns: Vec<&str> = lines(&commas).into_iter().map(|(column, _)| column).collect();
+    assert_eq!(columns, ["price", "price_currency"]);
+    assert_eq!(commas.currencies, BTreeMap::from([("EUR".to_owned(), 40)]));
+    for values in [["EUR", "x"], ["EUR", ""]] {
+        let (none, _) = found(with_column("#.50", "currency", values));
+        assert!(none.map.is_empty() && none.lacks_currency, "{values:?}: {:?}", none.map);
+    }
+    let (named, _) = found(with_column("#.50 GBP", "currency", ["EUR", "USD"]));
+    assert_eq!((named.map.len(), named.currencies.get("GBP")), (0, Some(&40)));
+}
+
+#[test]
+fn a_currency_in_an_attribute_of_prices_that_name_none() {
+    let item = |id: u32, attribute: &str| {
+        let currency = if id % 2 == 0 { "EUR" } else { "USD" };
+        format!(
+            "<item><g:id>{id}</g:id><g:title>Pan {id}</g:title><g:description>d</g:description>\
+             <g:link>https://s.example/{id}</g:link><g:image_link>https://s.example/{id}.jpg</g:image_link>\
+             <g:availability>in_stock</g:availability><g:price {attribute}='{currency}'>{id}.50</g:price></item>"
+        )
+    };
+    for attribute in ["cur", "currency"] {
+        let items: String = (10..50).map(|id| item(id, attribute)).collect();
+        let text = format!(
+            "<rss xmlns:g='http://base.google.com/ns/1.0'><channel><title>S</title>{items}</channel></rss>"
+        );
+        let (found, _) = found(text);
+        let field = format!("\"price/@{attribute}\"");
+        assert_eq!(
+            (found.format, lines(&found)),
+            ("google-xml", vec![("price_currency", &*field)])
+        );
+        assert_warns(&found, &["prices in several currencies: EUR 20, USD 20"]);
+        assert!(!found.lacks_currency, "{:?}", found.warnings);
+    }
+}
+
 #[test]
 fn first_lines_that_are_no_header() {
     let text = google(";", "Pan #, steel", "d", "#.00 EUR");
