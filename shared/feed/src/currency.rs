@@ -50,6 +50,15 @@ pub(crate) fn has_three_decimals(code: &str) -> bool {
     matches!(code, "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND")
 }
 
+/// Whether amounts of the currency have no digits after the mark.
+pub(crate) fn has_no_decimals(code: &str) -> bool {
+    [
+        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV",
+        "XAF", "XOF", "XPF",
+    ]
+    .contains(&code)
+}
+
 /// In order.
 const CODES: [&str; 155] = [
     "AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT",

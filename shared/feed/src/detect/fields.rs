@@ -1,5 +1,6 @@
 //! What a sample's fields are like: how many records have a value, and what their values look like.
 
+use crate::currency;
 use crate::digits;
 use crate::fields::{Names, Record};
 use crate::gtin;
@@ -36,6 +37,10 @@ pub(super) struct Field {
     pub(super) commas: u64,
     /// Of these, those whose decimal mark can be nothing but a point.
     pub(super) points: u64,
+    /// Of these, those with three digits behind their only mark, a point, unless their currency has three.
+    pub(super) open_points: u64,
+    /// Of these, those with three digits behind their only mark, a comma, unless their currency has none.
+    pub(super) open_commas: u64,
     pub(super) whole_numbers: u64,
     pub(super) gtins: u64,
     /// Values with white space inside of an address.
@@ -83,6 +88,12 @@ impl Field {
                 self.marked += u64::from(number.contains(['.', ',']));
                 self.commas += u64::from(mark == Some(','));
                 self.points += u64::from(mark == Some('.'));
+                let is_of = |has: fn(&str) -> bool| money.currency.is_some_and(has);
+                let is_open = |of: char| mark.is_none() && number.contains(of);
+                let is_point = is_open('.') && !is_of(currency::has_three_decimals);
+                let is_comma = is_open(',') && !is_of(currency::has_no_decimals);
+                self.open_points += u64::from(is_point);
+                self.open_commas += u64::from(is_comma);
             }
             let whole = value.strip_suffix(".0").unwrap_or(value);
             self.whole_numbers += u64::from(whole.parse::<i64>().is_ok());

@@ -39,7 +39,7 @@ impl Detected {
     }
 
     /// Proposes the comma as decimal mark of amounts of which most must have it, where the format has a point: of the
-    /// others, such as `12,000`, it makes a thousandth.
+    /// others, such as `12,000`, it makes a thousandth. Warns of amounts of which none tells what its mark is.
     pub(super) fn propose_decimal(&mut self, preset: &'static Preset, survey: &Survey) {
         for known in preset.fields {
             if !matches!((known.fill, known.take), (Fill::Money, Take::First)) {
@@ -47,24 +47,37 @@ impl Detected {
             }
             let there = fields_of(known, survey);
             let sum = |of: fn(&Field) -> u64| there.iter().map(|(_, field)| of(field)).sum::<u64>();
-            let is_usual = sum(|field| field.commas) * 2 > sum(|field| field.marked);
-            if !is_usual || sum(|field| field.points) > 0 {
-                continue;
-            }
             let names: Vec<String> = there.iter().map(|(name, _)| toml::quoted(name)).collect();
             let from = match names.as_slice() {
                 [one] => format!("field = {one}"),
                 several => format!("first_of = [{}]", several.join(", ")),
             };
-            self.warnings.push(format!(
-                "amounts in {} have a decimal comma, and the format has a point: decimal = \",\" is proposed",
-                known.target
-            ));
-            self.map.push(MapLine {
-                column: known.target.to_owned(),
-                field: there.first().map_or_else(String::new, |(name, _)| (*name).to_owned()),
-                value: format!("{{ {from}, decimal = \",\" }}"),
-            });
+            let value = format!("{{ {from}, decimal = \",\" }}");
+            let marked = sum(|field| field.marked);
+            let open_points = sum(|field| field.open_points);
+            let open_commas = sum(|field| field.open_commas);
+            let column = known.target;
+            if sum(|field| field.commas) * 2 > marked && sum(|field| field.points) == 0 {
+                self.warnings.push(format!(
+                    "amounts in {column} have a decimal comma, and the format has a point: decimal = \",\" is proposed"
+                ));
+                self.map.push(MapLine {
+                    column: column.to_owned(),
+                    field: there.first().map_or_else(String::new, |(name, _)| (*name).to_owned()),
+                    value,
+                });
+            } else if open_points > 0 && open_points == marked {
+                self.warnings.push(format!(
+                    "amounts in {column} with a point all have three digits behind it, and it is read as the decimal \
+                     mark: 1.500 is 1.50. If it is 1500: {column} = {value} under [map]"
+                ));
+            } else if open_commas > 0 && open_commas == sum(|field| field.amounts) {
+                // Beside an amount without a comma, the comma separates thousands.
+                self.warnings.push(format!(
+                    "amounts in {column} all have three digits behind a comma, and it is read as a separator of \
+                     thousands: 1,500 is 1500. If it is 1.50: {column} = {value} under [map]"
+                ));
+            }
         }
     }
 

@@ -140,6 +140,36 @@ fn amounts_with_a_decimal_comma() {
     }
 }
 
+/// What is meant can't be told, and what is read may be a thousandth of it, or a thousand times as much.
+#[test]
+fn amounts_with_three_digits_behind_their_only_mark() {
+    let told = |text: String| {
+        let (found, pipe) = found(text);
+        assert!(found.map.is_empty() && pipe.map.is_empty(), "{:?}", found.map);
+        let warnings = found.warnings.into_iter();
+        warnings.filter(|warning| warning.contains("three digits")).collect::<String>()
+    };
+    let tsv = |price: &str| google("\t", "Pan #", "d", price);
+    let other = "price = { field = \"price\", decimal = \",\" } under [map]";
+    for (price, reading) in [
+        ("1.5# EUR", "1.500 is 1.50. If it is 1500: "),
+        ("1.5# KRW", "1.500 is 1.50. If it is 1500: "),
+        ("1,5# EUR", "1,500 is 1500. If it is 1.50: "),
+        ("1,5# KWD", "1,500 is 1500. If it is 1.50: "),
+    ] {
+        let told = told(tsv(price));
+        assert!(told.contains(&format!("{reading}{other}")), "{price}: {told}");
+    }
+    for price in ["1.5# KWD", "1,5# KRW", "1,5#.00 EUR", "1.5#0 EUR", "#0 EUR"] {
+        assert_eq!(told(tsv(price)), "", "{price}");
+    }
+    // One that tells what its mark is tells it of the others.
+    assert_eq!(told(tsv("1.5# EUR").replacen("1.510", "1.51", 1)), "");
+    // What has no mark says nothing against a point, and that a comma is none of decimals.
+    assert_ne!(told(tsv("1.5# EUR").replacen("1.510", "950", 1)), "");
+    assert_eq!(told(tsv("1,5# EUR").replacen("1,510", "950", 1)), "");
+}
+
 /// Google's data with a column of this name behind the price, which has these values by turns.
 fn with_column(price: &str, name: &str, values: [&str; 2]) -> String {
     let text = google("\t", "Pan #", "d", price);
