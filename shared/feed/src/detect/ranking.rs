@@ -24,6 +24,8 @@ pub(super) struct Ranked {
     score: f64,
     /// Whether something of the source tells the preset from others with the same names.
     has_sign: bool,
+    /// Whether that is something that no other has, and not what hints add up to.
+    is_sure: bool,
     /// Whether something does so that others may have, too, and that is not enough.
     has_hint: bool,
 }
@@ -42,15 +44,17 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
         }
         let Some(mut one) = judge(preset, &survey) else { continue };
         if let Some(signs) = preset.signs {
-            one.has_sign = shows(signs, &survey);
-            if !one.has_sign
+            one.is_sure = shows(signs, &survey);
+            if !one.is_sure
                 && let Ok(whole) = Survey::take(sample, &source, super::RECORDS)
             {
                 let hints_at_it = signs.hints.iter().any(|hint| suggests(hint, &whole));
                 let is_enough = hints_at_it && may_go_by_hints(guess, &whole);
-                one.has_sign = is_enough || shows(signs, &whole);
-                one.has_hint = hints_at_it && !one.has_sign;
+                one.is_sure = shows(signs, &whole);
+                one.has_sign = is_enough;
+                one.has_hint = hints_at_it && !is_enough && !one.is_sure;
             }
+            one.has_sign |= one.is_sure;
             one.weigh(&ranked);
         }
         ranked.push(one);
@@ -72,14 +76,16 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
 impl Ranked {
     /// Compares a preset that has the names of others with those: without a sign of its own the source is of one of
     /// them, and with a hint it is as likely of this one; with a sign, it is not of what has the same fields and lacks
-    /// the sign.
+    /// the sign, nor, with one that no other has, of what would be as likely.
     fn weigh(&mut self, ranked: &[Ranked]) {
         for known in ranked {
             if !self.has_sign && known.preset.signs.is_none() {
                 let behind = if self.has_hint { CLOSE / 2.0 } else { 2.0 * CLOSE };
                 self.score = self.score.min(known.score - behind);
             }
-            if self.has_sign && has_same_fields(known.preset, self.preset) {
+            let is_settled =
+                self.is_sure && known.preset.signs.is_none() && known.score - self.score < CLOSE;
+            if is_settled || (self.has_sign && has_same_fields(known.preset, self.preset)) {
                 self.score = self.score.max(known.score);
             }
         }
@@ -87,10 +93,14 @@ impl Ranked {
 }
 
 /// Another one that can't be told from the first, if there is one. Those with the same fields can: by their signs, or by
-/// the delimiter.
+/// the delimiter; and those that lack what no other than the first has.
 pub(super) fn runner_up(ranked: &[Ranked]) -> Option<&Ranked> {
     let (first, others) = ranked.split_first()?;
-    let second = others.iter().find(|other| !has_same_fields(first.preset, other.preset))?;
+    let is_other = |other: &&Ranked| {
+        let is_ruled_out = first.is_sure && other.preset.signs.is_none();
+        !is_ruled_out && !has_same_fields(first.preset, other.preset)
+    };
+    let second = others.iter().find(is_other)?;
     (first.score - second.score < CLOSE).then_some(second)
 }
 
@@ -177,5 +187,12 @@ fn judge(preset: &'static Preset, survey: &Survey) -> Option<Ranked> {
         && (known_fields >= LEAST_KNOWN || required_found == required);
     let found = Match { format: preset.format.name(), required_found, required, known_fields };
     let score = 0.6 * required_share + 0.4 * known_fields;
-    is_enough.then_some(Ranked { preset, found, score, has_sign: false, has_hint: false })
+    is_enough.then_some(Ranked {
+        preset,
+        found,
+        score,
+        has_sign: false,
+        is_sure: false,
+        has_hint: false,
+    })
 }

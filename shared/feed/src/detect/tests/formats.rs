@@ -88,6 +88,26 @@ fn words_that_two_formats_have_are_a_hint() {
     assert_eq!((detected.format, detected.runner_up), ("google-csv", None));
 }
 
+/// Google's data has none of them, whatever else it has that Meta's has, too.
+#[test]
+fn names_that_only_meta_has_leave_no_doubt() {
+    let facebook =
+        with(&GOOGLE, &[("fb_product_category", "Chairs"), ("quantity_to_sell_on_facebook", "5")]);
+    // What Meta requires, and Google does not, may be missing.
+    let bare: Vec<Column> =
+        facebook.iter().copied().filter(|(name, _)| *name != "condition").collect();
+    for (expected, source) in [
+        ("meta-xml", rss(&facebook)),
+        ("meta-csv", text(",", &facebook)),
+        ("meta-tsv", text("\t", &facebook)),
+        ("meta-csv", text(",", &bare)),
+        ("meta-csv", text(",", &but(&GOOGLE, ("condition", "used_like_new")))),
+    ] {
+        let (detected, _) = found(source.clone());
+        assert_eq!((detected.format, detected.runner_up), (expected, None), "{source}");
+    }
+}
+
 /// CJ's fields are Google's: without a name of CJ's, nothing tells that they are.
 #[test]
 fn a_few_fields_of_googles_are_nobodys_format() {
