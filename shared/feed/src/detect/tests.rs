@@ -203,7 +203,7 @@ fn a_currency_beside_prices_that_name_none() {
 #[test]
 fn a_currency_in_an_attribute_of_prices_that_name_none() {
     let item = |id: u32, attribute: &str| {
-        let currency = if id % 2 == 0 { "EUR" } else { "USD" };
+        let currency = if id.is_multiple_of(2) { "EUR" } else { "USD" };
         format!(
             "<item><g:id>{id}</g:id><g:title>Pan {id}</g:title><g:description>d</g:description>\
              <g:link>https://s.example/{id}</g:link><g:image_link>https://s.example/{id}.jpg</g:image_link>\

@@ -290,7 +290,7 @@ mod tests {
             report.state = RunState::Held;
             (report.counts.seen, report.counts.duplicates) = (1_000, 100);
             report.counts.held = 500;
-            let why = reason_to_hold(&guard, &whole, absences, None).unwrap();
+            let why = reason_to_hold(&guard, &whole, absences, None, None).unwrap();
             report.reason = Some(held(&key(night), 500, 1_000, &why));
             assert!(reports.create(&report).await.unwrap());
         }
