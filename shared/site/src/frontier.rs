@@ -15,7 +15,7 @@ use crate::pace::MAX_RETRY_AFTER;
 use crate::traps::{Limits, PatternCounts, Skip};
 use chrono::{DateTime, Utc};
 use feedfleet_model::hash::bytes_hash;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// How often a URL is tried in all.
@@ -25,6 +25,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 const BACKOFF_FACTOR: u32 = 3;
 /// Redirects in a row that are followed.
 const MAX_HOPS: u8 = 10;
+/// URLs over [`Limits::max_depth`] that are remembered; links to further ones are counted each time, and for good.
+const MAX_TOO_DEEP: usize = 10_000;
 /// Queues, one a [`UrlKind`].
 const LANES: usize = 4;
 
@@ -69,6 +71,8 @@ pub struct Frontier {
     patterns: PatternCounts,
     failed: Vec<FailedPage>,
     tally: Tally,
+    /// URLs that only links over [`Limits::max_depth`] have led to so far.
+    too_deep: BTreeSet<String>,
 }
 
 impl Frontier {
@@ -84,6 +88,7 @@ impl Frontier {
             patterns: PatternCounts::default(),
             failed: Vec::new(),
             tally: Tally::default(),
+            too_deep: BTreeSet::new(),
         }
     }
 
@@ -112,6 +117,7 @@ impl Frontier {
             return self.refuse(Skip::PatternFull, url);
         }
         self.seen.insert(hash);
+        self.reach(url);
         self.lanes[lane(kind)].push_back(UrlEntry {
             url: url.to_owned(),
             kind,
@@ -132,10 +138,34 @@ impl Frontier {
         Added::Refused(skip)
     }
 
-    /// Counts a link that was kept out before it came here: [`crate::Rules::judge`].
+    /// Counts a link that was kept out before it came here: [`crate::Rules::judge`]. One that leads too far is left out
+    /// only if no shorter way leads to its URL, before or later.
     pub fn note(&mut self, skip: Skip, url: &str) {
+        if skip == Skip::TooDeep {
+            if self.knows(url) || self.too_deep.contains(url) {
+                return;
+            }
+            if self.too_deep.len() < MAX_TOO_DEEP {
+                self.too_deep.insert(url.to_owned());
+            }
+        }
         *self.tally.refused.entry(skip).or_default() += 1;
         self.tally.first_refused.entry(skip).or_insert_with(|| url.to_owned());
+    }
+
+    /// Takes back that a URL was left out for its depth: a shorter way leads to it.
+    fn reach(&mut self, url: &str) {
+        if !self.too_deep.remove(url) {
+            return;
+        }
+        let Tally { refused, first_refused, .. } = &mut self.tally;
+        if let Some(count) = refused.get_mut(&Skip::TooDeep) {
+            *count = count.saturating_sub(1);
+        }
+        if first_refused.get(&Skip::TooDeep).is_some_and(|first| first == url) {
+            first_refused.remove(&Skip::TooDeep);
+            first_refused.extend(self.too_deep.first().map(|next| (Skip::TooDeep, next.clone())));
+        }
     }
 
     /// What to fetch next. What it hands out is under way until [`Frontier::done`].

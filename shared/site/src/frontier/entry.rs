@@ -85,7 +85,7 @@ pub struct Tally {
     pub gone: u64,
     /// Tries that failed and were, or will be, repeated.
     pub retries: u64,
-    /// URLs refused by the frontier's limits; the same URL may be refused, and counted, more than once.
+    /// URLs refused by the frontier's limits. The same URL may be refused, and counted, more than once, but for its depth.
     pub refused: BTreeMap<Skip, u64>,
     /// The first URL that each of them kept out.
     #[serde(default)]

@@ -13,7 +13,7 @@ use crate::traps::{Limits, PatternCounts};
 use chrono::{DateTime, Utc};
 use feedfleet_model::hash::bytes_hash;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 const MAGIC: &[u8; 6] = b"FFSITE";
 const VERSION: u16 = 1;
@@ -61,6 +61,7 @@ struct StateRef<'a> {
     patterns: &'a PatternCounts,
     failed: &'a [FailedPage],
     tally: &'a Tally,
+    too_deep: &'a BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +72,8 @@ struct State {
     patterns: PatternCounts,
     failed: Vec<FailedPage>,
     tally: Tally,
+    #[serde(default)]
+    too_deep: BTreeSet<String>,
 }
 
 impl Frontier {
@@ -93,6 +96,7 @@ impl Frontier {
             patterns: &self.patterns,
             failed: &self.failed,
             tally: &self.tally,
+            too_deep: &self.too_deep,
         };
         let json =
             serde_json::to_vec(&state).map_err(|source| SnapshotError::Contents { source })?;
@@ -154,6 +158,7 @@ impl Frontier {
             patterns: state.patterns,
             failed: state.failed,
             tally: state.tally,
+            too_deep: state.too_deep,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The frontier, alone and saved and restored in the middle of a crawl.
 
 use super::{at, url};
-use crate::{Added, Frontier, Limits, Next, Outcome, Skip, SnapshotError, UrlEntry, UrlKind};
+use crate::{
+    Added, Evidence, Frontier, Limits, Next, Outcome, Skip, SnapshotError, UrlEntry, UrlKind,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -106,6 +108,40 @@ fn limits_keep_urls_out_and_are_counted() {
     add(&mut frontier, 5, UrlKind::Listed);
     let first = [(Skip::PatternFull, url(2)), (Skip::SiteFull, url(4))];
     assert_eq!(frontier.tally().first_refused, BTreeMap::from(first));
+}
+
+#[test]
+fn what_a_shorter_way_leads_to_is_not_too_deep() {
+    let mut frontier = Frontier::new(&Limits::default(), at(0));
+    let too_deep = |frontier: &Frontier| {
+        let (count, first) = (&frontier.tally().refused, &frontier.tally().first_refused);
+        (count.get(&Skip::TooDeep).copied(), first.get(&Skip::TooDeep).cloned())
+    };
+    frontier.add(&url(0), UrlKind::Page, 0);
+    let entry = fetch(&mut frontier, 0);
+    frontier.note(Skip::TooDeep, &url(0));
+    frontier.done(&entry.url, &Outcome::Done, at(0));
+    frontier.note(Skip::TooDeep, &url(0));
+    assert_eq!(too_deep(&frontier), (None, None), "it is under way, then read");
+    for number in [3, 1, 2, 3] {
+        frontier.note(Skip::TooDeep, &url(number));
+    }
+    assert_eq!(too_deep(&frontier), (Some(3), Some(url(3))), "each once");
+    let saved = frontier.save().unwrap();
+    let mut frontier = Frontier::load(&saved, &Limits::default()).unwrap();
+    assert_eq!(frontier.add(&url(3), UrlKind::Page, 5), Added::New);
+    assert_eq!(too_deep(&frontier), (Some(2), Some(url(1))));
+    assert_eq!(frontier.add(&url(2), UrlKind::Page, 5), Added::New);
+    assert_eq!(frontier.add(&url(1), UrlKind::Page, 5), Added::New);
+    assert_eq!(too_deep(&frontier), (Some(0), None));
+    frontier.note(Skip::TooDeep, &url(1));
+    assert_eq!(too_deep(&frontier), (Some(0), None));
+    for number in 1..=3 {
+        let entry = fetch(&mut frontier, 0);
+        frontier.done(&entry.url, &Outcome::Done, at(0));
+        assert_eq!(frontier.remaining(), 3 - number, "it is read");
+    }
+    assert!(Evidence::of(&frontier).prove(0.0).is_whole());
 }
 
 #[test]

@@ -191,6 +191,27 @@ fn a_calendar_without_end_is_left() {
     assert_eq!(days, 30);
 }
 
+/// Links of the deepest pages lead to what was read, or may not be read: only what nothing else leads to is left out.
+#[test]
+fn links_to_what_was_read_are_not_too_deep() {
+    let shop = Shop::new(30, |mood| mood.hides_sitemap = true);
+    let fleet = Fleet::new();
+    for (name, depth, new, left_out) in [("whole", 3, 30, 0), ("cut", 2, 20, 10)] {
+        shop.pipe(&fleet, name, &format!("max_depth = {depth}"));
+        let report = fleet.run_pipe(name);
+        assert_counts(&report, &[("new", new)]);
+        assert_eq!(report["source"]["complete"], left_out == 0, "{report:#}");
+        assert_eq!(warned(&report, "limit-reached"), left_out, "{report:#}");
+    }
+    fleet.run(&["runs", "show", "cut"]).ok().says(&["/p/20: too many links away"]);
+    // Every page of a product leads to the category; robots.txt forbids what else the start leads to.
+    let shop = Shop::new(10, |_| {});
+    shop.pipe(&fleet, "listed", "max_depth = 0");
+    let report = fleet.run_pipe("listed");
+    assert_counts(&report, &[("new", 10)]);
+    assert_eq!(warned(&report, "limit-reached"), 1, "{report:#}");
+}
+
 /// Where robots.txt cannot be had, nothing is fetched and nothing changes.
 #[test]
 fn a_robots_txt_that_cannot_be_had_forbids_all() {

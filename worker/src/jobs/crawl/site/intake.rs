@@ -190,7 +190,11 @@ impl Crawler<'_> {
         counts.noindex += u64::from(found.noindex);
         counts.broken_json_ld += found.broken_json_ld;
         for (skip, url) in found.cut {
-            self.state.frontier.note(skip, &shown(&url));
+            // What was found, or must not be fetched, is not left out.
+            let is_new = !self.state.frontier.knows(&url);
+            if is_new && Url::parse(&url).is_ok_and(|url| self.hosts.is_permitted(&url)) {
+                self.state.frontier.note(skip, &url);
+            }
         }
         let depth = entry.depth.saturating_add(1);
         for (url, kind) in found.links {
