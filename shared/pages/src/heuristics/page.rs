@@ -50,7 +50,7 @@ pub(super) struct Run {
     /// The element that it stands in.
     pub(super) tag: usize,
     /// Whether white space or a block's border is before it.
-    has_gap: bool,
+    pub(super) has_gap: bool,
     /// Whether it stands raised or in a class for decimals.
     is_cents: bool,
 }

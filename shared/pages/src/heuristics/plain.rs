@@ -12,10 +12,14 @@ const BESIDE: usize = 4;
 const BESIDE_BYTES: usize = 60;
 /// What stands for "times".
 const TIMES: [char; 5] = ['x', 'X', '×', 'х', 'Х'];
+/// Words for it, between a number and an amount: `4 fois 10 €`.
+const TIMES_WORDS: [&str; 7] = ["times", "mal", "fois", "veces", "vezes", "volte", "keer"];
+/// What stands for "less".
+const MINUS: [char; 3] = ['-', '−', '–'];
 
 /// Whether nothing in or beside an element says that its amount is a part of the price alone, comes off it or is for
-/// others: `3 x 10 €`, `-10 €`, `10 € off`, `10 € deposit`, `10 € excl. VAT`, `10 € with code`. Words with another number
-/// are about that one: `Save 20%`.
+/// others: `3 x 10 €`, `-10 €`, `10 € off`, `10 € deposit`, `10 €/kg`, `10 € excl. VAT`, `10 € with code`. Words with
+/// another number are about that one: `Save 20%`.
 pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let text = page.text(index);
     let Some(amount) = the_amount(&text, true) else { return true };
@@ -24,8 +28,8 @@ pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let (outer_before, outer_after) = beside(page, index);
     let before = format!("{outer_before} {inner_before}");
     let after = format!("{inner_after} {outer_after}");
-    if is_minus(inner_before) || is_times(&before) || is_times_behind(&after) || is_by_month(&after)
-    {
+    let is_taken_off = is_minus(inner_before) || is_minus_before(page, index);
+    if is_taken_off || is_times(&before) || is_times_behind(&after) || is_by_measure(&after) {
         return false;
     }
     let said_before = before.rsplit(is_digit).next().unwrap_or_default();
@@ -33,7 +37,8 @@ pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let is_of_percent = said_before.trim_start().starts_with('%');
     let is_no_price =
         || [&NO_PRICE, &FOR_OTHERS, &NOT_ALL].iter().any(|phrases| phrases.is_in(&called));
-    if is_least(&called) || (!is_of_percent && is_no_price()) {
+    let is_counted = said_before.len() < before.len() && TIMES_WORDS.contains(&called.as_str());
+    if is_counted || is_least(&called) || (!is_of_percent && is_no_price()) {
         return false;
     }
     let words = words_behind(&after);
@@ -73,11 +78,22 @@ fn beside(page: &Page<'_>, index: usize) -> (String, String) {
 
 /// Whether what stands before an amount takes it off: `-`, `(-`, `€ -`. A dash behind words, as in `Now – 10 €`, does not.
 fn is_minus(before: &str) -> bool {
-    const SIGNS: [char; 3] = ['-', '−', '–'];
     let is_of_amount = |head: &str| head.split_whitespace().next_back().is_none_or(is_currency);
-    before.trim_start_matches([' ', '(']).starts_with(SIGNS)
-        || before.ends_with(SIGNS)
-        || before.trim_end().strip_suffix(SIGNS).is_some_and(is_of_amount)
+    before.trim_start_matches([' ', '(']).starts_with(MINUS)
+        || before.ends_with(MINUS)
+        || before.trim_end().strip_suffix(MINUS).is_some_and(is_of_amount)
+}
+
+/// Whether a sign right before an element takes its amount off: ` -<ins>10 €</ins>`. Between spaces it is a dash.
+fn is_minus_before(page: &Page<'_>, index: usize) -> bool {
+    let first = page.tags[index].first;
+    let Some(amount) = page.runs.get(first) else { return false };
+    let Some(sign) = first.checked_sub(1).and_then(|run| page.runs.get(run)) else { return false };
+    let is_set_off = |head: &str| {
+        if head.is_empty() { sign.has_gap } else { head.ends_with([' ', '(']) }
+    };
+    let is_said = !amount.has_gap && !page.tags[sign.tag].is_struck;
+    is_said && sign.text.strip_suffix(MINUS).is_some_and(is_set_off)
 }
 
 /// Whether what stands before an amount takes it several times: `3 x`, `x 3`.
@@ -174,13 +190,14 @@ pub(super) fn is_by_measure(after: &str) -> bool {
 
 /// Whether what follows an amount says that it is for a month: `€/mo`.
 fn is_by_month(after: &str) -> bool {
-    matches!(measure(after).as_str(), "mo" | "month" | "monat" | "mois" | "mes" | "mese")
+    matches!(measure(after).as_str(), "mo" | "month" | "monat" | "mois" | "mes" | "mese" | "maand")
 }
 
 /// The word behind an amount, its currency and a `/`, in lower case; none where there is no such thing.
 fn measure(after: &str) -> String {
     let Some((sign, measure)) = after.split_once('/') else { return String::new() };
-    if sign.chars().count() > 6 {
+    // With a number before it, it is about that one.
+    if sign.chars().count() > 6 || sign.contains(|c: char| c.is_ascii_digit()) {
         return String::new();
     }
     measure
@@ -217,6 +234,9 @@ static NO_PRICE: LazyLock<Phrases> = LazyLock::new(|| {
         "risparmi*|sconto|cauzione|acconto|ahorr*|descuento|fianza|cuotas|desconto|economize|parcela*",
         "bespaar*|korting|statiegeld|aanbetaling|rabat|rabatu|kaucj*|zaliczk*|zadatek|sleva|záloha",
         "скидк*|экономи*|рассрочк*|предоплат*",
+        "de rabais|de réduction|de remise|d économi*|de caution|de consigne|d acompte",
+        "di sconto|di cauzione|de descuento|de fianza|de desconto",
+        "cashback|cash back|store credit|guthaben|gutscheinwert|bonusguthaben|tegoed",
     ])
 });
 
@@ -245,6 +265,26 @@ static FOR_OTHERS: LazyLock<Phrases> = LazyLock::new(|| {
         "for members|for club members|members only|member price|für mitglieder|nur für mitglieder",
         "mitgliederpreis|pour les membres|per i soci|para socios|para miembros",
         "each when|each if|when you buy|if you buy|je stück ab|pro stück ab|bei abnahme",
+        "per maand|per månad|i månaden|pr måned|i måneden|kuukaudessa|havonta|aylık|pe lună",
+        "en fois|en plusieurs fois|fois sans frais|en cuotas|em parcelas|w ratach|trade in|bei inzahlungnahme",
+        "for students|students only|student price|für studenten|für studierende|studentenpreis",
+        "pour les étudiants|per studenti|para estudiantes|para estudantes|voor studenten|dla studentów",
+        "for new customers|new customers only|for first time customers|für neukunden|nur für neukunden",
+        "neukundenpreis|pour les nouveaux clients|per nuovi clienti|per i nuovi clienti",
+        "para nuevos clientes|para clientes nuevos|para novos clientes|voor nieuwe klanten",
+        "dla nowych klientów|first order|on first order|on your first order|for your first order",
+        "with first order|with your first order|erstbestellung|bei erstbestellung|erste bestellung",
+        "première commande|pour la première commande|sur la première commande|primo ordine|sul primo ordine",
+        "primer pedido|en el primer pedido|en tu primer pedido|primera compra|en tu primera compra",
+        "primeira compra|na primeira compra|eerste bestelling|bij je eerste bestelling",
+        "only with app|only with the app|only with our app|only in app|only in the app|only in our app",
+        "app only|app price|in the app|in our app|nur mit app|nur mit der app|nur in der app",
+        "in der app|app preis|dans l appli|dans l application",
+        "nell app|solo nell app|en la app|solo en la app|alleen in de app|in de app|w aplikacji",
+        "with subscription|with a subscription|on subscription|subscription price|for subscribers",
+        "when you subscribe|if you subscribe|im abo|im abonnement|mit abo|abo preis|abopreis|nur im abo",
+        "en abonnement|avec abonnement|par abonnement|in abbonamento|con abbonamento|con suscripción",
+        "por suscripción|com assinatura|met abonnement|w abonamencie|w subskrypcji",
     ])
 });
 
