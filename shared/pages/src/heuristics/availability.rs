@@ -42,10 +42,11 @@ pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     let value = folded.rsplit(':').next().unwrap_or_default().trim_start();
     // Further on it may be the delivery that comes soon.
     let begins = |phrases: &Phrases| phrases.begin(&folded) || phrases.begin(value);
-    let is_not_now = || LATER.is_in(&folded) || begins(&SOON) || begins(&ON_REQUEST);
+    let is_soon = || begins_soon(&folded) || begins_soon(value);
+    let is_not_now = || LATER.is_in(&folded) || is_soon() || begins(&ON_REQUEST);
     if OUT_OF_STOCK.is_in(&folded) {
-        Some("out_of_stock")
-    } else if BACKORDER.is_in(&folded) {
+        Some(if is_had_online(&folded) { "in_stock" } else { "out_of_stock" })
+    } else if BACKORDER.is_in(&folded) || is_to_order(&folded) || is_to_order(value) {
         Some("backorder")
     } else if PREORDER.is_in(&folded) {
         Some("preorder")
@@ -54,6 +55,37 @@ pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether another part of a text than the one that says it is out says that it can be had online: what is out is out in
+/// shops alone.
+fn is_had_online(folded: &str) -> bool {
+    let parts = folded.split([';', ',', '.', '|', '(', ')', '–', '—']);
+    let mut parts = parts.flat_map(|part| part.split(" but "));
+    parts.any(|part| ONLINE.is_in(part) && !DENIED.is_in(part))
+}
+
+/// Whether a text is all about having something ordered: `Sur commande, 8 jours`, and not `Sur commande de 50 €`.
+fn is_to_order(folded: &str) -> bool {
+    let goes_on = |rest: &str| rest.trim_start().starts_with(char::is_alphabetic);
+    TO_ORDER.iter().any(|phrase| folded.strip_prefix(*phrase).is_some_and(|rest| !goes_on(rest)))
+}
+
+/// Whether a text begins by saying that something can't be bought yet.
+fn begins_soon(folded: &str) -> bool {
+    SOON.begin(folded)
+        || FROM.iter().any(|from| folded.strip_prefix(*from).is_some_and(begins_with_a_day))
+}
+
+/// Whether a text begins with a month, or a day of one: `1st of March`, `April 2027`.
+fn begins_with_a_day(folded: &str) -> bool {
+    let words = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut words =
+        words.filter(|word| !matches!(*word, "the" | "of" | "dem" | "le" | "du" | "de"));
+    let is_month = |word: &str| MONTHS.begin(word);
+    let Some(first) = words.next() else { return false };
+    let is_number = first.starts_with(|c: char| c.is_ascii_digit());
+    is_month(first) || (is_number && words.next().is_some_and(is_month))
 }
 
 /// Whether a text says that something can't be had.
@@ -108,15 +140,17 @@ fn holds_back(page: &Page<'_>, run: usize, has_button: bool) -> bool {
     let is_of_stock = around.iter().any(|tag| tag.marks.has(Marks::STOCK));
     let folded = fold(text);
     // A longer text may speak of something else of the product: `More colours coming soon`.
-    let says = |phrases: &Phrases| {
+    let begins = |says: fn(&str) -> bool| {
         let value = folded.rsplit(':').next().unwrap_or_default();
-        let begins =
-            |text: &str| phrases.begin(text.trim_start_matches(|c: char| !c.is_alphanumeric()));
-        begins(&folded) || begins(value) || (is_of_stock && phrases.is_in(&folded))
+        let trimmed = |text: &str| says(text.trim_start_matches(|c: char| !c.is_alphanumeric()));
+        trimmed(&folded) || trimmed(value)
     };
+    let is_soon = begins(begins_soon) || (is_of_stock && SOON.is_in(&folded));
+    let is_on_request =
+        || begins(|text| ON_REQUEST.begin(text)) || (is_of_stock && ON_REQUEST.is_in(&folded));
     // Sizes and links that come soon are not the product.
     let is_of_choice = || around.iter().any(|tag| matches!(tag.name(), "a" | "li" | "label"));
-    (says(&SOON) && !is_of_choice()) || (!has_button && says(&ON_REQUEST))
+    (is_soon && !is_of_choice()) || (!has_button && is_on_request())
 }
 
 /// Whether the page says in so many words, and nowhere the contrary, that the product can't be had: then structured
@@ -216,6 +250,7 @@ static IN_STOCK: LazyLock<Phrases> = LazyLock::new(|| {
 static PREORDER: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&[
         "pre order*|preorder*|vorbestell*|précommande*|preordin*|pré venda|przedsprzedaż|předobjedn*",
+        "voorbestel*|forudbestil*|forhåndsbestil*|förbeställ*|ennakkotila*|preventa|predobjedn*|előrendel*",
         "предзаказ*|予約|预售|預購|예약",
     ])
 });
@@ -223,6 +258,76 @@ static PREORDER: LazyLock<Phrases> = LazyLock::new(|| {
 static BACKORDER: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&["back order*|backorder*|nachbestell*|под заказ|на заказ|під замовлення"])
 });
+
+/// What a text begins with, and ends with but for a number or a bracket, where something is ordered for who wants it.
+const TO_ORDER: [&str; 18] = [
+    "on order",
+    "special order",
+    "sur commande",
+    "disponible sur commande",
+    "uniquement sur commande",
+    "auf bestellung",
+    "nur auf bestellung",
+    "lieferbar auf bestellung",
+    "su ordinazione",
+    "disponibile su ordinazione",
+    "bajo pedido",
+    "disponible bajo pedido",
+    "sob encomenda",
+    "op bestelling",
+    "na zamówienie",
+    "na objednávku",
+    "beställningsvara",
+    "bestillingsvare",
+];
+
+/// What stands before the day from which something can be had.
+const FROM: [&str; 16] = [
+    "available from ",
+    "available on ",
+    "available starting ",
+    "verfügbar ab ",
+    "lieferbar ab ",
+    "erhältlich ab ",
+    "disponible à partir ",
+    "disponible dès ",
+    "disponible le ",
+    "disponible a partir del ",
+    "disponible desde el ",
+    "disponibile dal ",
+    "disponível a partir de ",
+    "beschikbaar vanaf ",
+    "leverbaar vanaf ",
+    "tillgänglig från ",
+];
+
+/// Months, as words of a text behind [`FROM`].
+static MONTHS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "january|february|march|april|may|june|july|august|september|october|november|december",
+        "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|okt|nov|dec|dez",
+        "januar|jänner|februar|märz|mai|juni|juli|oktober|dezember",
+        "janvier|février|mars|avril|juin|juillet|août|septembre|octobre|novembre|décembre",
+        "enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre",
+        "gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre",
+        "janeiro|fevereiro|março|maio|junho|julho|setembro|outubro|novembro|dezembro",
+        "januari|februari|maart|mei|augustus|maj|augusti",
+    ])
+});
+
+/// Says that something can be had online.
+static ONLINE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "available online|in stock online|online available|online in stock|online verfügbar",
+        "online lieferbar|online erhältlich|online auf lager|disponible en ligne|en stock en ligne",
+        "disponibile online|disponible online|disponível online|online beschikbaar|online leverbaar",
+        "dostępny online|dostępne online",
+    ])
+});
+
+/// Says that it is not so.
+static DENIED: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::new(&["not|no|neither|nicht|pas|plus|non|não|niet|nie"]));
 
 /// Says that something will be told later, not that it is so.
 static LATER: LazyLock<Phrases> = LazyLock::new(|| {
@@ -241,6 +346,8 @@ static SOON: LazyLock<Phrases> = LazyLock::new(|| {
         "binnenkort|wkrótce|připravujeme|pripravujeme|již brzy|čoskoro|kommer snart|snart i lager",
         "snart på lager|snart tilbage|tulossa|hamarosan|în curând|in curand|uskoro|kmalu|yakında",
         "скоро|ожидается|незабаром|очікується|очаквайте|σύντομα|sắp ra mắt|segera hadir",
+        "à venir|waitlist|wait list|waiting list|warteliste|wachtlijst|lista de espera",
+        "liste d'attente|liste d’attente|lista d'attesa|lista d’attesa",
         "近日発売|近日入荷|発売予定|入荷予定|即将上市|即將上市|即将推出|敬请期待|敬請期待|출시 예정|입고 예정|בקרוב|قريبا",
     ])
 });
@@ -310,6 +417,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ordered_first_and_what_is_out_in_shops_alone_are_told_apart() {
+        for (text, expected) in [
+            ("Voorbestellen", Some("preorder")),
+            ("Nu voorbestelbaar", Some("preorder")),
+            ("Sur commande", Some("backorder")),
+            ("Disponible sur commande (8 jours)", Some("backorder")),
+            ("Verfügbarkeit: auf Bestellung", Some("backorder")),
+            ("Not in stock in store; available online", Some("in_stock")),
+            ("Sold out in stores, but in stock online", Some("in_stock")),
+            ("In der Filiale ausverkauft, online verfügbar", Some("in_stock")),
+            ("Sold out in store, not available online", Some("out_of_stock")),
+            ("No longer available online", Some("out_of_stock")),
+            ("Sold out online, available in store", Some("out_of_stock")),
+            ("Not in stock", Some("out_of_stock")),
+        ] {
+            assert_eq!(availability_in(text), expected, "{text}");
+            let body = format!("<p class=stock>{text}</p><button>Add to cart</button>");
+            assert_eq!(read(&body, true).0, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_price_alone_does_not_sell_what_comes_later_or_on_request() {
         let button = "<button>Add to cart</button>";
         for text in [
@@ -321,6 +450,13 @@ mod tests {
             "Prossimamente",
             "Disponible próximamente",
             "Скоро в наличии",
+            "À venir",
+            "Waitlist",
+            "Available from 1 March",
+            "Available from the 1st of March",
+            "Availability: available from April 2027",
+            "Lieferbar ab 1. März",
+            "Disponible à partir du 3 avril",
         ] {
             let body = format!("<p class=stock>{text}</p>");
             assert_eq!(read(&body, true).0, None, "{text}");
@@ -345,6 +481,11 @@ mod tests {
             "<ul><li>35 <a href='#'>coming soon</a></li></ul>",
             "<footer>Coming soon</footer>",
             "<p>In stock</p><p>Price on request</p>",
+            "<p>Available from stock</p>",
+            "<p>Available from 3 shops in May</p>",
+            "<p>Lieferbar ab Lager</p>",
+            "<p>Livraison offerte sur commande de 50 €</p>",
+            "<p>Sur commande de 50 €, livraison offerte</p>",
         ] {
             assert_eq!(read(body, true).0, Some("in_stock"), "{body}");
         }
