@@ -2,6 +2,7 @@
 
 pub mod dlq;
 
+use crate::view;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feedfleet_model::{PipeName, RunId};
@@ -52,7 +53,7 @@ impl LogArgs {
     /// Says something on standard error to who waits for the command: a line of the log where programs read that.
     pub fn tell(&self, text: &str) {
         match self.log_format {
-            LogChoice::Text => eprintln!("{text}"),
+            LogChoice::Text => view::tell(text),
             LogChoice::Json => tracing::warn!("{text}"),
         }
     }

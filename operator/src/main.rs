@@ -1,5 +1,8 @@
 //! `feedfleet`: every role and every command, in one binary. Nothing is decided here.
 
+// Both panic where nobody reads any more; `view::print` and `view::tell` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod cloud;
 mod commands;
@@ -20,13 +23,13 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     feedfleet_telemetry::init(&cli.logs.log, cli.logs.log_format.into());
     if let Err(e) = commands::children::follow_worker(&cli.command) {
-        eprintln!("feedfleet: {e:#}");
+        view::tell(format_args!("feedfleet: {e:#}"));
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
-            eprintln!("feedfleet: could not start: {e}");
+            view::tell(format_args!("feedfleet: could not start: {e}"));
             return ExitCode::FAILURE;
         }
     };
@@ -36,7 +39,11 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("feedfleet: {}", feedfleet_model::text::printable_lines(&view::told(&e)));
+            let told = view::told(&e);
+            view::tell(format_args!(
+                "feedfleet: {}",
+                feedfleet_model::text::printable_lines(&told)
+            ));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! When to stop: on SIGTERM, on Ctrl-C, or when the parent process has gone.
 
+use crate::view;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => {}
             }
             if round > 0 {
-                eprintln!("feedfleet: stopped at once; work in hand is delivered again");
+                view::tell("feedfleet: stopped at once; work in hand is delivered again");
                 std::process::exit(130);
             }
             told.cancel();

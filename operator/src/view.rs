@@ -75,6 +75,11 @@ pub fn print(line: impl std::fmt::Display) {
     }
 }
 
+/// Says a line on standard error. Where nobody reads that, nobody misses the line.
+pub fn tell(line: impl std::fmt::Display) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
 /// An error and its causes, but for those that it tells itself.
 pub fn told(error: &anyhow::Error) -> String {
     let mut told = error.to_string();

@@ -141,7 +141,19 @@ impl Fleet {
     }
 
     /// Starts a command of [`Fleet::command`].
-    pub fn start(&self, mut command: Command) -> Running {
+    pub fn start(&self, command: Command) -> Running {
+        self.start_into(command, None)
+    }
+
+    /// As [`Fleet::spawn`], with a standard error that nobody reads: a pipe whose other end is closed.
+    pub fn spawn_unread(&self, args: &[&str]) -> Running {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        self.start_into(self.command(args), Some(writer.into()))
+    }
+
+    /// Starts a command. Its standard error is a file, unless it has another.
+    fn start_into(&self, mut command: Command, error: Option<Stdio>) -> Running {
         // Files, not pipes: a worker that outlives its parent by a moment must keep nobody waiting.
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
         let output = self.output.path();
@@ -149,6 +161,9 @@ impl Fleet {
         let stderr = output.join(format!("{number}.stderr"));
         let file = |path: &Path| File::create(path).expect("a temporary folder can be written");
         command.stdout(file(&stdout)).stderr(file(&stderr));
+        if let Some(error) = error {
+            command.stderr(error);
+        }
         let child = command.spawn().expect("the binary can be started");
         Running { child, stdout_path: stdout, stderr_path: stderr, what: format!("{command:?}") }
     }

@@ -94,10 +94,10 @@ pub async fn rollback(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
         ));
     }
     if let Some(issued) = done.issued_meanwhile {
-        eprintln!(
+        view::tell(format_args!(
             "run {issued} was issued meanwhile, as somebody let the pipe run, and will load the source: once it \
              has ended, roll back again"
-        );
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

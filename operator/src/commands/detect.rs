@@ -51,10 +51,10 @@ pub async fn detect(
     // Its control characters are escapes already, and JSON's escapes are TOML's.
     view::print(text::printable_json(toml.trim_end()));
     if matches!(found.seen, Seen::Source(_)) {
-        eprintln!("{}", transport(&found, &pipe.source.location));
+        view::tell(transport(&found, &pipe.source.location));
     }
-    eprintln!(
-        "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME"
+    view::tell(
+        "save this as pipes/NAME.toml, then: feedfleet pipes check NAME; feedfleet pipes preview NAME",
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +76,7 @@ async fn watched<T>(looking: impl Future<Output = T>, place: &str, came: &Atomic
                 let so_far = text::bytes(came.load(Ordering::Relaxed));
                 let told = format!("looking at {}: {so_far} so far", text::printable(place));
                 if bar.is_hidden() && !waited.is_zero() && waited.as_secs().is_multiple_of(TELL_UNSEEN_SECS) {
-                    eprintln!("{told}");
+                    view::tell(&told);
                 }
                 bar.set_message(told);
                 waited += TELL;

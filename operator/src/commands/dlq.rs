@@ -62,7 +62,9 @@ fn letters(context: &Context) -> Result<DeadLetters> {
 /// Names the letters that cannot be read; they do not hide the others.
 fn complain(unreadable: &[ObjectKey]) -> ExitCode {
     for key in unreadable {
-        eprintln!("the object '{key}' is not a dead letter that this release can read");
+        view::tell(format_args!(
+            "the object '{key}' is not a dead letter that this release can read"
+        ));
     }
     if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -289,7 +291,7 @@ async fn decide(context: &Context, args: &DlqDecide, action: Action) -> Result<E
             }
             // One letter that fails keeps no other waiting.
             Err(e) => {
-                eprintln!("{}: {e}", printable(&letter.id));
+                view::tell(format_args!("{}: {e}", printable(&letter.id)));
                 code = ExitCode::FAILURE;
                 "failed"
             }

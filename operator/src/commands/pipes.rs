@@ -41,7 +41,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let live = match live_products(&context) {
         Ok(live) => live,
         Err(e) => {
-            eprintln!("{}", view::told(&e));
+            view::tell(view::told(&e));
             None
         }
     };
@@ -50,7 +50,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let known: BTreeMap<PipeName, Option<&Pipe>> = sound.chain(lacking).collect();
     let mut last_runs = context.reports()?.last_of_each(known.keys().cloned().collect()).await;
     let mut pauses = pause::all_paused(&context.objects()?).await.unwrap_or_else(|e| {
-        eprintln!("{e}");
+        view::tell(&e);
         BTreeMap::new()
     });
     let mut pipes = Vec::new();
@@ -77,7 +77,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
         });
     }
     for mistake in context.mistakes.iter() {
-        eprintln!("{mistake}");
+        view::tell(mistake);
     }
     if json {
         view::print_json(&pipes)?;
@@ -95,7 +95,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
 
 /// What was read of a pipe. What cannot be is told, and hides nothing else.
 fn read<T>(pipe: &PipeName, read: Result<T, ReportError>) -> Option<T> {
-    read.map_err(|e| eprintln!("{pipe}: {e}")).ok()
+    read.map_err(|e| view::tell(format_args!("{pipe}: {e}"))).ok()
 }
 
 /// Products in the table, by pipe; none where there is no table yet.

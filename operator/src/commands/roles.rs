@@ -36,7 +36,7 @@ pub async fn up(folder: &Path, logs: &LogArgs) -> Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
     let deps = context.scheduler()?;
     for mistake in context.mistakes.iter() {
-        eprintln!("{mistake}");
+        view::tell(mistake);
     }
     greet(&context, listen);
     let fleet = match context.group()? {

@@ -41,7 +41,7 @@ pub async fn list(
         match reports.load(&key).await {
             Ok(report) => found.extend(report),
             Err(e) => {
-                eprintln!("{e}");
+                view::tell(&e);
                 code = ExitCode::FAILURE;
             }
         }

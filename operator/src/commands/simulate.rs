@@ -58,7 +58,7 @@ async fn recorded(folder: &Path, day: NaiveDate) -> Result<Vec<PipeLoad>> {
         }
         match reports.load(&run).await {
             Ok(report) => found.extend(report),
-            Err(e) => eprintln!("{e}"),
+            Err(e) => view::tell(&e),
         }
     }
     let loads = simulate::recorded(&found, begin);
@@ -70,7 +70,7 @@ async fn recorded(folder: &Path, day: NaiveDate) -> Result<Vec<PipeLoad>> {
     for (runs, what) in [(open, "have not ended yet"), (failed, "did not end well")] {
         if runs > 0 {
             let noun = if runs == 1 { "run" } else { "runs" };
-            eprintln!("left out: {runs} {noun} of {day} that {what}");
+            view::tell(format_args!("left out: {runs} {noun} of {day} that {what}"));
         }
     }
     Ok(loads)

@@ -20,7 +20,8 @@ pub enum LogFormat {
 }
 
 /// Sends logs to standard error. `filter` is in the form of `tracing`'s directives, such as `info` or
-/// `feedfleet_worker=debug`; one that cannot be read is replaced by `info`. Call once a process.
+/// `feedfleet_worker=debug`; one that cannot be read is replaced by `info`. Lines that nobody can
+/// be told are lost, and stop nothing. Call once a process.
 pub fn init(filter: &str, format: LogFormat) {
     // A plain level is about Feedfleet; its libraries only tell of trouble. One of them also logs every error that it
     // returns, such as that a table is not there yet.
@@ -33,6 +34,8 @@ pub fn init(filter: &str, format: LogFormat) {
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
+        // It would tell them to standard error, which is what failed, and panic.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -105,6 +105,36 @@ fn a_run_that_is_waited_for_says_that_pictures_wait() {
     assert_eq!(waited_for.stderr().matches("pictures wait").count(), 1, "{}", waited_for.stderr());
 }
 
+/// A collector of logs that goes away, or a `| head`, takes no process along.
+#[test]
+fn a_log_that_nobody_reads_ends_nothing() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "max = 1"));
+    shop.publish("acme", &Nights::new(23, 10));
+    shop.write_pipe(&fleet, "acme", false);
+    // What is told about this one goes nowhere, too.
+    fleet.pipe("broken", "[source]\nformat = \"csv\"\n");
+    for format in ["text", "json"] {
+        let logs = ["--log", "info", "--log-format", format];
+        let mut run = fleet.spawn_unread(&[&logs[..], &["run", "acme", "--wait"]].concat());
+        let status = run.wait(SOON);
+        assert!(status.success(), "{format}: {status}: {}", run.stdout());
+        let report = fleet.report("acme");
+        assert_eq!(report["state"], "done", "{report:#}");
+        assert_eq!(attempts(&report).len(), 1, "{report:#}");
+    }
+    let mut list = fleet.spawn_unread(&["pipes", "list"]);
+    let status = list.wait(SOON);
+    assert_eq!(status.code(), Some(1), "as where somebody reads of the mistake");
+    assert!(list.stdout().contains("acme"), "{}", list.stdout());
+
+    let mut up = fleet.spawn_unread(&["--log", "info", "up"]);
+    let run = issue(&fleet, "acme");
+    let report = settled(&fleet, "acme", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_eq!(attempts(&report).len(), 1, "{report:#}");
+    stop(&mut up);
+}
+
 /// When the fleet itself is killed, its workers stop by themselves within seconds.
 #[test]
 fn workers_do_not_outlive_a_killed_fleet() {
