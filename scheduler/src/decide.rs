@@ -28,6 +28,8 @@ pub enum Approval {
         live: u64,
         /// The table's version that says so; none when an earlier try had come that far.
         version: Option<u64>,
+        /// Somebody's earlier word, which stands in the report; none where it is this one.
+        earlier: Option<Decision>,
     },
     /// They would go: nothing was changed.
     Would {
@@ -202,7 +204,7 @@ pub async fn approve(
             None => Ok(Approval::Would { remove: listed, live: report.counts.live }),
         };
     }
-    claim(deps, run, decider).await?;
+    let earlier = claim(deps, run, decider).await?;
     let (table, key) = (deps.catalog.products().clone(), run.clone());
     let retired = spawn_blocking(move || retire(&table, &key.pipe, key.run, &ids)).await??;
     if let Some(why) = Overtaken::of(retired, run) {
@@ -210,19 +212,22 @@ pub async fn approve(
         return Err(DecideError::Overtaken { run: run.clone(), why });
     }
     match retired {
-        Retirement::Done { removed, version } => applied(deps, run, removed, Some(version)).await,
-        // Carried out by a try that did not get as far as the report: all that was listed has gone.
-        _ => applied(deps, run, listed, None).await,
+        Retirement::Done { removed, version } => {
+            let live = applied(deps, run, removed).await?;
+            Ok(Approval::Applied { removed, live, version: Some(version), earlier })
+        }
+        // Carried out by a try that did not get as far as the report, or by somebody at the same time: all that was
+        // listed has gone.
+        _ => {
+            let live = applied(deps, run, listed).await?;
+            let mine = Approval::Applied { removed: listed, live, version: None, earlier: None };
+            Ok(earlier.map_or(mine, Approval::Already))
+        }
     }
 }
 
-/// Notes that an approval has been carried out.
-async fn applied(
-    deps: &Deps,
-    run: &RunKey,
-    removed: u64,
-    version: Option<u64>,
-) -> Result<Approval, DecideError> {
+/// Notes that an approval has been carried out; live products now.
+async fn applied(deps: &Deps, run: &RunKey, removed: u64) -> Result<u64, DecideError> {
     let now = deps.clock.now();
     let report = deps
         .reports()
@@ -236,7 +241,7 @@ async fn applied(
         })
         .await?;
     tracing::info!(run = %run, removed, "held removals approved");
-    Ok(Approval::Applied { removed, live: report.counts.live, version })
+    Ok(report.counts.live)
 }
 
 /// Keeps the products whose removal a run held. A run that was overtaken is closed: others decide about its products.
@@ -342,9 +347,14 @@ async fn held_ids(
 }
 
 /// Writes the approval into the report before anything is removed: of two operators who decide at once, the
-/// first one's word stands.
-async fn claim(deps: &Deps, run: &RunKey, decider: &Decider) -> Result<(), DecideError> {
-    let mine = decision(deps, decider, true);
+/// first one's word stands. That word, where it is not this one.
+async fn claim(
+    deps: &Deps,
+    run: &RunKey,
+    decider: &Decider,
+) -> Result<Option<Decision>, DecideError> {
+    let decision = decision(deps, decider, true);
+    let mine = decision.clone();
     let report = deps
         .reports()
         .update(run, move |report| {
@@ -354,10 +364,10 @@ async fn claim(deps: &Deps, run: &RunKey, decider: &Decider) -> Result<(), Decid
         })
         .await?;
     match report.decision {
-        Some(decision) if !decision.approved => {
-            Err(DecideError::Decided { run: run.clone(), decision })
+        Some(found) if !found.approved => {
+            Err(DecideError::Decided { run: run.clone(), decision: found })
         }
-        _ => Ok(()),
+        found => Ok(found.filter(|found| *found != decision)),
     }
 }
 
@@ -416,6 +426,18 @@ mod tests {
         let decision = report.decision.unwrap();
         assert_eq!((report.state, decision.approved), (RunState::Done, false));
         assert_eq!(decision.by, "bob");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_approvals_at_once_the_first_ones_word_stands_and_the_others_learn_it() {
+        let world = World::new();
+        world.add_rows(1, &["a"]);
+        world.report(1, RunState::Held, |report| report.counts.held = 1).await;
+        assert_eq!(claim(&world.deps, &run(1), &decider("ada", false)).await.unwrap(), None);
+        let earlier = claim(&world.deps, &run(1), &decider("bob", false)).await.unwrap();
+        assert_eq!(earlier.map(|decision| decision.by), Some("ada".to_owned()));
+        let report = load(&world.deps, &run(1)).await.unwrap();
+        assert_eq!(report.decision.unwrap().by, "ada");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -18,18 +18,21 @@ pub async fn approve(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
     let (context, run, decider) = asked(folder, args).await?;
     let number = text::count;
     view::print(match decide::approve(&context.scheduler()?, &run, &decider).await? {
-        Approval::Applied { removed, live, version } => format!(
-            "run {run} is approved: {} products removed{}, {} live",
+        Approval::Applied { removed, live, version, earlier } => format!(
+            "run {run} is approved: {} products removed{}, {} live{}",
             number(removed),
             at_version(version),
-            number(live)
+            number(live),
+            earlier.map_or_else(String::new, |first| {
+                format!("; it stays noted as {}", told(&first))
+            })
         ),
         Approval::Would { remove, live } => format!(
             "approving run {run} would remove {} of {} products",
             number(remove),
             number(live)
         ),
-        Approval::Already(decision) => format!("run {run} is {} already", told(&decision)),
+        Approval::Already(decision) => format!("run {run} is already {}", told(&decision)),
     });
     Ok(ended(&decider))
 }
@@ -48,7 +51,7 @@ pub async fn reject(folder: &Path, args: DecisionArgs) -> Result<ExitCode> {
         }
         Rejection::Closed(why) => format!("run {run} is rejected: {why}"),
         Rejection::WouldClose(why) => format!("rejecting run {run} would only close it: {why}"),
-        Rejection::Already(decision) => format!("run {run} is {} already", told(&decision)),
+        Rejection::Already(decision) => format!("run {run} is already {}", told(&decision)),
     });
     Ok(ended(&decider))
 }

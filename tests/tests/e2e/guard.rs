@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A fleet with the pipe `shop`, which reads `shop.xml` under these settings of its guard.
 fn shop(guard: &str) -> Fleet {
@@ -249,8 +250,34 @@ fn an_approval_that_was_cut_off_is_finished_or_else_closed() {
     // Where no newer run is in the table, approving again finishes it.
     let held = night(&fleet, 0..3);
     begin_approval(&fleet, &held);
-    fleet.run(&["runs", "approve", "shop", &run_of(&held)]).ok().says(&["6 products removed"]);
+    let approve = fleet.run(&["runs", "approve", "shop", &run_of(&held)]).ok();
+    approve.says(&["6 products removed", "noted as approved by ada"]);
     assert_eq!(numbers(&fleet, "shop"), [0, 1, 2]);
+}
+
+/// Several operators at once: the first one's word stands, and the others are told that it does.
+#[test]
+fn of_approvals_at_once_one_stands_and_all_are_told_whose() {
+    let fleet = shop("");
+    night(&fleet, 0..10);
+    let run = run_of(&night(&fleet, 0..4));
+    let approve = |by: &'static str| {
+        let command = ["runs", "approve", "shop", run.as_str(), "--by", by, "--note", "why not"];
+        (by, fleet.spawn(&command))
+    };
+    let mut at_once = ["ada", "bob", "eve"].map(approve);
+    for (_, approval) in &mut at_once {
+        let status = approval.wait(Duration::from_secs(60));
+        assert!(status.success(), "{status}: {}{}", approval.stdout(), approval.stderr());
+    }
+    let report = fleet.report("shop");
+    let first = report["decision"]["by"].as_str().expect("it was approved").to_owned();
+    for (by, approval) in &at_once {
+        let told = approval.stdout();
+        assert_eq!(told.contains(&format!("approved by {first} at")), *by != first, "{told}");
+    }
+    assert_counts(&report, &[("held", 6), ("removed", 6), ("live", 4)]);
+    assert_eq!(numbers(&fleet, "shop"), [0, 1, 2, 3]);
 }
 
 #[test]
