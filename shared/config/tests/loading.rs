@@ -38,6 +38,23 @@ fn write(folder: &Path, file: &str, text: &str) {
 const SMALL: &str = "[source]\nurl = 'f.xml'\nformat = 'google-xml'\n";
 
 #[test]
+fn a_file_with_a_name_like_an_address_is_a_file_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "acme".parse().expect("a pipe's name");
+    let location = |url: &str| {
+        let text = SMALL.replace("f.xml", url);
+        let pipe = parse_pipe(&name, &text, folder.path(), &environment());
+        pipe.ok().map(|pipe| pipe.source.location.display())
+    };
+    assert_eq!(location("shop:1"), None);
+    let path = folder.path().join("./shop:1").display().to_string();
+    assert_eq!(location("./shop:1"), Some(path));
+    write(folder.path(), "shop:1", "");
+    let path = folder.path().join("shop:1").display().to_string();
+    assert_eq!(location("shop:1"), Some(path));
+}
+
+#[test]
 fn an_empty_fleet_file_says_what_the_documented_one_says() {
     let documented = r#"
         [queue]

@@ -107,6 +107,16 @@ fn sources() {
              sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
         ),
         (
+            "[source]\nurl = 'htp:/a.example/f'\nformat = 'google-xml'",
+            "2:7: url in [source] is not a place that can be read; did you mean 'http:'? Expected http://, \
+             https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
+        ),
+        (
+            "[source]\nurl = 'javascript:alert(1)'\nformat = 'google-xml'",
+            "2:7: url in [source] is not a place that can be read; expected http://, https://, \
+             sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
+        ),
+        (
             "[source]\nurl = 'https:/a.example/f'\nformat = 'google-xml'",
             "2:7: url in [source] is not an address; expected https://HOST/PATH",
         ),

@@ -5,11 +5,14 @@ use crate::pipe::Location;
 use crate::place::Place;
 use crate::secret::Secret;
 use crate::server::{Server, ServerLogin};
+use crate::suggest::nearest;
 use crate::value::{Text, Value};
 use feedfleet_model::keys::ObjectKey;
 use std::path::PathBuf;
 use url::Url;
 
+/// The schemes of what a source can be.
+const SCHEMES: [&str; 8] = ["http", "https", "sftp", "ftp", "ftps", "ftpes", "s3", "file"];
 /// Bytes of a prefix in a bucket.
 const LONGEST_PREFIX: usize = 200;
 /// Bytes of a key, by S3's own rule.
@@ -18,7 +21,7 @@ const LONGEST_KEY: usize = 1024;
 /// A file or folder of the fleet's own.
 pub(super) fn folder(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;
-    local(value, &text, "expected a path or a file:// address")
+    local(value, &text, &["file"], "a path or a file:// address")
 }
 
 /// A folder of the fleet's own, or a part of a bucket.
@@ -34,8 +37,8 @@ pub(super) fn place(value: &Value<'_>) -> Option<Place> {
         // Other sections shall not be told that it is no bucket.
         return Some(Place::S3 { bucket: String::new(), prefix: String::new() });
     }
-    let expected = "expected a folder's path, a file:// address or s3://BUCKET/PREFIX";
-    local(value, &text, expected).map(Place::Folder)
+    let expected = "a folder's path, a file:// address or s3://BUCKET/PREFIX";
+    local(value, &text, &["file", "s3"], expected).map(Place::Folder)
 }
 
 fn s3(text: &str) -> Option<Place> {
@@ -98,9 +101,8 @@ pub(super) fn source(value: &Value<'_>) -> Option<Location> {
     if starts_with(&text.value, "s3:") {
         return object(value);
     }
-    let expected = "expected http://, https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a \
-                    file's path";
-    local(value, &text, expected).map(Location::File)
+    let expected = "http://, https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path";
+    local(value, &text, &SCHEMES, expected).map(Location::File)
 }
 
 /// A file on a server. Who logs in there is read elsewhere.
@@ -179,29 +181,54 @@ fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
     }
 }
 
-/// A path, or a `file:` address of one.
-fn local(value: &Value<'_>, text: &Text<'_, '_>, expected: &str) -> Option<PathBuf> {
+/// A path, or a `file:` address of one. `schemes`: those that may have been meant by another.
+fn local(
+    value: &Value<'_>,
+    text: &Text<'_, '_>,
+    schemes: &[&str],
+    expected: &str,
+) -> Option<PathBuf> {
     let given = text.value.as_str();
     if given.trim().is_empty() {
-        value.refuse(format!("{} is empty", value.name()), expected);
+        value.refuse(format!("{} is empty", value.name()), format!("expected {expected}"));
         return None;
     }
+    let folder = value.document().folder();
+    let scheme = scheme(given);
     let path = if starts_with(given, "file://") {
         Url::parse(given).ok().and_then(|url| url.to_file_path().ok())
     } else if let Some(path) = given.strip_prefix("file:") {
         Some(PathBuf::from(path))
-    } else if given.contains("://") {
+    } else if given.contains("://") || scheme.is_some() && !folder.join(given).exists() {
         None
     } else {
         Some(PathBuf::from(given))
     };
     match path {
-        Some(path) => Some(value.document().folder().join(path)),
+        Some(path) => Some(folder.join(path)),
         None => {
+            // A suggestion is made only of what the file itself shows.
+            let word = scheme.filter(|_| !text.variable);
+            let meant = word.and_then(|word| {
+                nearest(word, schemes.iter().copied()).filter(|near| *near != word)
+            });
+            let expected = match meant {
+                Some(scheme) => format!("did you mean '{scheme}:'? Expected {expected}"),
+                None => format!("expected {expected}"),
+            };
             value.refuse(format!("{} is not a place that can be read", value.name()), expected);
             None
         }
     }
+}
+
+/// What stands before the first ':' where that reads like an address of some kind. A letter alone does not, nor does
+/// what has a '.' in it, as a file's name may.
+fn scheme(text: &str) -> Option<&str> {
+    let (name, _) = text.split_once(':')?;
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'-';
+    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    (begins && name.len() > 1 && name.bytes().all(is_part)).then_some(name)
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {
@@ -211,6 +238,18 @@ fn starts_with(text: &str, prefix: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_reads_like_an_address_has_a_scheme() {
+        for (text, expected) in
+            [("htp:/x", "htp"), ("javascript:alert(1)", "javascript"), ("svn+ssh://a", "svn+ssh")]
+        {
+            assert_eq!(scheme(text), Some(expected), "{text}");
+        }
+        for path in ["f.csv", "./a:b", "C:/f.csv", "f.csv:1", "17:30.csv", "a/b:c", ":x", ""] {
+            assert_eq!(scheme(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn a_place_in_s3_is_a_bucket_and_a_prefix() {

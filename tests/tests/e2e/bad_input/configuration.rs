@@ -31,6 +31,11 @@ fn pipes() -> Vec<(&'static str, String, &'static str)> {
             "pipes/gopher.toml:2:7: url in [source] is not a place that can be read",
         ),
         (
+            "misspelt",
+            url("htp:/shop.example/feed"),
+            "pipes/misspelt.toml:2:7: url in [source] is not a place that can be read; did you mean 'http:'?",
+        ),
+        (
             "no-address",
             url("https:/shop.example/feed"),
             "pipes/no-address.toml:2:7: url in [source] is not an address",
