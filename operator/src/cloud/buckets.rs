@@ -66,9 +66,9 @@ fn unopened(error: AwsError) -> RemoteErrorKind {
     let text = error.to_string();
     match error.status() {
         // A machine whose role cannot be had right now has none either.
-        _ if error.lacks_credentials() => RemoteErrorKind::Busy(
-            "no credentials were found for S3: they are looked for in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in \
-             the profile of AWS_PROFILE in ~/.aws, and in the role of the machine or the container"
+        _ if error.lacks_credentials() => RemoteErrorKind::NoCredentials(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the profile of AWS_PROFILE in ~/.aws, and in the role of \
+             the machine or the container"
                 .to_owned(),
         ),
         _ if error.is_passing() => RemoteErrorKind::Busy(text),

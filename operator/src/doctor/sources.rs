@@ -181,7 +181,12 @@ fn failed_remote(kind: &RemoteErrorKind, told: &Told) -> Finding {
         RemoteErrorKind::Resolve { .. } => {
             format!("{}, or look at this machine's DNS", told.correct_url())
         }
-        RemoteErrorKind::Connect { .. } | RemoteErrorKind::TimedOut(_) => format!(
+        RemoteErrorKind::NoCredentials(_) => {
+            "set one of these up, with the right to read the source".to_owned()
+        }
+        RemoteErrorKind::Connect { .. }
+        | RemoteErrorKind::TimedOut(_)
+        | RemoteErrorKind::NoGreeting => format!(
             "{}; is the partner's server up, and may this machine reach it?",
             told.correct_url()
         ),

@@ -65,6 +65,15 @@ pub enum RemoteErrorKind {
     /// The server cannot serve just now.
     #[error("the server could not serve it: {0}")]
     Busy(String),
+    /// Nobody could be asked: no credentials were found, in any of these places.
+    #[error("no credentials were found: they are looked for in {0}")]
+    NoCredentials(String),
+    /// An FTP server has not said a word, as one does that waits for TLS to begin.
+    #[error(
+        "timed out waiting for the server's greeting; where TLS is to begin at once, as on port 990, begin the pipe's \
+         url with ftps://"
+    )]
+    NoGreeting,
     /// The server does not keep to the protocol.
     #[error("the server does not speak {protocol}: {what}")]
     Protocol {
@@ -123,6 +132,8 @@ impl RemoteErrorKind {
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Busy(_)
+            | Self::NoCredentials(_)
+            | Self::NoGreeting
             | Self::TimedOut(_)
             | Self::TooSlow { .. }
             | Self::Truncated { .. }

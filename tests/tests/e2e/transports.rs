@@ -210,7 +210,8 @@ fn a_bucket_in_no_region_is_not_asked_again() {
 #[test]
 fn a_bucket_without_credentials_says_where_they_are_looked_for() {
     let output = ask_a_bucket(&["pipes", "preview", "shop"], &[REGION]);
-    output.failed().says(&[by_build("no credentials were found")]);
+    let output = output.failed().says(&[by_build("no credentials were found")]);
+    assert!(!output.all().contains("the server"), "no server was asked: {}", output.all());
 }
 
 /// Promise 1: when a worker is killed in the middle of a long file, the next one asks for the rest only.

@@ -4,6 +4,7 @@ use super::{Reader, SETTLED_SECS, file, reads_and_resumes};
 use feedfleet_http::GuardPolicy;
 use feedfleet_remote::{Login, Remote, RemoteErrorKind, Resume};
 use feedfleet_tests::remote::{FtpServer, FtpTls, FtpTraits, Shelf};
+use std::time::Duration;
 
 const PATH: &str = "out/feed.csv";
 
@@ -81,6 +82,21 @@ fn a_server_with_a_strange_certificate_gets_no_password() {
         assert!(matches!(refused, RemoteErrorKind::Tls { .. }), "{refused}");
         assert!(shelf.logins().is_empty());
     }
+}
+
+/// It waits for TLS to begin, and says nothing.
+#[test]
+fn a_server_that_begins_with_tls_is_told_with_the_way() {
+    let traits = FtpTraits { tls: FtpTls::Implicit, ..FtpTraits::default() };
+    let (shelf, server, mut reader) = scene(traits);
+    reader.limits.first_byte = Duration::from_secs(1);
+    for scheme in ["ftp", "ftpes"] {
+        reader.url = server.url(PATH).replace("ftps://", &format!("{scheme}://"));
+        let refused = reader.refused();
+        assert!(matches!(refused, RemoteErrorKind::NoGreeting), "{refused}");
+        assert!(refused.is_retryable() && refused.to_string().contains("ftps://"), "{refused}");
+    }
+    assert!(shelf.logins().is_empty());
 }
 
 /// Who asks for TLS is not served in the clear.

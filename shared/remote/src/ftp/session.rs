@@ -48,7 +48,8 @@ impl Session {
             connection = tls.wrap(connection, clock).await.map_err(in_the_clear)?;
         }
         let mut control = Control::new(connection, clock);
-        let mut greeting = control.reply().await?;
+        let mut greeting =
+            control.reply().await.map_err(|e| if is_implicit { e } else { silent(e) })?;
         if greeting.code == 120 {
             // Ready in some minutes: the time-outs decide whether that is soon enough.
             greeting = control.reply().await?;
@@ -191,6 +192,14 @@ impl Session {
     async fn must(&mut self, verb: &str, argument: &str) -> Result<(), RemoteErrorKind> {
         let reply = self.control.command(verb, argument).await?;
         if reply.is_done() { Ok(()) } else { Err(reply.into_error()) }
+    }
+}
+
+/// A server that waits for TLS to begin says nothing before.
+fn silent(error: RemoteErrorKind) -> RemoteErrorKind {
+    match error {
+        RemoteErrorKind::TimedOut(Phase::FirstByte) => RemoteErrorKind::NoGreeting,
+        error => error,
     }
 }
 
