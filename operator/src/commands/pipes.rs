@@ -85,7 +85,10 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
         view::print(rendered(&pipes, now));
         for pipe in &pipes {
             if let Some(paused) = &pipe.paused {
-                view::print(format!("{} is paused {paused}", pipe.pipe));
+                let is_its =
+                    |other: &PipeView| other.pipe != pipe.pipe && other.pipe.pipe() == pipe.pipe;
+                let all = if pipes.iter().any(is_its) { " with its supplements" } else { "" };
+                view::print(format!("{} is paused{all} {paused}", pipe.pipe));
             }
         }
     }
@@ -219,6 +222,11 @@ pub async fn resume(folder: &Path, pipe: &PipeName) -> Result<ExitCode> {
     let objects = context.objects()?;
     if pause::resume(objects.as_ref(), pipe).await? {
         view::print(format!("'{pipe}' runs again: by its schedule, or now: feedfleet run {pipe}"));
+    } else if let Some((over, paused)) = pause::pause_over(objects.as_ref(), pipe).await? {
+        view::print(format!(
+            "'{pipe}' has no pause of its own: '{over}' is paused {paused}; to let them run again: feedfleet pipes \
+             resume {over}"
+        ));
     } else if is_configured(&context, pipe) {
         view::print(format!("'{pipe}' was not paused"));
     } else {

@@ -377,12 +377,16 @@ fn a_pipe_is_put_back_to_a_run_of_its_supplement() {
         fleet.run(&["run", source]).failed().says(&["'shop' is paused", "pipes resume shop"]);
     }
 
+    fleet.run(&["pipes", "list"]).ok().says(&["shop is paused with its supplements since"]);
+    let told = &["no pause of its own", "'shop' is paused since", "feedfleet pipes resume shop"];
+    fleet.run(&["pipes", "resume", "shop.stock"]).ok().says(told);
+
     // What was wrong counts no more, for rows that change neither: what was put back does.
     fleet.run(&["pipes", "resume", "shop"]).ok();
     shop.feed(&[("a", 9), ("b", 6)]);
     let night = shop.run("shop");
     assert_eq!(shop.shown(), [row("a", 4, 7), row("b", 6, NONE)]);
-    assert_eq!(night["warnings"][0]["reason"], "supplement-values-lost", "{night:#}");
+    assert_eq!(night["warnings"][0]["reason"], "supplement-rolled-back", "{night:#}");
 
     // The source is as it was, and must be read all the same.
     let asked = shop.server.hits("/stock");

@@ -8,7 +8,7 @@ use super::pump::{PieceError, Pumped};
 use super::raw::Place;
 use super::site::SiteEnd;
 use super::source::{Facts, Incoming};
-use super::supplement::{Overlay, VALUES_LOST};
+use super::supplement::Overlay;
 use feedfleet_catalog::diff::{Diff, PushError, Tally, nothing_changed, shares_needed};
 use feedfleet_catalog::product_links::for_each_product_link;
 use feedfleet_catalog::{Catalog, CatalogError, Change, DataFile, Snapshot, feed_app_id};
@@ -436,8 +436,8 @@ impl<'a> Pass<'a> {
         for (reason, count, samples) in self.work.site.iter().flat_map(|site| &site.warnings) {
             self.warnings.add_many(reason, *count, samples.iter().cloned());
         }
-        for lost in self.overlay.lost() {
-            self.warnings.add_many(VALUES_LOST, 1, [lost]);
+        for (reason, told) in self.overlay.lost() {
+            self.warnings.add_many(reason, 1, [told]);
         }
         let source = Source {
             end: &self.completeness,

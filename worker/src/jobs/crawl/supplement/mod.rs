@@ -13,7 +13,6 @@ mod state;
 mod values;
 
 pub(super) use overlay::Overlay;
-pub(super) use recovery::VALUES_LOST;
 
 use super::facts::LoadFacts;
 use super::failure::Failure;

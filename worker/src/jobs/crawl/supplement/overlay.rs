@@ -1,6 +1,6 @@
 //! Supplements laid over rows: what they say, where it counts.
 
-use super::recovery::{recover, told};
+use super::recovery::{Gone, recover, told};
 use super::state::{is_damage, load_state, read_values};
 use super::values::{TooLarge, Values};
 use super::{is_outdated, run_in};
@@ -20,8 +20,8 @@ pub(crate) struct Overlay {
     covers: Vec<Cover>,
     /// A supplement's values are too old to count.
     is_outdated: bool,
-    /// Supplements of which the values are lost, and were told by the rows.
-    lost: Vec<PipeName>,
+    /// Supplements of which the values are not there, and were told by the rows.
+    lost: Vec<(PipeName, Gone)>,
 }
 
 impl Overlay {
@@ -39,10 +39,10 @@ impl Overlay {
             let budget_bytes = (work.index_bytes / 2).saturating_sub(overlay.memory_bytes());
             let none = || Values::new(layer.columns.clone(), budget_bytes);
             let values = match read_back(work, &of, none())? {
-                Some(values) => values,
-                None => {
-                    overlay.lost.push(supplement.name.clone());
-                    recover(work, &supplement.name, layer, none())?
+                Ok(values) => values,
+                Err(gone) => {
+                    overlay.lost.push((supplement.name.clone(), gone));
+                    recover(work, &supplement.name, layer, none(), gone)?
                 }
             };
             overlay.covers.push(Cover::new(layer, values));
@@ -67,9 +67,9 @@ impl Overlay {
         }
     }
 
-    /// What is to be told of supplements of which the values were lost.
-    pub fn lost(&self) -> impl Iterator<Item = RefusalSample> {
-        self.lost.iter().map(told)
+    /// What is to be told of supplements of which the values are not there, each with its reason.
+    pub fn lost(&self) -> impl Iterator<Item = (&'static str, RefusalSample)> {
+        self.lost.iter().map(|(supplement, gone)| (gone.reason(), told(supplement, *gone)))
     }
 
     /// Has rows that a run would leave as they are, since its source did not speak of them, say no more what no
@@ -100,11 +100,17 @@ impl Overlay {
     }
 }
 
-/// What a supplement's run read, added to `values`, which are empty. None: it is lost.
-fn read_back(work: &Work, of: &RunKey, mut values: Values) -> Result<Option<Values>, Failure> {
+/// What a supplement's run read, added to `values`, which are empty; or why it is not there.
+fn read_back(
+    work: &Work,
+    of: &RunKey,
+    mut values: Values,
+) -> Result<Result<Values, Gone>, Failure> {
     let objects = work.objects.as_ref();
-    let Some(state) = Handle::current().block_on(load_state(objects, of))? else { return Ok(None) };
-    let Some(key) = state.key() else { return Ok(Some(values)) };
+    let Some(state) = Handle::current().block_on(load_state(objects, of))? else {
+        return Ok(Err(Gone::of(work.snapshot.as_ref(), of)?));
+    };
+    let Some(key) = state.key() else { return Ok(Ok(values)) };
     let mut taken = Ok(true);
     let read = read_values(objects, &key, |line| {
         taken = values.insert(&line.id, |column| line.value(column));
@@ -116,11 +122,11 @@ fn read_back(work: &Work, of: &RunKey, mut values: Values) -> Result<Option<Valu
             tracing::warn!(run = %of, error = %e, "what the supplement's run read is damaged");
             // "Not modified" would carry it over from run to run.
             Handle::current().block_on(objects.delete(&keys::validators(&of.pipe)))?;
-            Ok(None)
+            Ok(Err(Gone::Lost))
         }
         Err(e) => Err(e.into()),
         Ok(()) if work.cancel.is_cancelled() => Err(Failure::interrupted()),
-        Ok(()) => Ok(Some(values)),
+        Ok(()) => Ok(Ok(values)),
     }
 }
 

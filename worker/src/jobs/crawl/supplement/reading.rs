@@ -2,7 +2,7 @@
 
 use super::blank::{self, Blank};
 use super::overlay::too_large;
-use super::recovery::{VALUES_LOST, recover, told};
+use super::recovery::{Gone, recover, told};
 use super::state::{is_damage, load_state, read_values, write_values};
 use super::values::{TooLarge, Values};
 use super::{is_outdated, run_in};
@@ -205,7 +205,7 @@ impl<'a> Reading<'a> {
         let lacks = match self.compare(&previous) {
             Err(e) if is_damage(&e) => {
                 tracing::warn!(run = %work.key, error = %e, "what the last run read is damaged");
-                let Some(recovered) = self.recover()? else { return Ok(nothing) };
+                let Some(recovered) = self.recover(Gone::Lost)? else { return Ok(nothing) };
                 previous = recovered;
                 self.compare(&previous)?
             }
@@ -300,17 +300,17 @@ impl<'a> Reading<'a> {
         }
         match Handle::current().block_on(load_state(work.objects.as_ref(), &last))? {
             Some(state) => Ok(state.key()),
-            None => self.recover(),
+            None => self.recover(Gone::of(work.snapshot.as_ref(), &last)?),
         }
     }
 
-    /// The values of the last run as rows show them, where they are lost: as an object of this run, which goes with the
-    /// next.
-    fn recover(&mut self) -> Result<Option<ObjectKey>, Failure> {
+    /// The values of the last run as rows show them, where they are not there: as an object of this run, which goes with
+    /// the next.
+    fn recover(&mut self, gone: Gone) -> Result<Option<ObjectKey>, Failure> {
         let work = self.work;
         let none = Values::new(self.layer.columns.clone(), budget_bytes(work));
-        let recovered = recover(work, &work.key.pipe, self.layer, none)?;
-        self.warnings.add_many(VALUES_LOST, 1, [told(&work.key.pipe)]);
+        let recovered = recover(work, &work.key.pipe, self.layer, none, gone)?;
+        self.warnings.add_many(gone.reason(), 1, [told(&work.key.pipe, gone)]);
         Ok(write_values(work.objects.as_ref(), &work.key, &recovered)?)
     }
 }

@@ -7,13 +7,39 @@ use super::values::Values;
 use crate::jobs::crawl::failure::Failure;
 use crate::jobs::crawl::load::Work;
 use feedfleet_catalog::amend::for_each_shown;
+use feedfleet_catalog::{CatalogError, Snapshot, rollback_app_id};
 use feedfleet_config::Layer;
 use feedfleet_model::report::RefusalSample;
-use feedfleet_model::{ColumnId, PipeName, Row, ValueRef};
+use feedfleet_model::{ColumnId, PipeName, Row, RunKey, ValueRef};
 use std::ops::ControlFlow;
 
-/// Values of a supplement were lost, and are those that rows show.
-pub(crate) const VALUES_LOST: &str = "supplement-values-lost";
+/// Why the values of a supplement are not there, and are those that rows show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// They are damaged, or somebody deleted them.
+    Lost,
+    /// The pipe was rolled back since they were read, which forgets what was said after the run that it went back to.
+    RolledBack,
+}
+
+impl Gone {
+    /// Why there are none of a supplement's run, the newest in the snapshot.
+    pub(super) fn of(snapshot: Option<&Snapshot>, run: &RunKey) -> Result<Self, CatalogError> {
+        let rollback = match snapshot {
+            Some(snapshot) => snapshot.fence(&rollback_app_id(&run.pipe))?,
+            None => None,
+        };
+        Ok(if rollback > Some(run.run.0) { Self::RolledBack } else { Self::Lost })
+    }
+
+    /// Under which a report tells it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Lost => "supplement-values-lost",
+            Self::RolledBack => "supplement-rolled-back",
+        }
+    }
+}
 
 /// Adds to `values`, which are empty, what the rows of the work's snapshot show of a supplement. Blocking.
 pub(super) fn recover(
@@ -21,8 +47,16 @@ pub(super) fn recover(
     supplement: &PipeName,
     layer: &Layer,
     mut values: Values,
+    gone: Gone,
 ) -> Result<Values, Failure> {
-    tracing::warn!(run = %work.key, %supplement, "its values are lost: those count that rows show");
+    match gone {
+        Gone::Lost => {
+            tracing::warn!(run = %work.key, %supplement, "its values are lost: those count that rows show");
+        }
+        Gone::RolledBack => {
+            tracing::info!(run = %work.key, %supplement, "rolled back since it ran: the values count that rows show");
+        }
+    }
     let Some(snapshot) = &work.snapshot else { return Ok(values) };
     let mut taken = Ok(true);
     let is_whole = for_each_shown(snapshot, &work.key.pipe, &layer.columns, |row| {
@@ -41,14 +75,21 @@ pub(super) fn recover(
 }
 
 /// What is told of it in a report.
-pub(super) fn told(supplement: &PipeName) -> RefusalSample {
+pub(super) fn told(supplement: &PipeName, gone: Gone) -> RefusalSample {
+    let why = match gone {
+        Gone::Lost => "what it said last is lost",
+        Gone::RolledBack => {
+            "the pipe was rolled back since it ran, and what it said last counts no more"
+        }
+    };
     RefusalSample {
         position: format!("supplement {supplement}"),
         field: None,
         value: None,
-        message: "what it said last is lost: what rows show of it counts until its next run; they do not show where it \
-                  said what the pipe's own source says, so one that sends changes only should send everything once"
-            .to_owned(),
+        message: format!(
+            "{why}: what rows show of it counts until its next run; they do not show where it said what the pipe's own \
+             source says, so one that sends changes only should send everything once"
+        ),
     }
 }
 
