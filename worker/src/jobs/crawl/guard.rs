@@ -28,8 +28,8 @@ const SAMPLE_CHARS: usize = 200;
 const UNMARKED_END: &str =
     "the transfer does not show where it ends (no Content-Length, no chunks)";
 /// Why delimited text may be cut inside its last column, where it has all its cells.
-const LOST_LINE_END: &str =
-    "the last line has no line end, and the pipe's sources have one; an approval makes that usual";
+const LOST_LINE_END: &str = "the last line has no line end, and the pipe's sources have one: it may be cut off, and its \
+                             last value with it; an approval makes that usual";
 
 /// What is known of a source that has been read to its end.
 pub(super) struct Source<'a> {
