@@ -40,6 +40,8 @@ pub enum RefusalReason {
     BadDate,
     /// Field: not an `http://` or `https://` address.
     BadLink,
+    /// Field: a picture's address that is longer than pictures are fetched from. It is kept.
+    LongLink,
     /// Feed: a field that the format requires, or that a line of the pipe's own mapping names, is absent from the header.
     MissingField,
     /// Mended: a quote within a quoted cell that should have been doubled, or a text behind its closing one; or one
@@ -69,7 +71,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason.
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::MissingId,
         Self::IdTooLong,
         Self::MalformedRecord,
@@ -84,6 +86,7 @@ impl RefusalReason {
         Self::BadBoolean,
         Self::BadDate,
         Self::BadLink,
+        Self::LongLink,
         Self::MissingField,
         Self::StrayQuote,
         Self::ShortRecord,
@@ -119,7 +122,7 @@ impl RefusalReason {
         )
     }
 
-    /// Whether a field was left empty for it: other warnings are of the feed as a whole.
+    /// Whether a field was left empty for it: other warnings are of the feed as a whole, or of a value that was kept.
     pub const fn empties_field(self) -> bool {
         matches!(
             self,
@@ -170,6 +173,7 @@ impl RefusalReason {
             Self::BadBoolean => "bad-boolean",
             Self::BadDate => "bad-date",
             Self::BadLink => "bad-link",
+            Self::LongLink => "long-link",
             Self::MissingField => "missing-field",
             Self::StrayQuote => "stray-quote",
             Self::ShortRecord => "short-record",

@@ -14,6 +14,7 @@ use crate::presets::ChangeField;
 use crate::reader::Change;
 use crate::rule::{Action, Combine, MoneyRule, Rule};
 use crate::separator::split_items;
+use feedfleet_model::image_jobs::MAX_LINK_BYTES;
 use feedfleet_model::{ColumnId, Row, ValueRef, columns};
 
 /// Bytes of a product's id.
@@ -218,9 +219,11 @@ impl Mapping<'_> {
                 converted.clear();
                 if is_http(value) && !has_space(value) {
                     self.row.set_text(*column, value);
+                    self.check_picture(*column, value);
                 } else if push_link(value, converted) {
                     self.row.set_text(*column, converted);
                     self.mended(RefusalReason::LinkWithSpaces, *column, value);
+                    self.check_picture(*column, converted);
                 } else {
                     self.warn(RefusalReason::BadLink, *column, value, NO_LINK);
                 }
@@ -435,7 +438,20 @@ impl Mapping<'_> {
             }
             if !is_union || self.row.text(columns::IMAGE_LINK) != Some(link) {
                 self.row.push_item(column, link);
+                self.check_picture(column, link);
             }
+        }
+    }
+
+    /// Tells of a picture that nobody will fetch.
+    fn check_picture(&mut self, column: ColumnId, link: &str) {
+        let is_picture = matches!(column, columns::IMAGE_LINK | columns::ADDITIONAL_IMAGE_LINKS);
+        if link.len() > MAX_LINK_BYTES && is_picture {
+            let bytes = link.len();
+            let message = format!(
+                "an address of {bytes} bytes; a picture is fetched from one of {MAX_LINK_BYTES} at most"
+            );
+            self.warn(RefusalReason::LongLink, column, link, &message);
         }
     }
 

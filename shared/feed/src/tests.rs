@@ -159,6 +159,29 @@ fn google_tsv() {
 }
 
 #[test]
+fn pictures_with_long_addresses_are_kept_and_told_of() {
+    let address = |bytes: usize| format!("https://i.example/{}", "x".repeat(bytes - 18));
+    let (longest, long) = (address(4096), address(4097));
+    let spaced = format!("{} y", address(4093));
+    let text = format!(
+        "id\tlink\timage link\tadditional image link\n\
+         1\t{long}\t{longest}\t{long},{longest}\n\
+         2\t\t{long}\t\n\
+         3\t\t{spaced}\t\n"
+    );
+    let mut whole = read(&source(Format::GoogleTsv), &[], text);
+    let links: Vec<_> = whole.rows[0].1.image_links().collect();
+    assert_eq!(links, [&longest, &long, &longest]);
+    assert_eq!(whole.rows[1].1.text(columns::IMAGE_LINK), Some(long.as_str()));
+    let warnings = whole.reader.take_warnings();
+    let told = warnings.iter().find(|warning| warning.reason == RefusalReason::LongLink).unwrap();
+    let fields: Vec<_> = told.samples.iter().map(|s| s.field.as_deref().unwrap()).collect();
+    assert_eq!(told.count, 3);
+    assert_eq!(fields, ["additional_image_links", "image_link", "image_link"]);
+    assert_eq!(told.samples[1].position.record, 2);
+}
+
+#[test]
 fn naver_full() {
     let text = "id\ttitle\tprice_pc\tlink\timage_link\tcategory_name1\tcategory_name2\tshipping\tsearch_tag\timport_flag\tbarcode\r\n\
         p1\t겨울 코트 \"여성\"\t50007257.0\thttps://s.example/1\thttps://i.example/1\t패션의류\t코트\t-1\t코트|겨울||여성\tY\t8801234567890\r\n\

@@ -20,8 +20,8 @@ const HEAD_BYTES: usize = 512;
 /// What a message holds of each picture besides its address: `{"url":""},`.
 const ITEM_BYTES: usize = 11;
 
-/// Longer addresses are no addresses: servers refuse them, and messages must stay small.
-const MAX_LINK_BYTES: usize = 4096;
+/// Pictures with longer addresses are not fetched: servers refuse them, and messages must stay small.
+pub const MAX_LINK_BYTES: usize = 4096;
 
 /// Addresses of pictures, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
