@@ -100,7 +100,10 @@ def check_configuration(aws, fleet, given):
     if found is not None:
         configuration.check_by_program(found, given.config)
     elif given.feedfleet == PROGRAM:
-        print("there is no feedfleet with AWS on the PATH to check it with; --feedfleet names one")
+        raise Failure(
+            "there is no feedfleet with AWS on the PATH, and nothing is uploaded that none has looked at; "
+            "--feedfleet FILE names one that runs on this machine"
+        )
     else:
         raise Failure(f"there is no {given.feedfleet} with AWS on this machine")
 
