@@ -20,6 +20,8 @@ RETIRE_POLL_SECS = 5
 PROTECTION_BATCH = 50
 # What S3 deletes with one request.
 DELETE_BATCH = 1000
+# What a stack is in when somebody begins to do something with it.
+BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 # What a stack does not leave by itself for one that runs, and what to do then. After any other failure: a new stack.
 WAYS_OUT = {
     "ROLLBACK_COMPLETE": (
@@ -122,7 +124,7 @@ def newest_event(aws, stack):
     return events[0]["EventId"] if events else None
 
 
-def failures(aws, stack):
+def failures(aws, stack, beginnings=BEGINNINGS):
     """What went wrong last in a stack and in those that it nests, newest last."""
     try:
         events = aws.ask("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"]
@@ -130,7 +132,7 @@ def failures(aws, stack):
         return []
     lines = []
     for event in events:
-        if event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+        if event["ResourceStatus"] in beginnings:
             if event["PhysicalResourceId"] == event["StackId"]:
                 break  # where this attempt began
         if event["ResourceStatus"].endswith("FAILED"):
@@ -138,7 +140,9 @@ def failures(aws, stack):
             lines.append(f"{stack}: {event['LogicalResourceId']}: {reason}")
             nested = event.get("PhysicalResourceId", "")
             if event["ResourceType"] == "AWS::CloudFormation::Stack" and nested not in ("", event["StackId"]):
-                lines += reversed(failures(aws, nested))
+                # One that could not be made is deleted after that, and its reasons are those before.
+                is_deleted = event["ResourceStatus"].startswith("DELETE")
+                lines += reversed(failures(aws, nested, BEGINNINGS if is_deleted else BEGINNINGS[:2]))
     # A resource may fail once more when the stack is taken back, by the same reason.
     return list(dict.fromkeys(reversed(lines)))
 

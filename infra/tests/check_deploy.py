@@ -115,6 +115,7 @@ def check_parts(faults):
         said = refusal(stacks.deploy, Failing(begins), NAME, "", {}, NAME)
         told = "no\n  " + f"{NAME}: Queues: no such key" if begins else "no"
         faults.same(f"an update that fails {when}, after one that failed", said, told)
+    check_reasons(faults)
     for name in ("main.yaml", "storage.yaml"):
         known = load(name)["Parameters"]["Name"]
         for given in ("ab", "a1-2", "a" * 20, "a", "a" * 21, "Bad_Name", "1a", "a-", "-a", "a.b", "a\n", ""):
@@ -164,6 +165,32 @@ def check_ways_out(faults):
     if "nothing of it is there yet but a change set" not in said:
         faults.append(f"waiting for a stack that stays a change set says {said!r}")
     stacks.WAIT_SECS, stacks.POLL_SECS, stacks.REVIEW_SECS = waits, polls, reviews
+
+
+def check_reasons(faults):
+    """The reasons of the last attempt at a stack are told, and none of those before; newest first here."""
+    earlier = ("UPDATE_FAILED", "Vpc", "", "of an earlier update"), ("UPDATE_IN_PROGRESS", "it", "self", "")
+    for what, own, nested, expected in (
+        (
+            "a delete that fails, after an update that failed",
+            (
+                ("DELETE_FAILED", "it", "self", "not all of it"), ("DELETE_FAILED", "Network", "nested", "no"),
+                ("DELETE_IN_PROGRESS", "Network", "nested", ""), ("DELETE_IN_PROGRESS", "it", "self", ""), *earlier,
+            ),
+            (("DELETE_FAILED", "Vpc", "", "in use"), ("DELETE_IN_PROGRESS", "it", "self", ""), *earlier),
+            ["nested: Vpc: in use", f"{NAME}: Network: no", f"{NAME}: it: not all of it"],
+        ),
+        (
+            "a stack that is not made, and what it nests is deleted",
+            (("CREATE_FAILED", "Network", "nested", "no"), ("CREATE_IN_PROGRESS", "it", "self", "")),
+            (
+                ("DELETE_COMPLETE", "it", "self", ""), ("DELETE_IN_PROGRESS", "it", "self", ""),
+                ("CREATE_FAILED", "Vpc", "", "too many"), ("CREATE_IN_PROGRESS", "it", "self", ""),
+            ),
+            ["nested: Vpc: too many", f"{NAME}: Network: no"],
+        ),
+    ):
+        faults.same(f"reasons of {what}", stacks.failures(Past({NAME: own, "nested": nested}), NAME), expected)
 
 
 def refusal(run, *arguments):
@@ -221,6 +248,29 @@ class Coming(Running):
         if question == "describe-stacks" and self.statuses:
             self.status = self.statuses.pop(0)
         return super().ask(service, question, *arguments)
+
+
+class Past(Running):
+    """An account in which this has happened to stacks: status, resource, where that is, reason."""
+
+    def __init__(self, events):
+        super().__init__("DELETE_FAILED")
+        self.events = events
+
+    def ask(self, service, question, *arguments):
+        if question != "describe-stack-events":
+            return super().ask(service, question, *arguments)
+        stack = arguments[1]
+        return {
+            "StackEvents": [
+                {
+                    "LogicalResourceId": resource, "PhysicalResourceId": stack if place == "self" else place,
+                    "StackId": stack, "ResourceStatus": status, "ResourceStatusReason": reason,
+                    "ResourceType": "AWS::CloudFormation::Stack" if place else "AWS::EC2::VPC",
+                }
+                for status, resource, place, reason in self.events[stack]
+            ]
+        }
 
 
 class Failing(Running):
