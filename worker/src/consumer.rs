@@ -129,6 +129,8 @@ impl Line {
             // Ended jobs are taken out, so that the set does not grow.
             while jobs.try_join_next().is_some() {}
         }
+        // Those too that ended during the last receive: they are in nobody's hands.
+        while jobs.try_join_next().is_some() {}
         tracing::info!(worker = %deps.worker, queue = self.name, in_hand = jobs.len(), "receives no more");
         while jobs.join_next().await.is_some() {}
     }

@@ -393,7 +393,11 @@ async fn settle(deps: &Deps, queue: &dyn Queue, message: &Received, outcome: &Ou
                         "the lease had ended, or it is not known whether the message was released: if not, it \
                          comes back when its lease ends"
                     }
-                    _ => "the lease ran out before the message was settled",
+                    Outcome::RetryAfter(..) => "the lease ran out before the message was settled",
+                    // What a try deleted whose answer was lost, the next one finds gone.
+                    _ => {
+                        "the lease ran out, or it is not known that the message was deleted: if it was not, it comes again"
+                    }
                 };
                 tracing::warn!(group = %message.group, "{what}");
                 return;
