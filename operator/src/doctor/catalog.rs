@@ -1,7 +1,7 @@
 //! Whether the catalog's place can take a commit, and whether its tables can be read.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, State, blocking, cloud};
+use super::{Finding, State, blocking, cloud, whole};
 use crate::context::Context;
 use crate::view;
 use anyhow::Result;
@@ -65,7 +65,9 @@ fn judged_folder(path: &Path, tables: [&Table; 2]) -> Finding {
 fn unopened(place: &Place, e: &anyhow::Error) -> Finding {
     match place {
         Place::Folder(path) => unusable(path, e),
-        Place::S3 { .. } => Finding::broken("tables", format!("{place}: {e:#}"), cloud::REMEDY),
+        Place::S3 { .. } => {
+            Finding::broken("tables", format!("{place}: {}", whole(e)), cloud::REMEDY)
+        }
     }
 }
 

@@ -27,17 +27,35 @@ pub const REMEDY: &str = "check [queue], [catalog], [objects], [fleet] and [aws]
 /// What to do where AWS does not take the credentials for anybody's.
 const CREDENTIALS: &str = "correct this machine's credentials for AWS: the access key, its secret and the session \
                            token, or its role";
-/// How services say so.
-const BAD_CREDENTIALS: [&str; 6] = [
-    "AuthFailure",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClient",
+/// Where those that it takes have run out.
+const EXPIRED: &str = "this machine's credentials for AWS have run out: give it new ones, or a role, whose are renewed by \
+                       themselves";
+/// Where there are none.
+const NO_CREDENTIALS: &str =
+    "give the machine a role, or the user credentials as for AWS's own command line";
+/// Where it is not known whom to ask.
+const NO_REGION: &str = "set region under [aws] in fleet.toml or AWS_REGION";
+/// Where AWS does not believe the time of a request.
+const CLOCK: &str = "set this machine's clock, and keep it by NTP";
+/// How services and the SDK say so, whatever was asked. The first that fit count: a signature of another time has the
+/// code of a wrong one.
+const BEFORE_PERMISSIONS: [(&[&str], &str); 5] = [
+    (&["RequestTimeTooSkewed", "Signature expired", "Signature not yet current"], CLOCK),
+    (&["ExpiredToken"], EXPIRED),
+    (&["credential provider was not enabled"], NO_CREDENTIALS),
+    (&["no region is set", "missing signing region", "A region must be set"], NO_REGION),
+    (
+        &[
+            "AuthFailure",
+            "InvalidAccessKeyId",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClient",
+        ],
+        CREDENTIALS,
+    ),
 ];
-/// Unless it is for the clock's sake.
-const BAD_CLOCK: [&str; 2] = ["Signature expired", "Signature not yet current"];
 /// S3 tells whole seconds, and the answer takes its time.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
@@ -65,14 +83,24 @@ const PERMISSIONS: [(&str, &str); 19] = [
     ("UploadPart", "s3:PutObject"),
 ];
 
+/// Whether an error contains one of these.
+fn says(error: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| error.contains(word))
+}
+
+/// What to do about an error that comes before any permission: of who asks, whom, and when.
+fn before_permissions(error: &str) -> Option<&'static str> {
+    let known = BEFORE_PERMISSIONS.iter().find(|(words, _)| says(error, words));
+    known.map(|(_, remedy)| *remedy)
+}
+
 /// What to do about an error.
 fn remedy(error: &str) -> String {
-    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
-    if says(&BAD_CREDENTIALS) && !says(&BAD_CLOCK) {
-        return CREDENTIALS.to_owned();
+    if let Some(remedy) = before_permissions(error) {
+        return remedy.to_owned();
     }
     let refused = ["AccessDenied", "HTTP 403", "UnauthorizedOperation"];
-    let is_refused = says(&refused);
+    let is_refused = says(error, &refused);
     let call = PERMISSIONS.iter().find(|(call, _)| error.contains(&format!("{call}: ")));
     match call {
         Some((_, permission)) if is_refused => {
@@ -91,9 +119,9 @@ fn remedy(error: &str) -> String {
 /// Region and credentials, without a call.
 pub async fn identity(context: Arc<Context>) -> Vec<Finding> {
     vec![who(&context).await.unwrap_or_else(|e| {
-        let remedy = "set region under [aws] in fleet.toml or AWS_REGION; give the machine a role, or the user \
-                      credentials as for AWS's own command line";
-        Finding::broken(AWS, format!("{e:#}"), remedy)
+        let found = format!("{e:#}");
+        let remedy = before_permissions(&found).unwrap_or(NO_CREDENTIALS);
+        Finding::broken(AWS, found, remedy)
     })]
 }
 
@@ -139,7 +167,7 @@ async fn try_store(check: &str, store: &S3Objects, now: DateTime<Utc>) -> Findin
     let apart = written.duration_since(now).unwrap_or_else(|e| e.duration());
     if apart > CLOCKS_APART {
         let found = format!("{found}; by the clock of S3 it is {}", view::moment(clock));
-        return Finding::warning(check, found, "keep this machine's clock by NTP");
+        return Finding::warning(check, found, CLOCK);
     }
     // Looks for none that old: only whether it may.
     if let Err(e) = store.discard_unfinished(SystemTime::UNIX_EPOCH).await {
@@ -176,7 +204,7 @@ pub async fn queue(context: &Arc<Context>, name: &str, url: &str, dead_url: &str
         Ok((found, faults)) if faults.is_empty() => Finding::ok(check, format!("{url}: {found}")),
         Ok((found, faults)) => {
             let found = format!("{url}: {found}; {}", faults.join("; "));
-            Finding::broken(check, found, "set the queue up as infra/README.md says")
+            Finding::broken(check, found, "set the queue up as docs/aws.md says")
         }
         Err(e) => {
             let found = format!("{e:#}");
@@ -287,6 +315,23 @@ mod tests {
         for code in ["SignatureDoesNotMatch", "InvalidAccessKeyId"] {
             let signed = format!("could not list 's3://b': ListObjectsV2: {code}: no (HTTP 403)");
             assert_eq!(remedy(&signed), CREDENTIALS);
+        }
+    }
+
+    #[test]
+    fn who_asks_and_when_comes_before_permissions() {
+        for (error, expected) in [
+            ("ListObjectsV2: RequestTimeTooSkewed: The difference is too large (HTTP 403)", CLOCK),
+            ("DeleteMessage: SignatureDoesNotMatch: Signature expired: 2026 (HTTP 403)", CLOCK),
+            ("GetObject: ExpiredToken: The provided token has expired. (HTTP 403)", EXPIRED),
+            ("GetQueueAttributes: com.amazonaws.sqs#ExpiredTokenException: no (HTTP 403)", EXPIRED),
+            (
+                "HeadBucket: dispatch failure: other: the credential provider was not enabled: no credentials found",
+                NO_CREDENTIALS,
+            ),
+            ("GetQueueAttributes: dispatch failure: other: missing signing region", NO_REGION),
+        ] {
+            assert_eq!(remedy(error), expected, "{error}");
         }
     }
 

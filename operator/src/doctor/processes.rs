@@ -1,8 +1,8 @@
 //! Whether the fleet's programs can be started, and whether a scheduler is running.
 
-use super::Finding;
 use super::objects::existing;
 use super::schedules::{LITTLE_TIME, LastRuns};
+use super::{Finding, whole};
 use crate::commands::{fleet, sql};
 use crate::context::Context;
 use crate::view;
@@ -97,7 +97,7 @@ pub async fn scheduler(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<F
     let status = match look(&context).await {
         Ok(status) => status,
         Err(e) => {
-            let found = format!("whether one is running cannot be told: {e:#}");
+            let found = format!("whether one is running cannot be told: {}", whole(&e));
             return vec![Finding::warning(SCHEDULER, found, "see to the objects first")];
         }
     };

@@ -95,7 +95,7 @@ pub async fn check(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<Findi
             }
             Err(e) => {
                 let found = format!("its newest report, or its pause, cannot be read: {e}");
-                let remedy = format!("feedfleet runs list {name}");
+                let remedy = format!("see to the objects first, then: feedfleet runs list {name}");
                 Finding::warning(format!("pipe {name}"), found, remedy)
             }
         });
