@@ -106,3 +106,19 @@ pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(json(value)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feedfleet_objects::ObjectError;
+
+    #[test]
+    fn what_an_error_says_of_its_cause_is_not_said_again() {
+        let source = std::io::Error::other("GetObject: no");
+        let error = ObjectError { action: "read", subject: "fleet/status.json".into(), source };
+        let text = error.to_string();
+        assert!(text.ends_with("GetObject: no"), "{text}");
+        assert_eq!(told(&anyhow::Error::from(error)), text);
+        assert_eq!(told(&anyhow::Error::msg("no").context("look")), "look: no");
+    }
+}

@@ -200,8 +200,8 @@ impl OwnWorker<'_> {
             }
             if !is_told {
                 let text = format!(
-                    "{} batches of pictures wait, of any pipe: this command ends when its worker has seen to them; \
-                     Ctrl-C leaves them to the next worker",
+                    "batches of pictures that wait, of any pipe: {}; this command ends when its worker has seen to them, \
+                     and Ctrl-C leaves them to the next worker",
                     text::count(waiting)
                 );
                 bar.suspend(|| self.logs.tell(&text));

@@ -66,7 +66,7 @@ fn unopened(place: &Place, e: &anyhow::Error) -> Finding {
     match place {
         Place::Folder(path) => unusable(path, e),
         Place::S3 { .. } => {
-            Finding::broken("tables", format!("{place}: {}", whole(e)), cloud::REMEDY)
+            Finding::broken("tables", format!("{place}: {}", view::told(e)), cloud::REMEDY)
         }
     }
 }

@@ -236,22 +236,9 @@ fn plain(e: impl std::fmt::Display) -> anyhow::Error {
     anyhow::Error::msg(e.to_string())
 }
 
-/// An error with its causes, but for those that the texts before end with.
-fn whole(e: &anyhow::Error) -> String {
-    let mut told = e.to_string();
-    for cause in e.chain().skip(1) {
-        let cause = cause.to_string();
-        if !told.ends_with(&cause) {
-            told = format!("{told}: {cause}");
-        }
-    }
-    told
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use feedfleet_objects::ObjectError;
 
     async fn faulty() -> Vec<Finding> {
         panic!("a bug")
@@ -269,16 +256,6 @@ mod tests {
         assert!(findings[0].found.contains("a bug"), "{findings:?}");
         assert!(findings[1].found.contains("did not end within 50 ms"), "{findings:?}");
         assert_eq!(findings[1].remedy.as_deref(), Some("look at the mount"));
-    }
-
-    #[test]
-    fn what_an_error_says_of_its_cause_is_not_said_again() {
-        let source = std::io::Error::other("GetObject: no");
-        let error = ObjectError { action: "read", subject: "fleet/status.json".into(), source };
-        let text = error.to_string();
-        assert!(text.ends_with("GetObject: no"), "{text}");
-        assert_eq!(whole(&anyhow::Error::from(error)), text);
-        assert_eq!(whole(&anyhow::Error::msg("no").context("look")), "look: no");
     }
 
     #[tokio::test]

@@ -97,7 +97,7 @@ pub async fn scheduler(context: Arc<Context>, last_runs: Arc<LastRuns>) -> Vec<F
     let status = match look(&context).await {
         Ok(status) => status,
         Err(e) => {
-            let found = format!("whether one is running cannot be told: {}", whole(&e));
+            let found = format!("whether one is running cannot be told: {}", view::told(&e));
             return vec![Finding::warning(SCHEDULER, found, "see to the objects first")];
         }
     };

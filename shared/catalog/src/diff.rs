@@ -8,6 +8,7 @@ mod budget;
 mod end;
 
 pub use crate::tally::{Absent, Tally, Verdict};
+pub(crate) use budget::parts_needed;
 pub use budget::{OverBudget, PushError, TooMuch, shares_needed};
 pub use end::nothing_changed;
 

@@ -50,7 +50,7 @@ pub(crate) enum State {
     Withdrawn,
 }
 
-/// Memory one row of the index needs at most: its entry, and its part of two hash tables. A place in these takes five
+/// Memory one row of the index needs at most, but for the last piece of entries: its entry, and its part of two hash tables. A place in these takes five
 /// bytes, at least seven of sixteen are taken, and while a table grows there is half of it as well.
 pub const BYTES_PER_ROW: usize = size_of::<Entry>() + 2 * 16;
 

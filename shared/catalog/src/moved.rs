@@ -1,7 +1,7 @@
 //! Rows that lie in another file than they did, because a compaction or an earlier rollback wrote them anew:
 //! a rollback leaves them where they are now.
 
-use crate::diff::shares_needed;
+use crate::diff::parts_needed;
 use crate::error::{CatalogError, Cause};
 use crate::index::Share;
 use crate::read::{Rows, for_each_batch};
@@ -54,6 +54,8 @@ impl Part {
     }
 }
 
+/// Memory of a key at most: its place in a hash table takes 33 bytes, and while the table grows there is half of it as well.
+const BYTES_PER_KEY: usize = 116;
 /// Memory for the keys of one pass.
 const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 
@@ -69,7 +71,7 @@ pub(crate) fn settle(
     }
     let mut same_back: Vec<Vec<u64>> = vec![Vec::new(); back.len()];
     let mut same_out: Vec<Vec<u64>> = vec![Vec::new(); out.len()];
-    let of = shares_needed(rows, BUDGET_BYTES);
+    let of = parts_needed(rows, BYTES_PER_KEY, BUDGET_BYTES);
     for nth in 0..of {
         let share = Share { nth, of };
         let mut places: HashMap<u128, (usize, u64)> = HashMap::new();

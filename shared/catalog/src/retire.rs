@@ -92,6 +92,7 @@ fn refusal(
     let app_id = approval_app_id(pipe);
     let newest = snapshot.fence(&app_id)?;
     if newest == this || (newest > this && snapshot.table().commit_of(&app_id, run.0)?.is_some()) {
+        snapshot.table().sync_log()?;
         return Ok(Some(Retirement::AlreadyIn));
     }
     Ok(match snapshot.fence(&feed_app_id(pipe))? {

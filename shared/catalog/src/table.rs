@@ -133,6 +133,12 @@ impl Table {
         Box::new(LogCommitter { files: self.files().clone() })
     }
 
+    /// Makes the names of the log's entries durable, also of those whose writers have not come to that: before somebody
+    /// acknowledges what he found there.
+    pub fn sync_log(&self) -> Result<(), CatalogError> {
+        self.folder().map_or(Ok(()), |folder| durable::sync_folder(&folder.join(LOG)))
+    }
+
     /// Where a path is; `path` as the log writes it, that is, as a relative URL.
     pub(crate) fn place(&self, path: &str) -> Result<FilePlace, CatalogError> {
         self.place_of(self.url().join(path).ok().as_ref(), path)
@@ -252,10 +258,10 @@ impl Table {
                 ])
                 .with_data_layout(DataLayout::partitioned([PARTITION]))
                 .build(self.engine(), self.committer())
-                .and_then(|transaction| transaction.commit(self.engine()));
+                .and_then(|transaction| transaction.commit(self.engine()))
+                .and_then(is_ours);
         match made {
-            Ok(CommitResult::Committed(_)) => Ok(true),
-            Ok(_) => Ok(false),
+            Ok(is_ours) => Ok(is_ours),
             // Somebody else created it meanwhile.
             Err(_) if self.has_log_entry()? => Ok(false),
             Err(e) => Err(e).context("create table", self.url().as_str()),
@@ -295,10 +301,19 @@ impl Table {
         for field in self.spec().schema.fields().filter(|f| missing.contains(f.name())) {
             builder = builder.add_column(field.clone());
         }
-        let result = builder
+        builder
             .build(self.engine(), self.committer())
             .and_then(|transaction| transaction.commit(self.engine()))
-            .context("add columns to table", self.url().as_str())?;
-        Ok(matches!(result, CommitResult::Committed(_)))
+            .and_then(is_ours)
+            .context("add columns to table", self.url().as_str())
+    }
+}
+
+/// Whether the commit is in; not, if somebody else took the version.
+fn is_ours<S>(result: CommitResult<S>) -> KernelResult<bool> {
+    match result {
+        CommitResult::Committed(_) => Ok(true),
+        CommitResult::Conflicted(_) => Ok(false),
+        CommitResult::Retryable(failed) => Err(failed.error),
     }
 }

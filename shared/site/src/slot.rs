@@ -19,9 +19,11 @@ pub struct Slot {
     pub delay: Duration,
 }
 
-/// The longest slack. It is a quarter of the delay, as far as that is less: a worker wakes up so late at most, or waits for
-/// its next slot.
+/// The longest slack. It is a quarter of the delay, where that is less: a worker wakes up so late at most, or waits for its
+/// next slot.
 const MAX_SLACK: Duration = Duration::from_millis(250);
+/// The shortest: timers are not more exact.
+const MIN_SLACK: Duration = Duration::from_millis(10);
 
 impl Slot {
     /// The first moment from this one on at which a request may begin.
@@ -30,7 +32,7 @@ impl Slot {
             return from;
         }
         let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 8);
-        let slack = micros((self.delay / 4).min(MAX_SLACK)).max(1);
+        let slack = micros((self.delay / 4).clamp(MIN_SLACK, MAX_SLACK));
         let apart = micros(self.delay).saturating_add(slack);
         let round = apart.saturating_mul(i64::from(self.of));
         let begins = apart.saturating_mul(i64::from(self.nth));
@@ -79,6 +81,20 @@ mod tests {
     }
 
     #[test]
+    fn short_delays_leave_time_to_wake_up() {
+        let begin = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let slot = Slot { delay: Duration::from_millis(1), ..slot(1, 2) };
+        let (mut at, mut requests) = (begin, 0);
+        while at < begin + TimeDelta::seconds(1) {
+            let woken = slot.next(at) + TimeDelta::milliseconds(3);
+            requests += u32::from(slot.next(woken) == woken);
+            at = later(woken, slot.delay * slot.of);
+        }
+        // A round takes 22 ms.
+        assert!(requests >= 44, "{requests}");
+    }
+
+    #[test]
     fn who_is_too_late_waits_for_the_next_round() {
         let at = slot(1, 2).next(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let late = at + TimeDelta::milliseconds(250);
@@ -93,6 +109,6 @@ mod tests {
         let longest = Slot { delay: Duration::MAX, ..slot(1, 2) };
         assert!(longest.next(now) >= now);
         let shortest = Slot { delay: Duration::from_nanos(1), ..slot(1, 2) };
-        assert!(shortest.next(now) < now + TimeDelta::milliseconds(1));
+        assert!(shortest.next(now) < now + TimeDelta::milliseconds(21));
     }
 }

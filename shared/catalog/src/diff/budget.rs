@@ -44,7 +44,7 @@ pub fn shares_needed(rows: u64, budget_bytes: usize) -> u32 {
 }
 
 /// Parts of so many things, each of so many bytes, of which one at a time is within a budget.
-pub(super) fn parts_needed(count: u64, bytes_each: usize, budget_bytes: usize) -> u32 {
+pub(crate) fn parts_needed(count: u64, bytes_each: usize, budget_bytes: usize) -> u32 {
     let needed = count.saturating_mul(bytes_each as u64);
     u32::try_from(needed.div_ceil(budget_bytes.max(1) as u64)).unwrap_or(u32::MAX).max(1)
 }

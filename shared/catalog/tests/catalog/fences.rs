@@ -209,3 +209,16 @@ fn a_checkpointed_log_reads_the_same() {
     run(&catalog, &night("acme", 6, &products(6, 5)));
     assert_eq!(stored(&catalog, "acme").len(), 5);
 }
+
+/// What cannot be written is an error, and not somebody else's commit that is waited for.
+#[test]
+fn a_log_that_cannot_be_written_is_an_error() {
+    let (folder, catalog) = catalog();
+    // A folder has the name of the first entry, so that none can be put there.
+    let entry = folder.path().join("products/_delta_log/00000000000000000000.json");
+    std::fs::create_dir_all(entry).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(catalog.products().ensure().map(|_| ())).ok());
+    let ended = told.recv_timeout(std::time::Duration::from_secs(30)).expect("it ends");
+    assert!(ended.unwrap_err().is_retryable());
+}

@@ -90,19 +90,24 @@ fn a_run_that_is_waited_for_says_that_pictures_wait() {
         shop.write_pipe(&fleet, pipe, images);
     }
     let plain = fleet.run(&["run", "plain", "--wait"]).ok();
-    assert!(!plain.stderr.contains("pictures wait"), "{}", plain.all());
+    assert!(!plain.stderr.contains("pictures that wait"), "{}", plain.all());
 
     shop.let_pictures_wait(true);
     let mut waited_for = fleet.spawn(&["run", "acme", "--wait"]);
     eventually(SOON, "the pictures to be told of", || {
-        waited_for.stderr().contains("batches of pictures wait").then_some(())
+        waited_for.stderr().contains("batches of pictures that wait").then_some(())
     });
     waited_for.signal("INT");
     shop.let_pictures_wait(false);
     let ended = waited_for.wait(SOON);
     assert!(ended.success(), "{ended}: {}", waited_for.stderr());
     assert!(waited_for.stdout().contains("done"), "{}", waited_for.stdout());
-    assert_eq!(waited_for.stderr().matches("pictures wait").count(), 1, "{}", waited_for.stderr());
+    assert_eq!(
+        waited_for.stderr().matches("pictures that wait").count(),
+        1,
+        "{}",
+        waited_for.stderr()
+    );
 }
 
 /// A collector of logs that goes away, or a `| head`, takes no process along.

@@ -300,13 +300,13 @@ fn reason_to_hold(
 pub(super) fn reason_to_keep(
     guard: &Guard,
     whole: &Wholeness,
-    gone: u64,
-    before: u64,
-    unreadable: u64,
-    supplement: Option<&str>,
+    (gone, before): (u64, u64),
+    source: &Source<'_>,
 ) -> Option<String> {
-    let absences = Absences { absent: gone, live: before, renamed: 0, unreadable };
-    reason_to_hold(guard, whole, absences, None, supplement)
+    let absences =
+        Absences { absent: gone, live: before, renamed: 0, unreadable: source.unreadable };
+    let no_records = (source.seen == 0).then_some("the source has no records");
+    reason_to_hold(guard, whole, absences, no_records, source.supplement)
 }
 
 /// What an operator should know of held removals.
@@ -456,8 +456,9 @@ mod tests {
     #[test]
     fn the_guard_that_holds_is_named() {
         let of = |supplement| {
-            let why = reason_to_keep(&GUARD, &whole(true), 4, 10, 0, supplement);
-            why.unwrap_or_default()
+            let unproven = Completeness::Unproven("no end mark".to_owned());
+            let source = Source { supplement, ..source(&unproven) };
+            reason_to_keep(&GUARD, &whole(true), (4, 10), &source).unwrap_or_default()
         };
         assert!(of(None).contains("the pipe's max_removed") && !of(None).contains("[supplements"));
         let told = of(Some("stock"));

@@ -87,10 +87,14 @@ pub(crate) async fn note_committed(deps: &Deps, key: &RunKey) -> Result<(), Fail
     Ok(())
 }
 
-/// The run's commit, where the log has it.
+/// The run's commit, where the log has it. What is found there is durable.
 async fn commit_of(deps: &Deps, key: &RunKey) -> Result<Option<RunCommit>, Failure> {
     let (products, run) = (deps.catalog.products().clone(), key.clone());
-    Ok(blocking(move || products.commit_of(&feed_app_id(&run.pipe), run.run.0)).await??)
+    let find = move || {
+        products.sync_log()?;
+        products.commit_of(&feed_app_id(&run.pipe), run.run.0)
+    };
+    Ok(blocking(find).await??)
 }
 
 /// Ends the report of a run that is in the table.

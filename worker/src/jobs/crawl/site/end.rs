@@ -1,6 +1,7 @@
 //! What a crawl of a site proves, once it is over: for the load that reads its rows, be it the run's own or a replay.
 
 use super::super::failure::Failure;
+use super::intake::shown;
 use super::state::{SiteCounts, State};
 use feedfleet_config::Site;
 use feedfleet_feed::Completeness;
@@ -120,7 +121,11 @@ fn warnings(
         if skip.is_cut() {
             let first = frontier.tally().first_refused.get(skip);
             let first = first.map(String::as_str).unwrap_or_default();
-            warnings.push(("limit-reached", *count, vec![sample(first, &skip.to_string())]));
+            warnings.push((
+                "limit-reached",
+                *count,
+                vec![sample(&shown(first), &skip.to_string())],
+            ));
         }
     }
     // A crawl that ended had nothing left to fetch, or no time.

@@ -282,7 +282,7 @@ impl Crawler<'_> {
 }
 
 /// What is kept of a text that a server says, which may be as long as it likes.
-fn shown(text: &str) -> Cow<'_, str> {
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     text::shorten(text, MAX_SHOWN_CHARS)
 }
 

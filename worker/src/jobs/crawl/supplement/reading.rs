@@ -212,10 +212,7 @@ impl<'a> Reading<'a> {
             lacks => lacks?,
         };
         let guard = &work.pipe.guard;
-        let reason = || {
-            let (gone, before) = (lacks.products, lacks.before);
-            reason_to_keep(guard, &whole, gone, before, self.unreadable, supplement)
-        };
+        let reason = || reason_to_keep(guard, &whole, (lacks.products, lacks.before), &source);
         let why = if work.pipe.source.changes_only { None } else { reason() };
         let keeps_gone = work.pipe.source.changes_only || why.is_some();
         let blank = blank::columns(&self.values, &lacks.columns, guard.max_removed);

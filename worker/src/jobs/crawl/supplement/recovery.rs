@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 pub(super) enum Gone {
     /// They are damaged, or somebody deleted them.
     Lost,
-    /// The pipe was rolled back since they were read, which forgets what was said after the run that it went back to.
+    /// The pipe was rolled back since they were read. To a run of the supplement, that forgets what was said after it.
     RolledBack,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn told(supplement: &PipeName, gone: Gone) -> RefusalSample {
     let why = match gone {
         Gone::Lost => "what it said last is lost",
         Gone::RolledBack => {
-            "the pipe was rolled back since it ran, and what it said last counts no more"
+            "what it said last is there no more, and the pipe was rolled back since it ran"
         }
     };
     RefusalSample {
