@@ -144,7 +144,22 @@ fn pictures_that_end_their_decoders() {
 fn a_crawl_holds_its_share_of_the_memory() {
     const SHARE_BYTES: u64 = 128 << 20;
     const PROGRAM_BYTES: u64 = 16 << 20;
-    let fleet = fleet("", "max = 1\nmemory = \"256MiB\"");
+    let run = many_new_products("memory = \"256MiB\"");
+    let peak = run["peak_memory_bytes"].as_u64().expect("the run's peak is known");
+    assert!(peak < SHARE_BYTES + PROGRAM_BYTES, "{} MiB", peak >> 20);
+}
+
+/// Promise 15: at the least memory that a crawl may have, new products in any number load in several passes, at the first
+/// attempt.
+#[test]
+fn new_products_in_any_number_fit_the_least_memory() {
+    let run = many_new_products("memory = \"256MiB\"\ncrawl_slots = 2");
+    assert_eq!(attempts(&run).len(), 1, "{run:#}");
+}
+
+/// Loads 400,000 new products with these settings of workers; the run's report.
+fn many_new_products(workers: &str) -> Value {
+    let fleet = fleet("", &format!("max = 1\n{workers}"));
     let mut feed = "id,title,price,link\n".to_owned();
     for n in 0..400_000 {
         writeln!(feed, "I{n},T{n},1.00 EUR,https://shop.example/p/{n}").expect("a String takes it");
@@ -160,8 +175,8 @@ fn a_crawl_holds_its_share_of_the_memory() {
     }
     let run = fleet.finish(command).ok().json();
     assert_eq!(run["state"], "done", "{run:#}");
-    let peak = run["peak_memory_bytes"].as_u64().expect("the run's peak is known");
-    assert!(peak < SHARE_BYTES + PROGRAM_BYTES, "{} MiB", peak >> 20);
+    assert_eq!(run["counts"]["live"], 400_000, "{run:#}");
+    run
 }
 
 /// Promise 1: a worker that is killed takes the crawl in its hands with it: nobody is left who would go on
