@@ -171,7 +171,7 @@ fn absences_and_new_links_count_against_the_budget() {
     };
     assert_eq!(outcome(10_000, 4 << 20).unwrap(), (1, 10_000));
     // The index alone would fit in four shares.
-    let budget_bytes = 680_000;
+    let budget_bytes = 600_000;
     assert!(10_000 * 2 / 4 * BYTES_PER_ROW < budget_bytes);
     assert_eq!(outcome(10_000, budget_bytes).unwrap(), (8, 10_000));
     // Not all links find room, and still more than half of the products are known again.
