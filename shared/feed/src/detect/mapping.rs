@@ -65,33 +65,37 @@ pub(super) fn propose(fields: &Fields) -> Vec<Line> {
 }
 
 /// The field that says in what currency a price is whose amounts name none: a part or an attribute of the price, such as
-/// `price/@currency`, or a field beside it.
+/// `price/@currency`, or a field beside it, or beside what it is in; the nearest.
 pub(super) fn currency_beside(fields: &Fields, price: &Field) -> Option<Line> {
     if price.currencies > 0 {
         return None;
     }
     let (_, names) = NAMES.iter().find(|(column, _)| *column == PRICE_CURRENCY)?;
-    let (around_price, _) = last_step(&price.name);
     let suits = |field: &Field| {
         let (around, step) = last_step(&field.name);
-        let is_part = around == price.name;
-        let is_near = is_part || around.is_empty() || around == around_price;
         let is_usual = field.filled * 2 > price.filled;
-        let score = by_name(names, step.trim_start_matches('@'));
-        let is_one = is_near && is_usual && score > 0.0 && fits(PRICE_CURRENCY, field);
-        is_one.then_some((is_part, score))
+        let score =
+            by_name(names, step.trim_start_matches('@')) * (0.5 + 0.5 * fields.coverage(field));
+        let is_one =
+            is_around(around, price) && is_usual && score > 0.0 && fits(PRICE_CURRENCY, field);
+        is_one.then_some((around.len(), score))
     };
     // The first of equals.
     let found = fields.list.iter().rev().filter_map(|field| Some((suits(field)?, field)));
-    let best = found.max_by(|((a_is_part, a), _), ((b_is_part, b), _)| {
-        a_is_part.cmp(b_is_part).then(a.total_cmp(b))
-    });
+    let best = found
+        .max_by(|((a_depth, a), _), ((b_depth, b), _)| a_depth.cmp(b_depth).then(a.total_cmp(b)));
     best.map(|(_, field)| line(PRICE_CURRENCY, field))
 }
 
 /// What a field is in, and its own name there.
 fn last_step(name: &str) -> (&str, &str) {
     name.rfind(['/', '.']).map_or(("", name), |at| (&name[..at], &name[at + 1..]))
+}
+
+/// Whether this is the price, or something that it is in.
+fn is_around(name: &str, price: &Field) -> bool {
+    let rest = price.name.strip_prefix(name);
+    name.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
 }
 
 /// How well a field suits a column; 0 when it does not.
@@ -236,15 +240,23 @@ fn further_pictures(fields: &Fields, lines: &mut Vec<Line>) {
     }
 }
 
-/// An attribute of the price may say its currency; the names above are those of fields.
+/// An attribute of the price may say its currency, and the names above are those of fields; what a field such as
+/// `shipping/currency` says is the currency of something else.
 fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
-    if lines.iter().any(|line| line.column == PRICE_CURRENCY) {
-        return;
-    }
     let Some(place) = lines.iter().position(|line| line.column == "price") else { return };
     let price = fields.list.iter().find(|field| field.name == lines[place].field);
-    if let Some(line) = price.and_then(|price| currency_beside(fields, price)) {
-        lines.insert(place + 1, line);
+    let Some(price) = price else { return };
+    let told = lines.iter().position(|line| line.column == PRICE_CURRENCY);
+    match (currency_beside(fields, price), told) {
+        (Some(line), Some(told)) => lines[told] = line,
+        (Some(line), None) => lines.insert(place + 1, line),
+        (None, Some(told)) => {
+            let (around, _) = last_step(&lines[told].field);
+            if !is_around(around, price) {
+                lines.remove(told);
+            }
+        }
+        (None, None) => {}
     }
 }
 
@@ -337,6 +349,29 @@ mod tests {
         let header = ["@id", "price", "cur"];
         let lines = [("id", "\"@id\""), ("price", "\"price\""), ("price_currency", "\"cur\"")];
         assert_eq!(proposed(&header, &[&["1", "5", "eur"]]), expected(&lines));
+    }
+
+    #[test]
+    fn the_currency_of_something_else_is_not_the_prices() {
+        let header = ["@id", "price", "price/@currency", "shipping/currency"];
+        let lines =
+            [("id", "\"@id\""), ("price", "\"price\""), ("price_currency", "\"price/@currency\"")];
+        assert_eq!(proposed(&header, &[&["1", "5", "USD", "EUR"]]), expected(&lines));
+        for price in ["5", "5 USD"] {
+            let header = ["@id", "price", "shipping/currency"];
+            assert_eq!(proposed(&header, &[&["1", price, "EUR"]]), expected(&lines[..2]));
+        }
+        // Beside it, or beside what it is in; the nearest of them.
+        let header = ["@id", "currency", "offer/currency", "offer/price/amount"];
+        let row: [&str; 4] = ["1", "USD", "EUR", "5"];
+        let lines = |currency| {
+            let price = "\"offer/price/amount\"";
+            expected(&[("id", "\"@id\""), ("price", price), ("price_currency", currency)])
+        };
+        assert_eq!(proposed(&header, &[&row]), lines("\"offer/currency\""));
+        // An amount's own currency is the one that counts; what is beside it stays.
+        let row: [&str; 4] = ["1", "USD", "", "5 USD"];
+        assert_eq!(proposed(&header, &[&row]), lines("\"currency\""));
     }
 
     #[test]

@@ -226,6 +226,25 @@ fn a_currency_in_an_attribute_of_prices_that_name_none() {
     }
 }
 
+/// The shipping's currency would make euros of dollars.
+#[test]
+fn a_currency_of_something_other_than_the_price() {
+    let catalog = |price: &str| {
+        let product = |id: u32| {
+            format!(
+                "<product><sku>{id}</sku><name>Pan {id}</name>{price}<shipping><currency>EUR</currency></shipping>\
+                 </product>"
+            )
+        };
+        format!("<catalog>{}</catalog>", (1..4).map(product).collect::<String>())
+    };
+    let (told, _) = found(catalog("<price currency=\"USD\">5</price>"));
+    assert!(lines(&told).contains(&("price_currency", "\"price/@currency\"")), "{:?}", told.map);
+    assert_eq!(told.currencies, BTreeMap::from([("USD".to_owned(), 3)]));
+    let (untold, _) = found(catalog("<price>5</price>"));
+    assert!(untold.lacks_currency && untold.currencies.is_empty(), "{:?}", untold.map);
+}
+
 #[test]
 fn first_lines_that_are_no_header() {
     let text = google(";", "Pan #, steel", "d", "#.00 EUR");
