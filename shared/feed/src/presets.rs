@@ -75,6 +75,8 @@ pub struct ChangeField {
 pub struct Signs {
     /// Names of fields that only it has.
     pub fields: &'static [&'static str],
+    /// Names of fields that, of those formats, only it has, and that anybody may have added.
+    pub common_fields: &'static [&'static str],
     /// Values that only it has, each with the field that has them. Case does not count.
     pub values: &'static [(&'static str, &'static [&'static str])],
     /// Values that it has as a rule, and others at times.

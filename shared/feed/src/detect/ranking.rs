@@ -1,6 +1,7 @@
 //! Which preset a source is likely to be of.
 
 use super::Match;
+use super::fields::Field;
 use super::sample::Sample;
 use super::survey::{Guess, Survey, source_of};
 use crate::header::plain;
@@ -24,7 +25,7 @@ pub(super) struct Ranked {
     score: f64,
     /// Whether something of the source tells the preset from others with the same names.
     has_sign: bool,
-    /// Whether that is something that no other has, and not what hints add up to.
+    /// Whether that is something that no other has: no name that anybody may use, and not what hints add up to.
     is_sure: bool,
     /// Whether something does so that others may have, too, and that is not enough.
     has_hint: bool,
@@ -45,16 +46,16 @@ pub(super) fn rank(sample: &Sample, guess: &Guess, location: &Location) -> Vec<R
         let Some(mut one) = judge(preset, &survey) else { continue };
         if let Some(signs) = preset.signs {
             one.is_sure = shows(signs, &survey);
+            one.has_sign = one.is_sure || has_one(signs.common_fields, &survey);
             if !one.is_sure
                 && let Ok(whole) = Survey::take(sample, &source, super::RECORDS)
             {
                 let hints_at_it = signs.hints.iter().any(|hint| suggests(hint, &whole));
                 let is_enough = hints_at_it && may_go_by_hints(guess, &whole);
                 one.is_sure = shows(signs, &whole);
-                one.has_sign = is_enough;
-                one.has_hint = hints_at_it && !is_enough && !one.is_sure;
+                one.has_sign |= one.is_sure || is_enough || has_one(signs.common_fields, &whole);
+                one.has_hint = hints_at_it && !one.has_sign;
             }
-            one.has_sign |= one.is_sure;
             one.weigh(&ranked);
         }
         ranked.push(one);
@@ -83,40 +84,50 @@ impl Ranked {
                 let behind = if self.has_hint { CLOSE / 2.0 } else { 2.0 * CLOSE };
                 self.score = self.score.min(known.score - behind);
             }
-            let is_settled =
-                self.is_sure && known.preset.signs.is_none() && known.score - self.score < CLOSE;
+            let is_settled = self.rules_out(known) && known.score - self.score < CLOSE;
             if is_settled || (self.has_sign && has_same_fields(known.preset, self.preset)) {
                 self.score = self.score.max(known.score);
             }
         }
     }
+
+    /// Whether the source has what another preset that it took its names from lacks.
+    fn rules_out(&self, other: &Self) -> bool {
+        let is_plain = other.preset.signs.is_none();
+        self.is_sure && is_plain && has_names_of(self.preset, other.preset)
+    }
 }
 
 /// Another one that can't be told from the first, if there is one. Those with the same fields can: by their signs, or by
-/// the delimiter; and those that lack what no other than the first has.
+/// the delimiter; and those whose names the first has, and that lack what no other than the first has.
 pub(super) fn runner_up(ranked: &[Ranked]) -> Option<&Ranked> {
     let (first, others) = ranked.split_first()?;
-    let is_other = |other: &&Ranked| {
-        let is_ruled_out = first.is_sure && other.preset.signs.is_none();
-        !is_ruled_out && !has_same_fields(first.preset, other.preset)
-    };
+    let is_other =
+        |other: &&Ranked| !first.rules_out(other) && !has_same_fields(first.preset, other.preset);
     let second = others.iter().find(is_other)?;
     (first.score - second.score < CLOSE).then_some(second)
 }
 
-/// Whether a source has one of these signs.
+/// Whether a source has one of these signs that nobody else has.
 fn shows(signs: &Signs, survey: &Survey) -> bool {
-    survey.fields.list.iter().filter(|field| field.filled > 0).any(|field| {
-        let is_field = |name: &str| plain(name) == plain(&field.name);
+    let has_value = |field: &Field| {
         let has_word = |known: &str| {
             let mut words = field.words.iter().flatten();
             words.any(|word| word.eq_ignore_ascii_case(known))
         };
-        signs.fields.iter().any(|name| is_field(name))
-            || signs
-                .values
-                .iter()
-                .any(|(name, words)| is_field(name) && words.iter().any(|word| has_word(word)))
+        signs.values.iter().any(|(name, words)| {
+            plain(name) == plain(&field.name) && words.iter().any(|word| has_word(word))
+        })
+    };
+    has_one(signs.fields, survey)
+        || survey.fields.list.iter().filter(|field| field.filled > 0).any(has_value)
+}
+
+/// Whether a source has values of one of these fields.
+fn has_one(names: &[&str], survey: &Survey) -> bool {
+    survey.fields.list.iter().filter(|field| field.filled > 0).any(|field| {
+        let found = plain(&field.name);
+        names.iter().any(|name| plain(name) == found)
     })
 }
 
@@ -151,6 +162,11 @@ fn has_usual_delimiter(preset: &Preset, guess: &Guess) -> bool {
 fn has_same_fields(one: &Preset, other: &Preset) -> bool {
     let names = |preset: &Preset| preset.fields.iter().map(|field| field.names).collect::<Vec<_>>();
     names(one) == names(other)
+}
+
+/// Whether a preset knows all that another one asks for.
+fn has_names_of(one: &Preset, other: &Preset) -> bool {
+    other.required.iter().all(|names| names.iter().any(|name| one.knows(name)))
 }
 
 fn may_be(preset: &Preset, sample: &Sample, guess: &Guess) -> bool {
@@ -195,4 +211,24 @@ fn judge(preset: &'static Preset, survey: &Survey) -> Option<Ranked> {
         is_sure: false,
         has_hint: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets::preset;
+    use feedfleet_config::Format;
+
+    #[test]
+    fn formats_with_names_of_others() {
+        let is_one =
+            |one: Format, other: Format| has_names_of(preset(one).unwrap(), preset(other).unwrap());
+        for one in [Format::MetaCsv, Format::MetaXml, Format::CjCsv] {
+            assert!(is_one(one, Format::GoogleCsv) && is_one(one, Format::GoogleXml), "{one:?}");
+            for other in [Format::NaverEp, Format::ShopifyCsv, Format::WooCommerceCsv, Format::Awin]
+            {
+                assert!(!is_one(one, other), "{one:?} {other:?}");
+            }
+        }
+    }
 }

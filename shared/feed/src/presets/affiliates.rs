@@ -35,7 +35,7 @@ const CJ_BASE: Preset = Preset {
     layout: delimited(b",\t|", true),
     fields: &TEXT_FIELDS,
     others: CJ_OTHERS,
-    signs: Some(&Signs { fields: CJ_NAMES, values: &[], hints: &[] }),
+    signs: Some(&Signs { fields: CJ_NAMES, common_fields: &[], values: &[], hints: &[] }),
     required: &[&["id"], &["title"], &["description"], &["link"], &["price"]],
     compressions: &["zip", "gz"],
     ..BASE

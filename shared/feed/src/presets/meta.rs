@@ -84,18 +84,20 @@ const IMAGES: &[&str] = &[
 /// counts where the fields alone decide nothing.
 const SIGNS: Signs = Signs {
     fields: &[
-        "image",
         "image[0].url",
+        "quantity_to_sell_on_facebook",
+        "fb_product_category",
+        "commerce_tax_category",
+    ],
+    common_fields: &[
+        "image",
         "image/url",
         "additional_image_url",
         "video[0].url",
         "rich_text_description",
-        "quantity_to_sell_on_facebook",
-        "fb_product_category",
         "origin_country",
         "manufacturer_info",
         "product_tags[0]",
-        "commerce_tax_category",
     ],
     values: &[
         ("availability", &["discontinued", "mark_as_sold"]),

@@ -12,7 +12,12 @@ pub(super) static EP: Preset = EP_BASE;
 
 pub(super) static SUMMARY: Preset = Preset {
     format: Format::NaverEpSummary,
-    signs: Some(&Signs { fields: &[], values: &[("class", &["U", "D"])], hints: &[] }),
+    signs: Some(&Signs {
+        fields: &[],
+        common_fields: &[],
+        values: &[("class", &["U", "D"])],
+        hints: &[],
+    }),
     required: &[
         &["id"],
         &["title"],

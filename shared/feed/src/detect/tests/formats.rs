@@ -108,6 +108,20 @@ fn names_that_only_meta_has_leave_no_doubt() {
     }
 }
 
+/// Meta has them, and who adds one to Google's data makes no catalogue of Meta's of it.
+#[test]
+fn names_that_anybody_may_use_leave_a_doubt() {
+    for column in [
+        ("image", "https://i.example/#-b.jpg"),
+        ("origin_country", "DE"),
+        ("manufacturer_info", "Acme"),
+    ] {
+        let (detected, _) = found(text(",", &with(&GOOGLE, &[column])));
+        let other = detected.runner_up.map(|known| known.format);
+        assert_eq!((detected.format, other), ("meta-csv", Some("google-csv")), "{column:?}");
+    }
+}
+
 /// CJ's fields are Google's: without a name of CJ's, nothing tells that they are.
 #[test]
 fn a_few_fields_of_googles_are_nobodys_format() {
