@@ -4,6 +4,7 @@ use super::fields::Field;
 use super::sample::Sample;
 use super::survey::{Survey, Trial};
 use super::{Detected, LISTED, MapLine, mapping, shape, toml};
+use crate::currency;
 use crate::diagnostics::{Refusal, RefusalReason};
 use crate::error::FeedError;
 use crate::header::plain;
@@ -56,6 +57,7 @@ impl Detected {
             let marked = sum(|field| field.marked);
             let open_points = sum(|field| field.open_points);
             let open_commas = sum(|field| field.open_commas);
+            let are_in = |of: fn(&str) -> bool| are_beside(of, &there, preset, survey);
             let column = known.target;
             if sum(|field| field.commas) * 2 > marked && sum(|field| field.points) == 0 {
                 self.warnings.push(format!(
@@ -66,12 +68,18 @@ impl Detected {
                     field: there.first().map_or_else(String::new, |(name, _)| (*name).to_owned()),
                     value,
                 });
-            } else if open_points > 0 && open_points == marked {
+            } else if open_points > 0
+                && open_points == marked
+                && !are_in(currency::has_three_decimals)
+            {
                 self.warnings.push(format!(
                     "amounts in {column} with a point all have three digits behind it, and it is read as the decimal \
                      mark: 1.500 is 1.50. If it is 1500: {column} = {value} under [map]"
                 ));
-            } else if open_commas > 0 && open_commas == sum(|field| field.amounts) {
+            } else if open_commas > 0
+                && open_commas == sum(|field| field.amounts)
+                && !are_in(currency::has_no_decimals)
+            {
                 // Beside an amount without a comma, the comma separates thousands.
                 self.warnings.push(format!(
                     "amounts in {column} all have three digits behind a comma, and it is read as a separator of \
@@ -347,6 +355,30 @@ fn fields_of<'s>(
         survey.fields.list.iter().find(|field| plain(&field.name) == name)
     };
     known.names.iter().filter_map(|&name| Some((name, find(name)?))).collect()
+}
+
+/// Whether amounts name no currency, and the field that says theirs names only such ones.
+fn are_beside(
+    is_such: fn(&str) -> bool,
+    amounts: &[(&'static str, &Field)],
+    preset: &'static Preset,
+    survey: &Survey,
+) -> bool {
+    if amounts.iter().any(|(_, field)| field.currencies > 0) {
+        return false;
+    }
+    let own = preset.field_of("price_currency");
+    let own = own.map_or_else(Vec::new, |known| fields_of(known, survey));
+    let own = own.into_iter().map(|(_, field)| field).find(|field| field.filled > 0);
+    let beside = || {
+        let line = |amount: &Field| mapping::currency_beside(&survey.fields, amount);
+        let line = amounts.iter().find_map(|&(_, amount)| line(amount))?;
+        survey.fields.list.iter().find(|field| field.name == line.field)
+    };
+    let words = own.or_else(beside).and_then(|field| field.words.as_deref()).unwrap_or_default();
+    let is_one =
+        |word: &String| currency::find(word).and_then(|named| named.code).is_some_and(is_such);
+    !words.is_empty() && words.iter().all(is_one)
 }
 
 /// A sample of what a warning counts, as far as it says where it is, and of what.

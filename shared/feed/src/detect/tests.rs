@@ -177,6 +177,33 @@ fn with_column(price: &str, name: &str, values: [&str; 2]) -> String {
     text.lines().zip(cells).map(|(line, cell)| format!("{line}\t{cell}\n")).collect()
 }
 
+/// A column says how many digits an amount has, as the amount itself may.
+#[test]
+fn amounts_with_three_digits_beside_their_currency() {
+    let is_told = |found: Detected| found.warnings.iter().any(|w| w.contains("three digits"));
+    for (price, values, expected) in [
+        ("1.5#", ["KWD", "bhd"], false),
+        ("1,5#", ["JPY", "KRW"], false),
+        ("1.5#", ["KWD", "EUR"], true),
+        ("1,5#", ["KWD", "KWD"], true),
+        ("1.5#", ["JPY", "JPY"], true),
+        // The amount's own counts.
+        ("1.5# EUR", ["KWD", "KWD"], true),
+    ] {
+        let (found, _) = found(with_column(price, "currency", values));
+        assert_eq!(is_told(found), expected, "{price} {values:?}");
+    }
+    // A field of the format's own.
+    for (currency, expected) in [("KWD", false), ("EUR", true)] {
+        let row =
+            |id: u32| format!("https://www.awin.example/{id}|Pan {id}|{id}|12.5{id}|{currency}\n");
+        let rows: String = (10..50).map(row).collect();
+        let head = "aw_deep_link|product_name|aw_product_id|search_price|currency";
+        let (found, _) = found(format!("{head}\n{rows}"));
+        assert_eq!((found.format, is_told(found)), ("awin", expected), "{currency}");
+    }
+}
+
 /// One currency for the whole source would make euros of dollars.
 #[test]
 fn a_currency_beside_prices_that_name_none() {
