@@ -16,12 +16,19 @@ const MOST_LINES: usize = 500;
 /// The control connection.
 pub(super) struct Control {
     connection: BufReader<AnyConnection>,
+    /// Whether the server has said anything.
+    has_spoken: bool,
     clock: Clock,
 }
 
 impl Control {
     pub(super) fn new(connection: AnyConnection, clock: Clock) -> Self {
-        Self { connection: BufReader::new(connection), clock }
+        Self { connection: BufReader::new(connection), has_spoken: false, clock }
+    }
+
+    /// Whether a byte has come, be it less than a reply.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.has_spoken
     }
 
     /// Goes on encrypted.
@@ -91,6 +98,8 @@ impl Control {
     }
 
     async fn line(&mut self) -> Result<String, RemoteErrorKind> {
+        let has_come = !self.connection.fill_buf().await.map_err(cut)?.is_empty();
+        self.has_spoken |= has_come;
         let mut line = Vec::new();
         let mut bounded = AsyncReadExt::take(&mut self.connection, LONGEST_LINE as u64);
         bounded.read_until(b'\n', &mut line).await.map_err(cut)?;

@@ -48,8 +48,9 @@ impl Session {
             connection = tls.wrap(connection, clock).await.map_err(in_the_clear)?;
         }
         let mut control = Control::new(connection, clock);
-        let mut greeting =
-            control.reply().await.map_err(|e| if is_implicit { e } else { silent(e) })?;
+        let first = control.reply().await;
+        let is_silent = !is_implicit && !control.has_spoken();
+        let mut greeting = first.map_err(|error| if is_silent { silent(error) } else { error })?;
         if greeting.code == 120 {
             // Ready in some minutes: the time-outs decide whether that is soon enough.
             greeting = control.reply().await?;
