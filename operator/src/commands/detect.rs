@@ -152,8 +152,11 @@ fn place_of_pipe(context: &Context, name: &PipeName) -> Result<Place> {
 
 /// A file's path as a pipe in this folder should name it.
 fn saved_path(path: &Path, folder: &Path) -> String {
-    let inside = path.strip_prefix(folder).map(PathBuf::from);
-    inside.unwrap_or_else(|_| path.to_owned()).display().to_string()
+    let Ok(inside) = path.strip_prefix(folder) else { return path.display().to_string() };
+    // With a ':' in it, a name may read like an address.
+    let is_plain = !inside.as_os_str().as_encoded_bytes().contains(&b':');
+    let here = if is_plain { "" } else { "./" };
+    format!("{here}{}", inside.display())
 }
 
 /// A file's path without the steps back in it, if that is the same file: a link may stand before one.
@@ -206,4 +209,20 @@ fn as_json(found: &Found, place: &str, toml: &str) -> serde_json::Value {
         "detected": detected,
         "toml": toml,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_a_name_like_an_address_is_named_in_its_folder() {
+        for (path, expected) in [
+            ("/conf/shop.csv", "shop.csv"),
+            ("/conf/shop:1.csv", "./shop:1.csv"),
+            ("/data/shop:1.csv", "/data/shop:1.csv"),
+        ] {
+            assert_eq!(saved_path(Path::new(path), Path::new("/conf")), expected);
+        }
+    }
 }

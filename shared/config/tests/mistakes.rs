@@ -109,12 +109,14 @@ fn sources() {
         (
             "[source]\nurl = 'htp:/a.example/f'\nformat = 'google-xml'",
             "2:7: url in [source] is not a place that can be read; did you mean 'http:'? Expected http://, \
-             https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
+             https://, sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path, as ./NAME where the \
+             name has a ':'",
         ),
         (
             "[source]\nurl = 'javascript:alert(1)'\nformat = 'google-xml'",
             "2:7: url in [source] is not a place that can be read; expected http://, https://, \
-             sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path",
+             sftp://, ftp://, ftps://, ftpes://, s3:// or a file's path, as ./NAME where the name has \
+             a ':'",
         ),
         (
             "[source]\nurl = 'https:/a.example/f'\nformat = 'google-xml'",

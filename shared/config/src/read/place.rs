@@ -181,7 +181,8 @@ fn http(value: &Value<'_>, text: &Text<'_, '_>) -> Option<Secret> {
     }
 }
 
-/// A path, or a `file:` address of one. `schemes`: those that may have been meant by another.
+/// A path, or a `file:` address of one. `schemes`: those that may have been meant by another. What is there decides
+/// nothing: a configuration that is sound today is so tomorrow.
 fn local(
     value: &Value<'_>,
     text: &Text<'_, '_>,
@@ -193,29 +194,31 @@ fn local(
         value.refuse(format!("{} is empty", value.name()), format!("expected {expected}"));
         return None;
     }
-    let folder = value.document().folder();
     let scheme = scheme(given);
     let path = if starts_with(given, "file://") {
         Url::parse(given).ok().and_then(|url| url.to_file_path().ok())
     } else if let Some(path) = given.strip_prefix("file:") {
         Some(PathBuf::from(path))
-    } else if given.contains("://") || scheme.is_some() && !folder.join(given).exists() {
+    } else if given.contains("://") || scheme.is_some() {
         None
     } else {
         Some(PathBuf::from(given))
     };
     match path {
-        Some(path) => Some(folder.join(path)),
+        Some(path) => Some(value.document().folder().join(path)),
         None => {
             // A suggestion is made only of what the file itself shows.
             let word = scheme.filter(|_| !text.variable);
             let meant = word.and_then(|word| {
                 nearest(word, schemes.iter().copied()).filter(|near| *near != word)
             });
-            let expected = match meant {
+            let mut expected = match meant {
                 Some(scheme) => format!("did you mean '{scheme}:'? Expected {expected}"),
                 None => format!("expected {expected}"),
             };
+            if !given.contains("://") {
+                expected.push_str(", as ./NAME where the name has a ':'");
+            }
             value.refuse(format!("{} is not a place that can be read", value.name()), expected);
             None
         }
