@@ -99,10 +99,16 @@ impl Scene {
 
     /// One figure of the crawl queue.
     fn crawl_queue(&self, figure: &str) -> u64 {
+        let [count] = self.crawl_queue_all([figure]);
+        count
+    }
+
+    /// Several of them at one time.
+    fn crawl_queue_all<const N: usize>(&self, figures: [&str; N]) -> [u64; N] {
         let status = self.run(&["fleet", "status", "--json"]).ok().json();
         let queues = status["queues"].as_array().expect("a status lists its queues").clone();
         let crawl = queues.iter().find(|q| q["name"] == "crawl").expect("there is a crawl queue");
-        crawl[figure].as_u64().expect("a queue's figures are numbers")
+        figures.map(|figure| crawl[figure].as_u64().expect("a queue's figures are numbers"))
     }
 
     /// What is on the dead-letter queue itself; it stays there.
@@ -137,7 +143,7 @@ impl Scene {
         self.env.set(&mut worker);
         let _worker = self.fleet.start(worker);
         eventually(SOON, "the queue to be empty", || {
-            (self.crawl_queue("visible") + self.crawl_queue("in_flight") == 0).then_some(())
+            (self.crawl_queue_all(["visible", "in_flight"]) == [0, 0]).then_some(())
         });
     }
 }
