@@ -1,6 +1,7 @@
 //! Whether a product can be had, by what its page says. Short texts near the product's name that speak of stock are
 //! rated: by the words, by whether their class speaks of stock, too, and by how far they are.
 
+use super::amounts::amounts;
 use super::buy::is_buy_control;
 use super::marks::Marks;
 use super::page::Page;
@@ -42,11 +43,14 @@ pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     let value = folded.rsplit(':').next().unwrap_or_default().trim_start();
     // Further on it may be the delivery that comes soon.
     let begins = |phrases: &Phrases| phrases.begin(&folded) || phrases.begin(value);
-    let is_soon = || begins_soon(&folded) || begins_soon(value);
-    let is_not_now = || LATER.is_in(&folded) || is_soon() || begins(&ON_REQUEST);
+    let is_later = || [&SOON, &WAITLIST].iter().any(|phrases| begins(phrases));
+    let is_dated = || begins_with_from_a_day(&folded) || begins_with_from_a_day(value);
+    let is_not_now = || LATER.is_in(&folded) || is_later() || is_dated() || begins(&ON_REQUEST);
+    let is_to_order =
+        || is_to_order(&folded) || (is_to_order(value) && !DELIVERY.is_in(label_of(&folded)));
     if OUT_OF_STOCK.is_in(&folded) {
         Some(if is_had_online(&folded) { "in_stock" } else { "out_of_stock" })
-    } else if BACKORDER.is_in(&folded) || is_to_order(&folded) || is_to_order(value) {
+    } else if BACKORDER.is_in(&folded) || is_to_order() {
         Some("backorder")
     } else if PREORDER.is_in(&folded) {
         Some("preorder")
@@ -57,24 +61,39 @@ pub(crate) fn availability_in(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether another part of a text than the one that says it is out says that it can be had online: what is out is out in
-/// shops alone.
+/// Whether another part of a text than the one that says it is out says that it can be had online, now: what is out is
+/// out in shops alone. What a hyphen joins is one part.
 fn is_had_online(folded: &str) -> bool {
     let parts = folded.split([';', ',', '.', '|', '(', ')', '–', '—']);
     let mut parts = parts.flat_map(|part| part.split(" but "));
-    parts.any(|part| ONLINE.is_in(part) && !DENIED.is_in(part))
+    let contrary = [&OUT_OF_STOCK, &DENIED, &SOON, &LATER];
+    parts.any(|part| ONLINE.is_in(part) && !contrary.iter().any(|phrases| phrases.is_in(part)))
 }
 
-/// Whether a text is all about having something ordered: `Sur commande, 8 jours`, and not `Sur commande de 50 €`.
+/// Whether a text is all about having something ordered: `Sur commande, 8 jours`, and not `Sur commande de 50 €` nor
+/// `On order: 0`.
 fn is_to_order(folded: &str) -> bool {
-    let goes_on = |rest: &str| rest.trim_start().starts_with(char::is_alphabetic);
-    TO_ORDER.iter().any(|phrase| folded.strip_prefix(*phrase).is_some_and(|rest| !goes_on(rest)))
+    let is_end = |rest: &str| {
+        let rest = rest.trim();
+        let numbers = amounts(rest);
+        let is_time = || {
+            numbers.iter().any(|number| number.has_unit)
+                && !numbers.iter().any(|number| number.has_currency)
+        };
+        let is_set_off = || rest.starts_with([',', '.', ';', '(', '!', '|', '–', '—']);
+        rest.is_empty() || (is_set_off() && (numbers.is_empty() || is_time()))
+    };
+    TO_ORDER.iter().any(|phrase| folded.strip_prefix(*phrase).is_some_and(is_end))
 }
 
-/// Whether a text begins by saying that something can't be bought yet.
-fn begins_soon(folded: &str) -> bool {
-    SOON.begin(folded)
-        || FROM.iter().any(|from| folded.strip_prefix(*from).is_some_and(begins_with_a_day))
+/// What stands before the value of a text: all up to its last colon.
+fn label_of(folded: &str) -> &str {
+    folded.rsplit_once(':').map_or("", |(label, _)| label)
+}
+
+/// Whether a text begins by saying from which day on something can be had.
+fn begins_with_from_a_day(folded: &str) -> bool {
+    FROM.iter().any(|from| folded.strip_prefix(*from).is_some_and(begins_with_a_day))
 }
 
 /// Whether a text begins with a month, or a day of one: `1st of March`, `April 2027`.
@@ -119,7 +138,7 @@ pub(super) fn shown(page: &Page<'_>, state: &State, has_price: bool) -> Option<&
 }
 
 /// Whether a text near the product's name says that it can't be bought yet, or only on request. Beside a buy button the
-/// latter is one more way to buy.
+/// latter is one more way to buy, a day may have gone by, and a waiting list may be another's.
 fn is_held_back(page: &Page<'_>, has_button: bool) -> bool {
     let name = page.anchor.map_or(0..0, |anchor| page.tags[anchor].first..page.tags[anchor].end);
     let first = name.start.saturating_sub(HOLD_BEFORE);
@@ -145,12 +164,18 @@ fn holds_back(page: &Page<'_>, run: usize, has_button: bool) -> bool {
         let trimmed = |text: &str| says(text.trim_start_matches(|c: char| !c.is_alphanumeric()));
         trimmed(&folded) || trimmed(value)
     };
-    let is_soon = begins(begins_soon) || (is_of_stock && SOON.is_in(&folded));
+    let is_soon = begins(|text| SOON.begin(text)) || (is_of_stock && SOON.is_in(&folded));
+    let is_later = || {
+        begins(begins_with_from_a_day)
+            || begins(|text| WAITLIST.begin(text))
+            || (is_of_stock && WAITLIST.is_in(&folded))
+    };
     let is_on_request =
         || begins(|text| ON_REQUEST.begin(text)) || (is_of_stock && ON_REQUEST.is_in(&folded));
     // Sizes and links that come soon are not the product.
     let is_of_choice = || around.iter().any(|tag| matches!(tag.name(), "a" | "li" | "label"));
-    (is_soon && !is_of_choice()) || (!has_button && is_on_request())
+    let is_not_yet = is_soon || (!has_button && is_later());
+    (is_not_yet && !is_of_choice()) || (!has_button && is_on_request())
 }
 
 /// Whether the page says in so many words, and nowhere the contrary, that the product can't be had: then structured
@@ -259,7 +284,7 @@ static BACKORDER: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&["back order*|backorder*|nachbestell*|под заказ|на заказ|під замовлення"])
 });
 
-/// What a text begins with, and ends with but for a number or a bracket, where something is ordered for who wants it.
+/// What a text begins with, and ends with but for how long it takes, where something is ordered for who wants it.
 const TO_ORDER: [&str; 18] = [
     "on order",
     "special order",
@@ -280,6 +305,15 @@ const TO_ORDER: [&str; 18] = [
     "beställningsvara",
     "bestillingsvare",
 ];
+
+/// What the label of a text is about that speaks of orders, not of stock: `Free delivery: on order £50+`.
+static DELIVERY: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "delivery|shipping|shipment|postage|free|versand*|lieferung|livraison|expédition|frais de port",
+        "spedizione|consegna|envío|envíos|entrega|frete|verzend*|bezorg*|levering|dostawa|wysyłka",
+        "doprava|frakt|fragt|leverans",
+    ])
+});
 
 /// What stands before the day from which something can be had.
 const FROM: [&str; 16] = [
@@ -325,9 +359,13 @@ static ONLINE: LazyLock<Phrases> = LazyLock::new(|| {
     ])
 });
 
-/// Says that it is not so.
-static DENIED: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::new(&["not|no|neither|nicht|pas|plus|non|não|niet|nie"]));
+/// Says that it is not so, or not yet.
+static DENIED: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "not|no|neither|isn't|isn’t|aren't|aren’t|nicht|pas|plus|non|não|niet|nie",
+        "soon|when|if|from|bald|wenn|sobald|ob|ab|pronto|presto",
+    ])
+});
 
 /// Says that something will be told later, not that it is so.
 static LATER: LazyLock<Phrases> = LazyLock::new(|| {
@@ -346,9 +384,16 @@ static SOON: LazyLock<Phrases> = LazyLock::new(|| {
         "binnenkort|wkrótce|připravujeme|pripravujeme|již brzy|čoskoro|kommer snart|snart i lager",
         "snart på lager|snart tilbage|tulossa|hamarosan|în curând|in curand|uskoro|kmalu|yakında",
         "скоро|ожидается|незабаром|очікується|очаквайте|σύντομα|sắp ra mắt|segera hadir",
-        "à venir|waitlist|wait list|waiting list|warteliste|wachtlijst|lista de espera",
-        "liste d'attente|liste d’attente|lista d'attesa|lista d’attesa",
+        "à venir",
         "近日発売|近日入荷|発売予定|入荷予定|即将上市|即將上市|即将推出|敬请期待|敬請期待|출시 예정|입고 예정|בקרוב|قريبا",
+    ])
+});
+
+/// Says that others wait for something.
+static WAITLIST: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "waitlist|wait list|waiting list|warteliste|wachtlijst|lista de espera",
+        "liste d'attente|liste d’attente|lista d'attesa|lista d’attesa",
     ])
 });
 
@@ -431,6 +476,16 @@ mod tests {
             ("No longer available online", Some("out_of_stock")),
             ("Sold out online, available in store", Some("out_of_stock")),
             ("Not in stock", Some("out_of_stock")),
+            ("Ausverkauft – bald wieder online verfügbar", Some("out_of_stock")),
+            ("En rupture, bientôt disponible en ligne", Some("out_of_stock")),
+            ("Agotado. Pronto disponible online", Some("out_of_stock")),
+            ("Uitverkocht, binnenkort online beschikbaar", Some("out_of_stock")),
+            ("Sold out online - available in store", Some("out_of_stock")),
+            ("Sold out in store - available online", Some("out_of_stock")),
+            ("Out of stock online Available in store", Some("out_of_stock")),
+            ("Notify me when available online", Some("out_of_stock")),
+            ("Sold out. This item isn't available online.", Some("out_of_stock")),
+            ("Sold out, available online from 1 March", Some("out_of_stock")),
         ] {
             assert_eq!(availability_in(text), expected, "{text}");
             let body = format!("<p class=stock>{text}</p><button>Add to cart</button>");
@@ -451,16 +506,26 @@ mod tests {
             "Disponible próximamente",
             "Скоро в наличии",
             "À venir",
-            "Waitlist",
-            "Available from 1 March",
-            "Available from the 1st of March",
-            "Availability: available from April 2027",
-            "Lieferbar ab 1. März",
-            "Disponible à partir du 3 avril",
         ] {
             let body = format!("<p class=stock>{text}</p>");
             assert_eq!(read(&body, true).0, None, "{text}");
             assert_eq!(read(&format!("{body}{button}"), true).0, None, "{text}");
+        }
+        // The day may have gone by, and the list may be another's.
+        for text in [
+            "Waitlist",
+            "Warteliste",
+            "Available from 1 March",
+            "Available from 12 November 2020",
+            "Available from the 1st of March",
+            "Availability: available from April 2027",
+            "Lieferbar ab 1. März",
+            "Disponible à partir du 3 avril",
+            "Disponible le 3 mars 2021",
+        ] {
+            let body = format!("<p class=stock>{text}</p>");
+            assert_eq!(read(&body, true).0, None, "{text}");
+            assert_eq!(read(&format!("{body}{button}"), true).0, Some("in_stock"), "{text}");
         }
         for body in [
             "<p>Auf Anfrage</p>",
@@ -486,6 +551,14 @@ mod tests {
             "<p>Lieferbar ab Lager</p>",
             "<p>Livraison offerte sur commande de 50 €</p>",
             "<p>Sur commande de 50 €, livraison offerte</p>",
+            "<p>Sur commande, dès 50 € livraison offerte</p>",
+            "<p>On order: 0</p>",
+            "<p>On order (0)</p>",
+            "<p>On order £50+</p>",
+            "<p>On order > $50</p>",
+            "<p>Free delivery: on order £50+</p>",
+            "<p>Free shipping: on order > $50</p>",
+            "<p>Livraison offerte : sur commande</p>",
         ] {
             assert_eq!(read(body, true).0, Some("in_stock"), "{body}");
         }

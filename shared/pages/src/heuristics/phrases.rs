@@ -53,6 +53,16 @@ impl Phrases {
 
     /// Whether any of the phrases is in a text as [`fold`] gives it.
     pub(super) fn is_in(&self, folded: &str) -> bool {
+        self.has(folded, Phrase::begins)
+    }
+
+    /// Whether a text as [`fold`] gives it ends with any of the phrases.
+    pub(super) fn end(&self, folded: &str) -> bool {
+        self.has(folded, |phrase, rest| phrase.text == rest)
+    }
+
+    /// Whether from the beginning of any word on a text is as wanted of a phrase.
+    fn has(&self, folded: &str, is_wanted: impl Fn(&Phrase, &str) -> bool) -> bool {
         let mut previous = ' ';
         for (place, c) in folded.char_indices() {
             let is_start = c >= WORDS_END || !(previous.is_alphanumeric() && c.is_alphanumeric());
@@ -61,7 +71,7 @@ impl Phrases {
                 continue;
             }
             let rest = &folded[place..];
-            if self.that_begin_with(c).iter().any(|phrase| phrase.begins(rest)) {
+            if self.that_begin_with(c).iter().any(|phrase| is_wanted(phrase, rest)) {
                 return true;
             }
         }
@@ -117,5 +127,7 @@ mod tests {
         }
         assert!(phrases.begin("sold out today") && !phrases.begin("now sold out"));
         assert!(!phrases.begin("sold outfit") && !phrases.begin(""));
+        assert!(phrases.end("now sold out") && !phrases.end("sold out today"));
+        assert!(!phrases.end("unsold out") && !phrases.end(""));
     }
 }

@@ -18,7 +18,7 @@ const TIMES_WORDS: [&str; 7] = ["times", "mal", "fois", "veces", "vezes", "volte
 const MINUS: [char; 3] = ['-', '−', '–'];
 
 /// Whether nothing in or beside an element says that its amount is a part of the price alone, comes off it or is for
-/// others: `3 x 10 €`, `-10 €`, `10 € off`, `10 € deposit`, `10 €/kg`, `10 € excl. VAT`, `10 € with code`. Words with
+/// others: `3 x 10 €`, `-10 €`, `10 € off`, `10 € deposit`, `10 €/mo`, `10 € excl. VAT`, `10 € with code`. Words with
 /// another number are about that one: `Save 20%`.
 pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let text = page.text(index);
@@ -29,24 +29,34 @@ pub(super) fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let before = format!("{outer_before} {inner_before}");
     let after = format!("{inner_after} {outer_after}");
     let is_taken_off = is_minus(inner_before) || is_minus_before(page, index);
-    if is_taken_off || is_times(&before) || is_times_behind(&after) || is_by_measure(&after) {
+    if is_taken_off || is_times(&before) || is_times_behind(&after) || is_by_month(&after) {
         return false;
     }
     let said_before = before.rsplit(is_digit).next().unwrap_or_default();
     let called = words_of(said_before);
     let is_of_percent = said_before.trim_start().starts_with('%');
-    let is_no_price =
-        || [&NO_PRICE, &FOR_OTHERS, &NOT_ALL].iter().any(|phrases| phrases.is_in(&called));
+    let is_no_price = || {
+        let all = [&NO_PRICE, &FOR_OTHERS, &FOR_SOME, &NOT_ALL];
+        all.iter().any(|phrases| phrases.is_in(&called))
+            || CREDIT.end(without_currency(&called))
+            || CALLED.contains(&called.as_str())
+    };
     let is_counted = said_before.len() < before.len() && TIMES_WORDS.contains(&called.as_str());
     if is_counted || is_least(&called) || (!is_of_percent && is_no_price()) {
         return false;
     }
     let words = words_behind(&after);
-    let is_off = (!inner_after.contains(is_digit) && NO_PRICE.is_in(&fold(inner_after)))
-        || (!after.contains(is_digit) && NO_PRICE.begin(&words));
+    let inner = fold(inner_after);
+    let is_off = [&NO_PRICE, &CREDIT].iter().any(|phrases| {
+        (!inner_after.contains(is_digit) && phrases.is_in(&inner))
+            || (!after.contains(is_digit) && phrases.begin(&words))
+    });
     let is_of_next = amounts(&after).iter().any(|next| next.has_currency);
-    let is_for_others =
-        !is_of_next && (FOR_OTHERS.begin(&words) || FOR_OTHERS.is_in(&words_of(inner_after)));
+    // `First order 10 % off` is about what comes off besides; `per month, 0 % APR` is not.
+    let is_of_share = is_of_next || after.contains('%') || NO_PRICE.is_in(&words);
+    let inner_words = words_of(inner_after);
+    let says = |phrases: &Phrases| phrases.begin(&words) || phrases.is_in(&inner_words);
+    let is_for_others = (!is_of_next && says(&FOR_OTHERS)) || (!is_of_share && says(&FOR_SOME));
     if is_off || is_for_others {
         return false;
     }
@@ -84,16 +94,27 @@ fn is_minus(before: &str) -> bool {
         || before.trim_end().strip_suffix(MINUS).is_some_and(is_of_amount)
 }
 
-/// Whether a sign right before an element takes its amount off: ` -<ins>10 €</ins>`. Between spaces it is a dash.
+/// Whether a sign right before an element takes its amount off: ` -<ins>10 €</ins>`. Between spaces, or behind words, as in
+/// `Now –<ins>10 €</ins>`, it is a dash.
 fn is_minus_before(page: &Page<'_>, index: usize) -> bool {
     let first = page.tags[index].first;
     let Some(amount) = page.runs.get(first) else { return false };
-    let Some(sign) = first.checked_sub(1).and_then(|run| page.runs.get(run)) else { return false };
-    let is_set_off = |head: &str| {
-        if head.is_empty() { sign.has_gap } else { head.ends_with([' ', '(']) }
+    let Some(place) = first.checked_sub(1) else { return false };
+    let sign = &page.runs[place];
+    let Some(head) = sign.text.strip_suffix(MINUS) else { return false };
+    let is_set_off = if head.is_empty() { sign.has_gap } else { head.ends_with([' ', '(']) };
+    if !is_set_off || amount.has_gap || page.tags[sign.tag].is_struck {
+        return false;
+    }
+    let head = head.trim_end_matches([' ', '(']);
+    let start = page.tags[page.block(index)].first;
+    let said = match place.checked_sub(1) {
+        Some(previous) if head.is_empty() && previous >= start => page.runs[previous].text.as_str(),
+        _ => head,
     };
-    let is_said = !amount.has_gap && !page.tags[sign.tag].is_struck;
-    is_said && sign.text.strip_suffix(MINUS).is_some_and(is_set_off)
+    let last = said.split([' ', '(']).next_back().unwrap_or_default();
+    let currency = last.rsplit(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+    said.is_empty() || is_currency(currency)
 }
 
 /// Whether what stands before an amount takes it several times: `3 x`, `x 3`.
@@ -133,14 +154,19 @@ fn is_times_behind(after: &str) -> bool {
 
 /// Whether the words before an amount make it the least of several: `ab`, `from`, with or without a currency.
 fn is_least(words: &str) -> bool {
-    let words = match words.rsplit_once(' ') {
-        Some((head, last)) if is_currency(last) => head,
-        _ => words,
-    };
+    let words = without_currency(words);
     LEAST.iter().any(|phrase| {
         let head = words.strip_suffix(*phrase);
         head.is_some_and(|head| head.is_empty() || head.ends_with(' '))
     })
+}
+
+/// Words without the currency at their end.
+fn without_currency(words: &str) -> &str {
+    match words.rsplit_once(' ') {
+        Some((head, last)) if is_currency(last) => head,
+        _ => words,
+    }
 }
 
 /// The words of a text, in lower case, with one space between them.
@@ -200,12 +226,13 @@ fn measure(after: &str) -> String {
     if sign.chars().count() > 6 || sign.contains(|c: char| c.is_ascii_digit()) {
         return String::new();
     }
-    measure
-        .chars()
-        .skip_while(|c| c.is_whitespace() || c.is_ascii_digit())
-        .take_while(|c| c.is_alphabetic())
-        .flat_map(char::to_lowercase)
-        .collect()
+    let measure = measure.trim_start_matches(|c: char| c.is_whitespace() || c.is_ascii_digit());
+    let rest = measure.trim_start_matches(char::is_alphabetic);
+    // `/ l'unité` is not by the litre.
+    if rest.starts_with(['\'', '’']) {
+        return String::new();
+    }
+    measure[..measure.len() - rest.len()].to_lowercase()
 }
 
 /// What shops call amounts that are not the price.
@@ -236,8 +263,12 @@ static NO_PRICE: LazyLock<Phrases> = LazyLock::new(|| {
         "скидк*|экономи*|рассрочк*|предоплат*",
         "de rabais|de réduction|de remise|d économi*|de caution|de consigne|d acompte",
         "di sconto|di cauzione|de descuento|de fianza|de desconto",
-        "cashback|cash back|store credit|guthaben|gutscheinwert|bonusguthaben|tegoed",
     ])
+});
+
+/// What is given back later. Further before an amount it may be a campaign: `Cashback-Aktion! 20 €`.
+static CREDIT: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&["cashback|cash back|store credit|guthaben|gutscheinwert|bonusguthaben|tegoed"])
 });
 
 /// What stands right behind an amount that is not all that is to be paid, or no price at all.
@@ -266,27 +297,61 @@ static FOR_OTHERS: LazyLock<Phrases> = LazyLock::new(|| {
         "mitgliederpreis|pour les membres|per i soci|para socios|para miembros",
         "each when|each if|when you buy|if you buy|je stück ab|pro stück ab|bei abnahme",
         "per maand|per månad|i månaden|pr måned|i måneden|kuukaudessa|havonta|aylık|pe lună",
-        "en fois|en plusieurs fois|fois sans frais|en cuotas|em parcelas|w ratach|trade in|bei inzahlungnahme",
+    ])
+});
+
+/// What stands beside an amount that some alone are asked for. Behind it, with a percentage or what comes off, it tells of
+/// one more reduction.
+static FOR_SOME: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
         "for students|students only|student price|für studenten|für studierende|studentenpreis",
         "pour les étudiants|per studenti|para estudiantes|para estudantes|voor studenten|dla studentów",
         "for new customers|new customers only|for first time customers|für neukunden|nur für neukunden",
         "neukundenpreis|pour les nouveaux clients|per nuovi clienti|per i nuovi clienti",
         "para nuevos clientes|para clientes nuevos|para novos clientes|voor nieuwe klanten",
-        "dla nowych klientów|first order|on first order|on your first order|for your first order",
-        "with first order|with your first order|erstbestellung|bei erstbestellung|erste bestellung",
-        "première commande|pour la première commande|sur la première commande|primo ordine|sul primo ordine",
-        "primer pedido|en el primer pedido|en tu primer pedido|primera compra|en tu primera compra",
-        "primeira compra|na primeira compra|eerste bestelling|bij je eerste bestelling",
+        "dla nowych klientów|on first order|on your first order|for your first order",
+        "with first order|with your first order|bei erstbestellung|bei inzahlungnahme",
+        "pour la première commande|sur la première commande|sul primo ordine",
+        "en el primer pedido|en tu primer pedido|en tu primera compra|na primeira compra",
+        "bij je eerste bestelling",
         "only with app|only with the app|only with our app|only in app|only in the app|only in our app",
-        "app only|app price|in the app|in our app|nur mit app|nur mit der app|nur in der app",
-        "in der app|app preis|dans l appli|dans l application",
-        "nell app|solo nell app|en la app|solo en la app|alleen in de app|in de app|w aplikacji",
+        "app only|app price|nur mit app|nur mit der app|nur in der app|app preis",
+        "solo nell app|solo en la app|alleen in de app",
         "with subscription|with a subscription|on subscription|subscription price|for subscribers",
         "when you subscribe|if you subscribe|im abo|im abonnement|mit abo|abo preis|abopreis|nur im abo",
         "en abonnement|avec abonnement|par abonnement|in abbonamento|con abbonamento|con suscripción",
         "por suscripción|com assinatura|met abonnement|w abonamencie|w subskrypcji",
     ])
 });
+
+/// What makes an amount no price for everybody where it is all that stands before it. Behind one it may be about
+/// something else: `In der App öffnen`, `en 3 fois sans frais`.
+const CALLED: [&str; 24] = [
+    "en plusieurs fois",
+    "fois sans frais",
+    "en cuotas",
+    "em parcelas",
+    "w ratach",
+    "trade in",
+    "first order",
+    "erstbestellung",
+    "erste bestellung",
+    "première commande",
+    "primo ordine",
+    "primer pedido",
+    "primera compra",
+    "primeira compra",
+    "eerste bestelling",
+    "in the app",
+    "in our app",
+    "in der app",
+    "dans l appli",
+    "dans l application",
+    "nell app",
+    "en la app",
+    "in de app",
+    "w aplikacji",
+];
 
 /// What stands right before the least of several amounts.
 const LEAST: [&str; 16] = [
