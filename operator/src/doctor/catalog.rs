@@ -1,7 +1,7 @@
 //! Whether the catalog's place can take a commit, and whether its tables can be read.
 
 use super::scratch::{self, Scratch};
-use super::{Finding, State, blocking, cloud, whole};
+use super::{Finding, State, blocking, cloud};
 use crate::context::Context;
 use crate::view;
 use anyhow::Result;

@@ -1,8 +1,8 @@
 //! Whether the fleet's programs can be started, and whether a scheduler is running.
 
+use super::Finding;
 use super::objects::existing;
 use super::schedules::{LITTLE_TIME, LastRuns};
-use super::{Finding, whole};
 use crate::commands::{fleet, sql};
 use crate::context::Context;
 use crate::view;

@@ -187,8 +187,9 @@ impl<'a> Reading<'a> {
         }
         let work = self.work;
         let supplement = work.key.pipe.supplement();
+        let completeness = self.completeness.clone();
         let source = Source {
-            end: &self.completeness,
+            end: &completeness,
             transfer_ends,
             seen: self.seen,
             unreadable: self.unreadable,
