@@ -39,7 +39,7 @@ def parameters_of_fleet():
     return {
         "Name": NAME, "VpcId": vpc, "SubnetIds": ",".join(subnets), "PublicAddresses": "true",
         "Architectures": "both", "WorkerSize": SIZE, "WorkerDiskGiB": "16", "MaxWorkers": "20",
-        "OnDemandPercentage": "0", "SpotStrategy": "price-capacity-optimized", "SchedulerType": "t4g.small",
+        "OnDemandPercentage": "0", "SpotStrategy": "capacity-optimized", "SchedulerType": "t4g.small",
         "LogDays": "30", "ReleasesBucket": "releases", "Release": RELEASE,
         "WorkerProfileArn": "arn:aws:iam::123456789012:instance-profile/worker",
         "SchedulerProfileArn": "arn:aws:iam::123456789012:instance-profile/scheduler",
@@ -55,7 +55,7 @@ def check_workers(faults, templates):
     policy = group["MixedInstancesPolicy"]
     spread = policy["InstancesDistribution"]
     faults.same("on demand", (spread["OnDemandBaseCapacity"], spread["OnDemandPercentageAboveBaseCapacity"]), (0, 0))
-    faults.same("spot", spread["SpotAllocationStrategy"], "price-capacity-optimized")
+    faults.same("spot", spread["SpotAllocationStrategy"], "capacity-optimized")
     overrides = policy["LaunchTemplate"]["Overrides"]
     found = {}
     for one in overrides:
