@@ -26,7 +26,7 @@ const BACKOFF_FACTOR: u32 = 3;
 /// Redirects in a row that are followed.
 const MAX_HOPS: u8 = 10;
 /// URLs over [`Limits::max_depth`] that are remembered; links to further ones are counted each time, and for good.
-const MAX_TOO_DEEP: usize = 10_000;
+const MAX_TOO_DEEP: usize = 4_096;
 /// Queues, one a [`UrlKind`].
 const LANES: usize = 4;
 
