@@ -367,6 +367,12 @@ pub fn told_sample(sample: &RefusalSample) -> String {
     parts.join(": ")
 }
 
+/// Whether an attempt ended for want of its source.
+fn lacked_source(attempt: &Attempt) -> bool {
+    let reason = attempt.end.as_ref().and_then(|end| end.reason.as_ref());
+    reason.is_some_and(|reason| reason.class == ReasonClass::SourceUnavailable)
+}
+
 /// What the run left of its pipe's products.
 fn products(report: &RunReport) -> String {
     let counts = &report.counts;
@@ -375,8 +381,8 @@ fn products(report: &RunReport) -> String {
         _ if report.table_version.is_some() => {}
         RunState::Done | RunState::Held => {}
         RunState::Committed => return "not known yet; the run is in the table".to_owned(),
-        // A worker that died right after its commit has not noted it.
-        RunState::Running => {
+        // A worker that died right after its commit has not noted it. Without its source no attempt comes that far.
+        RunState::Running if !report.attempts.iter().all(lacked_source) => {
             return "not known yet: the run may be in the table already; if its worker died, its next attempt finds out"
                 .to_owned();
         }
@@ -404,6 +410,7 @@ fn products(report: &RunReport) -> String {
 mod tests {
     use super::*;
     use chrono::DateTime;
+    use feedfleet_model::Reason;
     use feedfleet_model::report::{AttemptEnd, Trigger};
 
     #[test]
@@ -436,7 +443,29 @@ mod tests {
         for state in [RunState::Queued, RunState::Superseded, RunState::Dead] {
             assert!(told(state, None).contains("the run is not in the table"), "{state:?}");
         }
-        assert!(told(RunState::Running, None).starts_with("not known yet: the run may be"));
+        let at = DateTime::UNIX_EPOCH;
+        let running = |classes: &[Option<ReasonClass>]| {
+            let run = RunKey { pipe: "acme".parse().unwrap(), run: RunId(1) };
+            let mut report = RunReport::new(run, Trigger::Schedule, at);
+            report.state = RunState::Running;
+            let attempts = classes.iter().map(|class| {
+                let reason = class.map(|class| Reason::new(class, "no"));
+                let end = reason.map(|reason| AttemptEnd {
+                    at,
+                    outcome: "retry".into(),
+                    reason: Some(reason),
+                    next_at: None,
+                });
+                Attempt { worker: "w/1".into(), started_at: at, end }
+            });
+            report.attempts.extend(attempts);
+            products(&report)
+        };
+        let source = Some(ReasonClass::SourceUnavailable);
+        assert!(running(&[source, source]).contains("the run is not in the table"));
+        for attempts in [[source, None], [None, source], [source, Some(ReasonClass::WorkerLost)]] {
+            assert!(running(&attempts).starts_with("not known yet: the run may be"));
+        }
         assert!(told(RunState::Committed, None).contains("the run is in the table"));
         assert!(told(RunState::Running, Some(3)).starts_with("0 live; 0 removed"));
     }
