@@ -89,7 +89,7 @@ fn print(simulation: &Simulation) {
     let prices = text::printable(&simulation.prices);
     view::print(format!("seed {}; prices: {prices}", simulation.seed));
     view::print("");
-    view::print(table(simulation));
+    view::print(table(simulation).trim_fmt());
     if simulation.compare.is_empty() {
         return;
     }

@@ -40,16 +40,27 @@ const CLOCK: &str = "set this machine's clock, and keep it by NTP";
 /// How services and the SDK say so, whatever was asked. The first that fit count: a signature of another time has the
 /// code of a wrong one.
 const BEFORE_PERMISSIONS: [(&[&str], &str); 5] = [
-    (&["RequestTimeTooSkewed", "Signature expired", "Signature not yet current"], CLOCK),
+    (
+        &[
+            "RequestTimeTooSkewed",
+            "RequestExpired",
+            "Signature expired",
+            "Signature not yet current",
+        ],
+        CLOCK,
+    ),
     (&["ExpiredToken"], EXPIRED),
     (&["credential provider was not enabled"], NO_CREDENTIALS),
     (&["no region is set", "missing signing region", "A region must be set"], NO_REGION),
     (
         &[
             "AuthFailure",
+            "IncompleteSignature",
             "InvalidAccessKeyId",
             "InvalidClientTokenId",
             "InvalidSignatureException",
+            "InvalidToken",
+            "MissingAuthenticationToken",
             "SignatureDoesNotMatch",
             "UnrecognizedClient",
         ],
