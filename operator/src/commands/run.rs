@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(200);
 /// Between looks for workers that could take the run.
 const LOOK_FOR_WORKERS: Duration = Duration::from_secs(5);
+/// A run that nobody takes for so long is worth a word.
+const TELL_WAITING: Duration = Duration::from_secs(5);
 /// Looks at a report that is final, until its last attempt has ended too.
 const LOOKS_AFTER_END: u32 = 10;
 
@@ -90,6 +92,7 @@ async fn follow(
     let reports = context.reports()?;
     let bar = view::spinner();
     let (mut told, mut known, mut finals) = (0, 0, 0);
+    let mut untaken = Some(Instant::now());
     loop {
         let report = reports.load(key).await?.context("the run's report has gone")?;
         if report.state.is_final() {
@@ -103,6 +106,16 @@ async fn follow(
         }
         own.ensure(context).await?;
         bar.set_message(follow_progress(&report));
+        if !report.attempts.is_empty() {
+            untaken = None;
+        } else if untaken.is_some_and(|since| since.elapsed() >= TELL_WAITING) {
+            untaken = None;
+            let text = format!(
+                "the run waits for a worker; crawls that are under way or wait for another try: {}; see feedfleet fleet status",
+                text::count(context.queues()?.crawl.counts().await?.in_flight)
+            );
+            bar.suspend(|| own.logs.tell(&text));
+        }
         let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
         // Those that had ended at the look before: of the last one, the run's own end is known a moment later.
         for end in ended.iter().take(known).skip(told) {

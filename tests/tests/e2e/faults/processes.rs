@@ -2,7 +2,8 @@
 
 use super::nights::{Nights, Shop, rows};
 use super::support::{
-    SOON, attempts, commits, fleet, has_ended, issue, number, object, settled, status, stop,
+    SOON, attempts, commits, fleet, has_ended, issue, number, object, report, settled, status,
+    stop, waiting_worker,
 };
 use feedfleet_tests::{Fleet, Running, eventually};
 use std::fs;
@@ -108,6 +109,33 @@ fn a_run_that_is_waited_for_says_that_pictures_wait() {
         "{}",
         waited_for.stderr()
     );
+}
+
+/// So does one whose run nobody takes.
+#[test]
+fn a_run_that_waits_for_a_worker_says_so() {
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10m\"", "max = 1\ncrawl_slots = 1"));
+    for pipe in ["first", "second"] {
+        shop.publish(pipe, &Nights::new(29, 10));
+        shop.write_pipe(&fleet, pipe, false);
+    }
+    let first = issue(&fleet, "first");
+    let (mut worker, go_on) = waiting_worker(&fleet, "crawl.before-commit");
+    eventually(SOON, "the worker to have the first run", || {
+        (!attempts(&report(&fleet, "first", first)).is_empty()).then_some(())
+    });
+    let mut second = fleet.spawn(&["run", "second", "--wait"]);
+    eventually(SOON, "the wait to be told", || {
+        second
+            .stderr()
+            .contains("waits for a worker; crawls that are under way or wait for another try: 1")
+            .then_some(())
+    });
+    fs::write(go_on, "").expect("the fleet's folder can be written");
+    let ended = second.wait(SOON);
+    assert!(ended.success(), "{ended}: {}", second.stderr());
+    assert_eq!(settled(&fleet, "first", first)["state"], "done");
+    stop(&mut worker);
 }
 
 /// A collector of logs that goes away, or a `| head`, takes no process along.
