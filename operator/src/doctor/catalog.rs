@@ -87,12 +87,10 @@ fn try_folder(path: &Path, tables: [&Table; 2]) -> Result<String> {
     let synced_write = text::duration(probed?);
     removed?;
     for table in tables {
-        let Some(folder) = table.folder() else { continue };
-        for folder in [folder.to_owned(), folder.join("_delta_log")] {
-            if folder.is_dir() {
-                scratch::write_and_remove(&folder)?;
-            }
-        }
+        let Some(folder) = table.folder().filter(|folder| folder.is_dir()) else { continue };
+        // In a log without an entry our file would keep others from making the table.
+        let has_table = table.snapshot().is_ok_and(|snapshot| snapshot.is_some());
+        scratch::write_and_remove(folder, has_table.then(|| folder.join("_delta_log")).as_deref())?;
     }
     Ok(format!(
         "a commit excludes another of its version; rename and fsync work, a synced write takes {synced_write}"
@@ -107,6 +105,8 @@ enum Fault {
     Files(String),
     /// An entry of its log is empty; readers do not fail on it.
     Empty(DamagedEntry),
+    /// There is no table, and this file keeps it from being made.
+    InTheWay(String),
     /// Anything else: its log, a disk or a store that refused or failed.
     Other(CatalogError),
 }
@@ -127,6 +127,10 @@ impl fmt::Display for Fault {
                 "{} of its log is empty: what that commit brought in is lost, and the table reads as if it had \
                  brought nothing",
                 entry.name
+            ),
+            Self::InTheWay(file) => write!(
+                f,
+                "not there yet, and no run can make it: its log has no entry, but another file, '{file}'"
             ),
         }
     }
@@ -157,6 +161,7 @@ fn remedy(table: &Table, fault: &Fault) -> String {
             .to_owned(),
         Fault::Files(_) => lost_files(table),
         Fault::Empty(entry) => without(table, entry),
+        Fault::InTheWay(_) => "move that out of there; the next run makes the table".to_owned(),
         Fault::Other(_) => match table.log_damage() {
             Ok(Some(LogDamage::Entry(entry))) => without(table, &entry),
             Ok(Some(LogDamage::Checkpoint(checkpoint))) => without_checkpoint(table, &checkpoint),
@@ -253,6 +258,9 @@ fn without(table: &Table, entry: &DamagedEntry) -> String {
 
 fn try_table(table: &Table, now: DateTime<Utc>) -> Result<String, Fault> {
     let Some(snapshot) = table.snapshot()? else {
+        if let Some(file) = table.in_the_way()? {
+            return Err(Fault::InTheWay(file));
+        }
         return Ok("not there yet; the first run makes it".to_owned());
     };
     let missing = snapshot.missing_columns().map_err(Fault::Columns)?;
@@ -403,6 +411,38 @@ mod tests {
         let remedy = table.remedy.unwrap();
         assert!(remedy.contains("leave the log as it is"), "{remedy}");
         assert!(!remedy.contains("move"), "{remedy}");
+    }
+
+    #[test]
+    fn what_keeps_a_table_from_being_made_is_told() {
+        let first = format!("{:020}.json", 0);
+        let with_a_copy = |catalog: &Path| {
+            let log = catalog.join("products/_delta_log");
+            fs::rename(log.join(&first), log.join("copy of 0.json")).unwrap();
+            catalog.to_owned()
+        };
+        let table = found("", with_a_copy);
+        assert_eq!(table.state, State::Broken, "{table}");
+        assert!(table.found.contains("products/_delta_log/copy of 0.json'"), "{table}");
+        assert!(table.remedy.unwrap().contains("move that out of there"));
+    }
+
+    /// A file there, if only for a moment, would keep the table's first writers from making it.
+    #[test]
+    fn a_log_without_an_entry_is_not_written_to() {
+        let scratch = Scratch::within(&std::env::temp_dir()).unwrap();
+        let log = scratch.path().join("products/_delta_log");
+        fs::create_dir_all(&log).unwrap();
+        let changed = || fs::metadata(&log).unwrap().modified().unwrap();
+        let before = changed();
+        let catalog = Catalog::open(scratch.path()).unwrap();
+        let look = || try_folder(scratch.path(), [catalog.products(), catalog.images()]);
+        look().unwrap();
+        assert_eq!(changed(), before);
+        catalog.products().ensure().unwrap();
+        let before = changed();
+        look().unwrap();
+        assert_ne!(changed(), before);
     }
 
     #[test]

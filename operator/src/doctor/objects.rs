@@ -92,7 +92,7 @@ async fn try_in_use(root: &Path) -> Result<()> {
     .await?;
     tried?;
     removed?;
-    blocking(move || scratch::write_and_remove(&store.lock_folder())).await
+    blocking(move || scratch::write_and_remove(&store.lock_folder(), None)).await
 }
 
 /// Writes, reads, lists and deletes an object; with `versions`, replaces it by its version too. When it was

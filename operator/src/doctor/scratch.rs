@@ -58,7 +58,9 @@ impl Drop for Scratch {
 /// Tries in an empty folder what every writer of the fleet relies on: synced writes, hard links that
 /// replace nothing, renames that replace, synced folders. How long a synced write took.
 pub fn probe(folder: &Path) -> Result<Duration> {
-    let (draft, entry) = (folder.join("draft"), folder.join("entry"));
+    let within = folder.join("within");
+    fs::create_dir(&within).context("could not make a folder")?;
+    let (draft, entry) = (folder.join("draft"), within.join("entry"));
     let started = Instant::now();
     write_synced(&draft, b"first").context("could not write and sync a file")?;
     let synced_write = started.elapsed();
@@ -79,12 +81,21 @@ pub fn probe(folder: &Path) -> Result<Duration> {
     Ok(synced_write)
 }
 
-/// Writes a file in a folder that is in use, and removes it. Its name is hidden: no reader takes it for
-/// one of the folder's own.
-pub fn write_and_remove(folder: &Path) -> Result<()> {
-    let file = folder.join(format!(".{}", name()));
-    let written = write_synced(&file, b"").and_then(|()| fs::remove_file(&file));
-    written.with_context(|| format!("could not write and remove a file in {}", folder.display()))
+/// Writes a file in a folder that is in use, gives it a second name in another one, and removes both. The name is
+/// hidden: no reader takes it for one of the folder's own.
+pub fn write_and_remove(folder: &Path, other: Option<&Path>) -> Result<()> {
+    let name = format!(".{}", name());
+    let file = folder.join(&name);
+    let at = || format!("could not write and remove a file in {}", folder.display());
+    write_synced(&file, b"").with_context(at)?;
+    let linked = other.map_or(Ok(()), |other| {
+        let second = other.join(&name);
+        fs::hard_link(&file, &second).and_then(|()| fs::remove_file(&second)).with_context(|| {
+            format!("could not link a file of {} into {}", folder.display(), other.display())
+        })
+    });
+    fs::remove_file(&file).with_context(at)?;
+    linked
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -104,8 +115,13 @@ mod tests {
         let path = scratch.path().to_owned();
         assert_eq!(path.parent(), Some(parent.as_path()));
         probe(&path).unwrap();
-        write_and_remove(&path).unwrap();
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        let within = path.join("within");
+        write_and_remove(&path, Some(&within)).unwrap();
+        for folder in [&path, &within] {
+            let files =
+                fs::read_dir(folder).unwrap().filter(|f| f.as_ref().unwrap().path().is_file());
+            assert_eq!(files.count(), 0);
+        }
         scratch.remove().unwrap();
         assert!(!path.exists());
         let dropped = Scratch::within(&parent).unwrap();

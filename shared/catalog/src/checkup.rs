@@ -94,7 +94,7 @@ impl Table {
         {
             return Ok(Some(file.version));
         }
-        let listed = self.files().list(&self.place(LOG)?)?;
+        let listed = self.list_log()?;
         let names = listed.iter().filter_map(|found| found.place.name());
         // Of any form: other writers have theirs in parts.
         let versions = names

@@ -34,7 +34,7 @@ impl Committer for LogCommitter {
         let entry = Bytes::from(to_json_bytes(actions)?);
         let bytes = entry.len() as u64;
         let is_ours = match &self.files {
-            Files::Folder => durable::put_new(&file(&location)?, &entry)?,
+            Files::Folder => durable::put_entry(&file(&location)?, &entry)?,
             Files::Store(store) => {
                 let path = ObjectPath::from_url_path(location.path())?;
                 store.wait(place(store.objects(), path, entry))?

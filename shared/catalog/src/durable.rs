@@ -3,20 +3,29 @@
 use crate::error::{CatalogError, Context};
 use crate::files::DRAFT;
 use crate::table::LOG;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use uuid::Uuid;
 
-/// Writes a file if there is none of its name; whether the file of that name is this one. What it holds is on the disk
-/// before it has its name, and the name when this ends. No two may hold the same.
-pub(crate) fn put_new(path: &Path, content: &[u8]) -> io::Result<bool> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
-    else {
+/// What the name of an entry's draft begins with.
+const ENTRY: &str = "log_entry_";
+
+/// Whether an entry of a log is called so while it is being written. A writer that is killed leaves it.
+pub(crate) fn is_entry_draft(name: &str) -> bool {
+    name.starts_with(ENTRY) && name.ends_with(DRAFT)
+}
+
+/// Writes an entry of a log if there is none of its name; whether the entry of that name is this one. What it holds is
+/// on the disk before it has its name, and the name when this ends. No two may hold the same.
+///
+/// Its draft is not in the log's folder but in the table's: the kernel takes whatever it finds in a log for a table, and
+/// a draft there would keep the first writers of a table from making it.
+pub(crate) fn put_entry(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let Some((log, table)) = path.parent().and_then(|log| Some((log, log.parent()?))) else {
         return Err(io::Error::from(ErrorKind::InvalidFilename));
     };
-    let draft = folder.join(format!(".{name}.{}{DRAFT}", Uuid::new_v4()));
+    let draft = table.join(format!("{ENTRY}{}{DRAFT}", Uuid::new_v4()));
     let placed = File::create_new(&draft)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::hard_link(&draft, path));
@@ -27,7 +36,7 @@ pub(crate) fn put_new(path: &Path, content: &[u8]) -> io::Result<bool> {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => std::fs::read(path)? == content,
         placed => placed.map(|()| true)?,
     };
-    File::open(folder)?.sync_all()?;
+    File::open(log)?.sync_all()?;
     Ok(is_ours)
 }
 
@@ -76,28 +85,33 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), CatalogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
-    #[test]
-    fn a_new_file_replaces_none_and_leaves_no_draft() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("00000000000000000001.json");
-        assert!(put_new(&path, b"ours").unwrap());
-        assert!(!put_new(&path, b"of others").unwrap());
-        assert!(put_new(&path, b"ours").unwrap(), "it was there because it had been done");
-        assert_eq!(std::fs::read(&path).unwrap(), b"ours");
-        let names: Vec<_> =
-            folder.path().read_dir().unwrap().map(|file| file.unwrap().path()).collect();
-        assert_eq!(names, [path]);
+    fn names(folder: &Path) -> Vec<PathBuf> {
+        folder.read_dir().unwrap().map(|file| file.unwrap().path()).collect()
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_not_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("absent").join("00000000000000000001.json");
-        assert_eq!(put_new(&path, b"ours").unwrap_err().kind(), ErrorKind::NotFound);
-        let taken = folder.path().join("taken");
-        std::fs::create_dir(&taken).unwrap();
-        assert!(put_new(&taken, b"ours").is_err());
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    fn a_new_entry_replaces_none_and_leaves_no_draft() {
+        let table = tempfile::tempdir().unwrap();
+        let log = table.path().join(LOG);
+        std::fs::create_dir(&log).unwrap();
+        let path = log.join("00000000000000000001.json");
+        assert!(put_entry(&path, b"ours").unwrap());
+        assert!(!put_entry(&path, b"of others").unwrap());
+        assert!(put_entry(&path, b"ours").unwrap(), "it was there because it had been done");
+        assert_eq!(std::fs::read(&path).unwrap(), b"ours");
+        assert_eq!((names(&log), names(table.path()).len()), (vec![path], 1));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_written_is_not_there() {
+        let table = tempfile::tempdir().unwrap();
+        let path = table.path().join("absent").join("00000000000000000001.json");
+        assert_eq!(put_entry(&path, b"ours").unwrap_err().kind(), ErrorKind::NotFound);
+        let taken = table.path().join("log").join("00000000000000000001.json");
+        std::fs::create_dir_all(&taken).unwrap();
+        assert!(put_entry(&taken, b"ours").is_err());
+        assert_eq!(names(table.path()).len(), 1);
     }
 }

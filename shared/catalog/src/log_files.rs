@@ -3,9 +3,9 @@
 //! a run ([`Table::commit_of`]) see it this way; everything else asks a [`Snapshot`].
 
 use crate::error::{CatalogError, Cause, Context};
-use crate::files::{DRAFT, FilePlace};
+use crate::files::{FilePlace, Found};
 use crate::snapshot::{DataFile, Snapshot};
-use crate::table::{LOG, Table};
+use crate::table::{LOG, READS, Table};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,8 +41,8 @@ enum Kind {
     Entry,
     Checkpoint,
     Checksum,
-    /// An entry that was being written. What a killed writer leaves stays until its version is cut off.
-    Draft,
+    /// A checkpoint that was being written by somebody who was killed. It goes when its version is cut off.
+    Unfinished,
 }
 
 /// What one entry of the log says that matters here.
@@ -63,8 +63,32 @@ const ENTRIES_AT_ONCE: usize = 64;
 impl LogFiles {
     /// Lists the log of a table that exists.
     pub fn list(table: &Table) -> Result<Self, CatalogError> {
+        // A store lists in order, and whole.
+        let reads = table.folder().map_or(1, |_| READS);
+        let listed = Self::list_until_whole(reads, || Ok(Self::of(table.list_log()?)))?;
+        listed.ok_or_else(|| unusable(table, "its log has no entry"))
+    }
+
+    /// Lists a log again while entries are missing before others. A vacuum of a store that was cut short leaves such a
+    /// gap for good.
+    fn list_until_whole(
+        reads: u32,
+        list: impl Fn() -> Result<Option<Self>, CatalogError>,
+    ) -> Result<Option<Self>, CatalogError> {
+        let mut listed = list()?;
+        for _ in 1..reads {
+            if listed.as_ref().is_none_or(|log| log.oldest_entry() == Some(log.first)) {
+                break;
+            }
+            listed = list()?;
+        }
+        Ok(listed)
+    }
+
+    /// None: there is no entry among them.
+    fn of(listed: Vec<Found>) -> Option<Self> {
         let mut files = Vec::new();
-        for found in table.files().list(&table.place(LOG)?)? {
+        for found in listed {
             if let Some((version, kind)) = found.place.name().and_then(parse_name) {
                 let (place, bytes) = (found.place, found.bytes);
                 files.push(LogFile { version, place, kind, bytes });
@@ -76,11 +100,11 @@ impl LogFiles {
         };
         let entries = versions(Kind::Entry);
         let checkpoints = versions(Kind::Checkpoint);
-        let newest = *entries.last().ok_or_else(|| unusable(table, "its log has no entry"))?;
+        let newest = *entries.last()?;
         let without_gap = |&(back, version): &(u64, &u64)| *version + back == newest;
         let run = entries.iter().rev().enumerate().map(|(back, v)| (back as u64, v));
         let first = run.take_while(without_gap).last().map_or(newest, |(_, version)| *version);
-        Ok(Self { first, newest, checkpoints, files })
+        Some(Self { first, newest, checkpoints, files })
     }
 
     /// The oldest version that can be loaded, and with it every later one.
@@ -285,20 +309,26 @@ fn since_epoch(millis: i64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(millis).ok()?))
 }
 
+/// Whether a file of the log is the entry of a version, by its name.
+pub(crate) fn is_entry(name: &str) -> bool {
+    parse_name(name).is_some_and(|(_, kind)| kind == Kind::Entry)
+}
+
 /// The version and kind of a file of the log, by its name.
 fn parse_name(name: &str) -> Option<(u64, Kind)> {
-    let (name, is_hidden) = name.strip_prefix('.').map_or((name, false), |name| (name, true));
     let (digits, rest) = name.split_once('.')?;
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let kind = match rest {
-        _ if is_hidden && rest.starts_with("json.") && rest.ends_with(DRAFT) => Kind::Draft,
-        _ if is_hidden => return None,
         "json" => Kind::Entry,
         "checkpoint.parquet" => Kind::Checkpoint,
         "crc" => Kind::Checksum,
-        _ => return None,
+        // As the library that writes checkpoints calls them until they are whole.
+        _ => match rest.strip_prefix("checkpoint.parquet#") {
+            Some(n) if n.bytes().all(|b| b.is_ascii_digit()) => Kind::Unfinished,
+            _ => return None,
+        },
     };
     Some((digits.parse().ok()?, kind))
 }
@@ -321,10 +351,9 @@ mod tests {
         assert_eq!(of("00000000000000000012.json"), Some((12, Kind::Entry)));
         assert_eq!(of("00000000000000000012.crc"), Some((12, Kind::Checksum)));
         assert_eq!(of("00000000000000000012.checkpoint.parquet"), Some((12, Kind::Checkpoint)));
-        assert_eq!(of(".00000000000000000012.json.4f1a.draft"), Some((12, Kind::Draft)));
+        assert_eq!(of("00000000000000000012.checkpoint.parquet#1"), Some((12, Kind::Unfinished)));
         for other in [
             ".00000000000000000012.json",
-            "00000000000000000012.json.4f1a.draft",
             "_last_checkpoint",
             "12.json",
             "00000000000000000012.json#1",
@@ -333,6 +362,31 @@ mod tests {
         ] {
             assert_eq!(of(other), None, "{other}");
         }
+    }
+
+    /// The listing of a folder that is being written to may lack an entry and have the next.
+    #[test]
+    fn a_listing_with_a_gap_is_made_again() {
+        let listing = |versions: &[u64]| {
+            let found = |version: &u64| Found {
+                bytes: 1,
+                modified: UNIX_EPOCH,
+                place: FilePlace::Disk(format!("{version:020}.json").into()),
+            };
+            Ok(LogFiles::of(versions.iter().map(found).collect()))
+        };
+        let first_of = |listings: &[&[u64]]| {
+            let next = std::cell::Cell::new(0);
+            let listed = LogFiles::list_until_whole(READS, || {
+                let n = next.replace(next.get() + 1);
+                listing(listings[n.min(listings.len() - 1)])
+            });
+            (listed.unwrap().map(|log| log.first), next.get())
+        };
+        assert_eq!(first_of(&[&[0, 1, 2]]), (Some(0), 1));
+        assert_eq!(first_of(&[&[0, 1, 3], &[0, 2, 3, 4], &[0, 1, 2, 3, 4, 5]]), (Some(0), 3));
+        assert_eq!(first_of(&[&[0, 1, 3]]), (Some(3), READS as usize));
+        assert_eq!(first_of(&[&[]]), (None, 1));
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub fn retire(
     Err(CatalogError {
         action: "approve the removals of",
         subject: pipe.to_string(),
-        source: Cause::Unusable(format!("its files changed {MAX_ROUNDS} times meanwhile")),
+        source: Cause::Contended(format!("its files changed {MAX_ROUNDS} times meanwhile")),
     })
 }
 

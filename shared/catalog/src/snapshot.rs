@@ -207,8 +207,12 @@ impl Snapshot {
 
     /// Entries in the log since its last checkpoint.
     pub fn commits_since_checkpoint(&self) -> u64 {
-        let checkpoint = self.inner.log_segment().checkpoint_version;
-        self.version() - checkpoint.unwrap_or(0)
+        self.version() - self.checkpoint_version().unwrap_or(0)
+    }
+
+    /// The checkpoint that this version was read from. One without a byte is passed over.
+    pub(crate) fn checkpoint_version(&self) -> Option<u64> {
+        self.inner.log_segment().checkpoint_version
     }
 
     /// Writes a checkpoint of this version, so that readers need not read the whole log.

@@ -6,7 +6,7 @@ use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::{FilePlace, Files, Found, Store};
 use crate::location::Location;
-use crate::log_files::entry_place;
+use crate::log_files::{entry_place, is_entry};
 use crate::runtime;
 use crate::schema::{PARTITION, TableSpec};
 use crate::snapshot::Snapshot;
@@ -16,10 +16,11 @@ use delta_kernel::transaction::CommitResult;
 use delta_kernel::transaction::UpdateTableOperation;
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
-use delta_kernel::{Engine, KernelResult};
+use delta_kernel::{Engine, KernelError, KernelResult};
 use delta_kernel_default_engine::DefaultEngine;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +51,10 @@ pub(crate) struct Root {
     files: Files,
     engine: Arc<dyn Engine>,
 }
+
+/// Times a log on this machine is read before it is taken to be damaged. The listing of a folder that is being written to
+/// may lack an entry and have the next.
+pub(crate) const READS: u32 = 5;
 
 /// Entries of a log that are fetched at once from a store.
 const FETCHED_AT_ONCE: NonZero<usize> = NonZero::new(32).expect("32 is not zero");
@@ -189,9 +194,20 @@ impl Table {
             failed if refused(&failed) => failed.map(Some),
             // The log's folder is made a moment before the first entry.
             Err(_) if !self.has_log_entry()? => Ok(None),
-            // The first entry, or a clean-up of the log, came while it was read.
-            Err(_) => self.load(None).map(Some),
+            // The first entry, or a clean-up of the log, came while it was read, or an entry while it was listed.
+            Err(_) => self.load_again().map(Some),
         }
+    }
+
+    fn load_again(&self) -> Result<Snapshot, CatalogError> {
+        let mut loaded = self.load(None);
+        for _ in 2..READS {
+            if loaded.is_ok() || self.folder().is_none() {
+                break;
+            }
+            loaded = self.load(None);
+        }
+        loaded
     }
 
     /// The state at a version.
@@ -220,9 +236,20 @@ impl Table {
     }
 
     pub(crate) fn has_log_entry(&self) -> Result<bool, CatalogError> {
-        let log = self.files().list(&self.place(LOG)?)?;
-        let is_entry = |found: &Found| found.place.name().is_some_and(|n| n.ends_with(".json"));
-        Ok(log.iter().any(is_entry))
+        Ok(has_entry(&self.list_log()?))
+    }
+
+    /// A file in the log of a table that has no entry. It keeps the table from being made: the kernel takes any for one.
+    pub fn in_the_way(&self) -> Result<Option<String>, CatalogError> {
+        if self.folder().is_some_and(|folder| !folder.join(LOG).is_dir()) {
+            return Ok(None);
+        }
+        let log = self.list_log()?;
+        Ok(log.first().filter(|_| !has_entry(&log)).map(|found| found.place.to_string()))
+    }
+
+    pub(crate) fn list_log(&self) -> Result<Vec<Found>, CatalogError> {
+        self.files().list(&self.place(LOG)?)
     }
 
     /// The newest state of a table that exists and has every column of this build: created, or given the
@@ -260,12 +287,28 @@ impl Table {
                 .build(self.engine(), self.committer())
                 .and_then(|transaction| transaction.commit(self.engine()))
                 .and_then(is_ours);
-        match made {
-            Ok(is_ours) => Ok(is_ours),
-            // Somebody else created it meanwhile.
-            Err(_) if self.has_log_entry()? => Ok(false),
-            Err(e) => Err(e).context("create table", self.url().as_str()),
+        let error = match made {
+            Ok(is_ours) => return Ok(is_ours),
+            Err(e) => e,
+        };
+        let log = self.list_log()?;
+        // Somebody else created it meanwhile.
+        if has_entry(&log) {
+            return Ok(false);
         }
+        let was_taken_for_one =
+            matches!(error.without_backtrace(), KernelError::TableAlreadyExistsAtPath(_));
+        let cause = match log.first().filter(|_| was_taken_for_one) {
+            Some(other) => Cause::Io(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!(
+                    "its log has no entry, but another file, '{}': move that out of there",
+                    other.place
+                ),
+            )),
+            None => error.into(),
+        };
+        Err(cause).context("create table", self.url().as_str())
     }
 
     pub(crate) fn missing_columns(&self, snapshot: &Snapshot) -> Result<Vec<String>, CatalogError> {
@@ -307,6 +350,10 @@ impl Table {
             .and_then(is_ours)
             .context("add columns to table", self.url().as_str())
     }
+}
+
+fn has_entry(log: &[Found]) -> bool {
+    log.iter().any(|found| found.place.name().is_some_and(is_entry))
 }
 
 /// Whether the commit is in; not, if somebody else took the version.

@@ -1,6 +1,7 @@
 //! Vacuum: deletes what nobody needs any more. A file stays if a version within the window refers to it, or if
 //! it is young enough to be a writer's work in progress. The log is cut off behind the window.
 
+use crate::durable::is_entry_draft;
 use crate::error::{CatalogError, Cause};
 use crate::files::{DRAFT, FilePlace, Found};
 use crate::log_files::{LogFile, LogFiles, for_each_entry, places, snapshot_at};
@@ -27,7 +28,7 @@ impl VacuumLimits {
 /// What a vacuum deleted, or would delete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vacuumed {
-    /// Data files and deletion vectors.
+    /// Data files and deletion vectors, and what writers left that were killed.
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
@@ -89,6 +90,9 @@ fn remove<'a>(
 }
 
 fn is_ours(name: &str) -> bool {
+    if is_entry_draft(name) {
+        return true;
+    }
     let name = name.strip_suffix(DRAFT).unwrap_or(name);
     name.ends_with(".parquet") || (name.starts_with("deletion_vector_") && name.ends_with(".bin"))
 }
@@ -159,7 +163,15 @@ fn trim_log(
         return Ok(past.len() as u64);
     }
     // From now on the checkpoint stands for all that was before it: it must be readable and on the disk.
-    snapshot_at(table, checkpoint.version)?.files(None)?;
+    let snapshot = snapshot_at(table, checkpoint.version)?;
+    snapshot.files(None)?;
+    if snapshot.checkpoint_version() != Some(checkpoint.version) {
+        tracing::warn!(
+            checkpoint = %checkpoint.place,
+            "the log is not cut off: the checkpoint that would stand for what is before it cannot be read"
+        );
+        return Ok(0);
+    }
     table.files().sync(&checkpoint.place)?;
     let removed = remove(table, past.iter().map(|file| &file.place))?;
     Ok(removed.into_iter().filter(|gone| *gone).count() as u64)

@@ -7,6 +7,7 @@ use feedfleet_catalog::restore::restore;
 use feedfleet_catalog::{CommitOutcome, RunCommit, feed_app_id, rollback_app_id};
 use feedfleet_model::RunId;
 use std::collections::BTreeMap;
+use std::sync::Barrier;
 
 fn products(price: i64, n: usize) -> Vec<Product> {
     (0..n).map(|i| Product { id: format!("p{i}"), title: "t".into(), price, image: 0 }).collect()
@@ -192,6 +193,44 @@ fn pipes_commit_side_by_side_and_first_commits_do_not_mix() {
         assert_eq!(rows.len(), 20);
         assert!(rows.values().all(|p| p.price == 5));
     }
+}
+
+/// A table comes to be while its first writers race for it, and one of them may be killed at any moment.
+#[test]
+fn first_writers_stand_in_no_way_of_each_other() {
+    const WRITERS: usize = 8;
+    for _ in 0..40 {
+        let (_folder, catalog) = catalog();
+        let table = catalog.products();
+        let folder = table.folder().unwrap();
+        std::fs::create_dir_all(folder.join("_delta_log")).unwrap();
+        std::fs::write(folder.join("log_entry_of-one-that-was-killed.draft"), "{").unwrap();
+        let all = Barrier::new(WRITERS);
+        std::thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| {
+                    all.wait();
+                    assert_eq!(table.ensure().unwrap().version(), 0);
+                });
+            }
+        });
+    }
+}
+
+/// The kernel takes any file in a log for a table.
+#[test]
+fn what_is_in_the_way_of_the_first_entry_is_named() {
+    let (folder, catalog) = catalog();
+    let log = folder.path().join("products/_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    let other = log.join("00000000000000000000.json.copy");
+    std::fs::write(&other, "").unwrap();
+    let told = catalog.products().ensure().map(|_| ()).unwrap_err();
+    let way_out = format!("but another file, '{}': move that out of there", other.display());
+    assert!(told.to_string().ends_with(&way_out), "{told}");
+    assert!(told.is_retryable());
+    std::fs::remove_file(other).unwrap();
+    assert_eq!(catalog.products().ensure().unwrap().version(), 0);
 }
 
 #[test]

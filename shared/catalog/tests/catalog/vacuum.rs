@@ -106,15 +106,9 @@ fn the_window_and_work_in_progress_are_spared() {
         folder.join("run-9-orphan.parquet"),
         folder.join("compacted-9-orphan.parquet.draft"),
         table.folder().unwrap().join("deletion_vector_0b7a6d1c-5e0f-4f3b-9a53-3a0a3a1f2b77.bin"),
+        table.folder().unwrap().join("log_entry_0b7a6d1c-5e0f-4f3b-9a53-3a0a3a1f2b77.draft"),
     ];
     let notes = folder.join("notes.txt");
-    // What writers of the log leave that were killed.
-    let draft = |version| {
-        table.folder().unwrap().join(format!("_delta_log/.{version:020}.json.4f1a.draft"))
-    };
-    let (past, needed) = (draft(1), draft(2));
-    std::fs::write(&past, "").unwrap();
-    std::fs::write(&needed, "").unwrap();
     let old = orphans.iter().map(|path| (path, 5.5));
     for (path, day) in old.chain([(&young, 6.5), (&notes, 0.0)]) {
         std::fs::write(path, "12345").unwrap();
@@ -128,9 +122,8 @@ fn the_window_and_work_in_progress_are_spared() {
     assert_eq!(data_files(table), before, "a dry run deletes nothing");
     let done = vacuum(table, keeping(3.5), now, false).unwrap();
     assert_eq!(done, planned);
-    assert_eq!((done.files, done.log_entries), (6, 3));
-    assert!(!past.exists() && needed.exists());
-    assert_eq!(data_files(table).len(), before.len() - 6);
+    assert_eq!((done.files, done.log_entries), (7, 2));
+    assert_eq!(data_files(table).len(), before.len() - 7);
     assert!(young.exists() && notes.exists());
     assert!(!orphans.iter().any(|path| path.exists()));
 
@@ -143,6 +136,39 @@ fn the_window_and_work_in_progress_are_spared() {
 
     let again = vacuum(table, keeping(3.5), now, false).unwrap();
     assert_eq!(again, Vacuumed::default());
+}
+
+/// Promise 13: a checkpoint stands for what is before it only if it can be read. A power cut may leave an empty one, which
+/// readers pass over.
+#[test]
+fn a_log_is_not_cut_off_behind_an_empty_checkpoint() {
+    let (_folder, catalog) = six_nights();
+    let table = catalog.products();
+    let rows: Vec<_> = (0..=6).map(|version| at_version(table, version)).collect();
+    let log = table.folder().unwrap().join("_delta_log");
+    std::fs::write(log.join(format!("{:020}.checkpoint.parquet", 5)), "").unwrap();
+    std::fs::remove_file(log.join("_last_checkpoint")).unwrap();
+    let done = vacuum(table, keeping(1.5), at_day(7.0), false).unwrap();
+    assert_eq!(done.log_entries, 0);
+    for (version, rows) in (0..).zip(&rows).skip(5) {
+        assert_eq!(at_version(table, version), *rows, "version {version}");
+    }
+}
+
+/// A writer of a checkpoint that is killed leaves it under another name.
+#[test]
+fn half_a_checkpoint_goes_with_its_version() {
+    let (_folder, catalog) = six_nights();
+    let table = catalog.products();
+    let half = |version| {
+        table.folder().unwrap().join(format!("_delta_log/{version:020}.checkpoint.parquet#1"))
+    };
+    let (past, needed) = (half(1), half(5));
+    for path in [&past, &needed] {
+        std::fs::write(path, "PAR1").unwrap();
+    }
+    vacuum(table, keeping(3.5), at_day(7.0), false).unwrap();
+    assert!(!past.exists() && needed.exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a power cut may not take: seen from outside, as calls to the system.
 
-use super::trace::{Kind, Trace};
+use super::trace::{Kind, Trace, killed_at_naming};
 use feedfleet_tests::Fleet;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,11 @@ const RUN: [&str; 4] = ["run", "shop", "--wait", "--json"];
 
 /// A fleet with one pipe. Leases are so long that nothing but the message itself is written to the queue.
 fn shop() -> Fleet {
-    let fleet = Fleet::with_fleet_toml("[leases]\nvisibility = \"10m\"\n[workers]\nmax = 1\n");
+    shop_of("[leases]\nvisibility = \"10m\"\n[workers]\nmax = 1\n")
+}
+
+fn shop_of(fleet_toml: &str) -> Fleet {
+    let fleet = Fleet::with_fleet_toml(fleet_toml);
     fleet.pipe(
         "shop",
         "[source]\nurl = \"products.csv\"\nformat = \"csv\"\n[map]\nid = \"sku\"\ntitle = \"name\"\n\
@@ -89,4 +93,21 @@ fn new_folders_are_synced_before_the_acknowledgement() {
         let is_synced = trace.is_synced(folder, call.ended, acknowledged.begun);
         assert!(is_synced, "{} is not durable in its folder", call.path.display());
     }
+}
+
+/// A writer that is killed right before it names the first entry of a table leaves nothing that keeps others from making
+/// the table.
+#[test]
+fn a_writer_killed_in_the_first_commit_stands_in_no_way() {
+    let fleet = shop_of("[leases]\nmax_receives = 1\n[workers]\nmax = 1\n");
+    fleet.write("products.csv", NIGHTS[0]);
+    let table = fleet.path("var/catalog/products");
+    let entry = table.join("_delta_log/00000000000000000000.json");
+    let Some(killed) = killed_at_naming(&fleet, &RUN, &entry) else { return };
+    killed.failed().says(&["worker-lost"]);
+    assert!(!entry.exists());
+    assert_eq!(table_files(&fleet, "draft").len(), 1, "it was killed too early or too late");
+
+    assert_eq!(fleet.run_pipe("shop")["state"], "done");
+    assert_eq!(fleet.products("shop").len(), 3);
 }

@@ -2,7 +2,7 @@
 //! which order.
 
 use super::skipped;
-use feedfleet_tests::Fleet;
+use feedfleet_tests::{Fleet, Output};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,6 +147,25 @@ fn probe() -> Result<(), String> {
 fn traced(command: &Command, file: &Path) -> Command {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-s", "0", "-e", CALLS, "-o"]).arg(file);
+    under(strace, command)
+}
+
+/// Runs a command of the fleet, of which every process is killed that is about to give a file this name. None, and said
+/// aloud: nothing can be traced here.
+pub(super) fn killed_at_naming(fleet: &Fleet, args: &[&str], path: &Path) -> Option<Output> {
+    if let Err(why) = probe() {
+        skipped("what a process leaves that is killed at a certain call", &why);
+        return None;
+    }
+    let mut strace = Command::new("strace");
+    let names = "?link,linkat,?rename,?renameat,renameat2";
+    let [trace, inject] = [format!("trace={names}"), format!("inject={names}:signal=KILL")];
+    strace.args(["-f", "-e", &trace, "-e", &inject, "-P"]).arg(path);
+    strace.arg("-o").arg(fleet.path("trace"));
+    Some(fleet.finish(under(strace, &fleet.command(args))))
+}
+
+fn under(mut strace: Command, command: &Command) -> Command {
     strace.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
     for (name, value) in command.get_envs() {
         match value {
