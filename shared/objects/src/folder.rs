@@ -164,14 +164,14 @@ fn is_absent(e: &io::Error) -> bool {
 
 /// Places a file in a folder, which is made if need be, and again if a delete took it, still empty.
 fn place(folder: &Path, action: impl Fn() -> io::Result<()>) -> io::Result<()> {
-    make_folder(folder)?;
+    let attempt = || make_folder(folder).and_then(|()| action());
     for _ in 0..PLACE_TRIES {
-        match action() {
-            Err(e) if e.kind() == ErrorKind::NotFound => make_folder(folder)?,
+        match attempt() {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
             placed => return placed,
         }
     }
-    action()
+    attempt()
 }
 
 /// Removes the folder of a deleted object if it is empty now. Folders that hold many objects are left: they
@@ -201,9 +201,23 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         // Somebody else was faster.
         Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(in_the_way(folder)),
         made => made?,
     }
     sync_folder(above)
+}
+
+/// Why a folder cannot be made whose name is taken. Not that something exists: to a conditional put that would say that
+/// the object does.
+fn in_the_way(folder: &Path) -> io::Error {
+    match folder.symlink_metadata() {
+        Ok(_) => io::Error::other(format!(
+            "'{}' is no folder, or leads to none: move it away, or mount what it leads to",
+            folder.display()
+        )),
+        // A delete took it, still empty.
+        Err(e) => e,
+    }
 }
 
 /// A rename is durable once its folder is.
@@ -465,6 +479,19 @@ mod tests {
         store.delete(&key("dead/x")).await.unwrap();
         assert!(folder.path().join("dead").is_dir());
         store.put(&key("images/acme/ab/h/original"), "y".into()).await.unwrap();
+    }
+
+    /// Such as a link to a disk that is not mounted.
+    #[tokio::test]
+    async fn what_is_in_a_folders_place_is_an_error_and_no_object() {
+        let (folder, store) = store();
+        std::os::unix::fs::symlink("/not/there", folder.path().join("r")).unwrap();
+        fs::write(folder.path().join("s"), "").unwrap();
+        for name in ["r/a", "s/a"] {
+            let put = store.put_if(&key(name), "x".into(), Expected::Absent).await;
+            let told = put.map(|_| ()).unwrap_err().source.to_string();
+            assert!(told.contains("is no folder, or leads to none"), "{name}: {told}");
+        }
     }
 
     #[tokio::test]
