@@ -54,11 +54,7 @@ struct SqliteError {
 
 fn way_out(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::FileLockingProtocolFailed,
-        ) => {
+        _ if is_busy(error) => {
             "; another process holds the queue's file: look for it (fuser names those that have the file open), \
              such as a copy being made or a process that is stopped, and try again when it has let go"
         }
@@ -84,19 +80,32 @@ where
     }
 }
 
-/// Busy and locked pass by themselves; a full disk passes when somebody makes room, and jobs
-/// should then go on.
-pub(super) fn is_retryable(error: &rusqlite::Error) -> bool {
+/// Whether another process holds the file.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(
             ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OutOfMemory
-                | ErrorCode::DiskFull
         )
     )
+}
+
+/// Busy and locked pass by themselves; a full disk passes when somebody makes room, and jobs
+/// should then go on. A disk that is full for its user, or has no room for the files beside the queue's, fails as any
+/// disk does, and a process without descriptors cannot open them.
+fn is_retryable(error: &rusqlite::Error) -> bool {
+    let passes = matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::OutOfMemory
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+        )
+    );
+    passes || is_busy(error)
 }
 
 #[cfg(test)]
@@ -112,6 +121,9 @@ mod tests {
     fn a_busy_or_full_database_is_worth_a_retry() {
         assert!(sqlite(rusqlite::ffi::SQLITE_BUSY).is_retryable());
         assert!(sqlite(rusqlite::ffi::SQLITE_FULL).is_retryable());
+        assert!(sqlite(rusqlite::ffi::SQLITE_IOERR_WRITE).is_retryable());
+        assert!(sqlite(rusqlite::ffi::SQLITE_IOERR_SHMSIZE).is_retryable());
+        assert!(sqlite(rusqlite::ffi::SQLITE_CANTOPEN).is_retryable());
         assert!(!sqlite(rusqlite::ffi::SQLITE_CORRUPT).is_retryable());
         assert!(!sqlite(rusqlite::ffi::SQLITE_NOTADB).is_retryable());
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::failure::{OpError, is_retryable};
+use super::failure::{OpError, is_busy};
 
 /// The newest schema this program knows; a file keeps its own in `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = 1;
@@ -134,14 +134,27 @@ fn use_write_ahead_log(conn: &Connection) -> Result<(), OpError> {
         match mode {
             Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
             Ok(mode) => return Err(OpError::NoWriteAheadLog(mode)),
-            Err(error) if is_retryable(&error) && Instant::now() < deadline => sleep(BUSY_PAUSE),
+            Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(BUSY_PAUSE),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Makes the tables and the queue's row where they are missing; returns the row's id.
+/// The queue's row, if the file has it.
+fn known(conn: &Connection, name: &str) -> Result<Option<i64>, OpError> {
+    if version(conn)? == 0 {
+        return Ok(None);
+    }
+    let sql = "SELECT id FROM queue WHERE name = ?1";
+    Ok(conn.query_row(sql, [name], |row| row.get(0)).optional()?)
+}
+
+/// Makes the tables and the queue's row where they are missing; returns the row's id. Where nothing is, nobody is
+/// waited for.
 fn prepare(conn: &mut Connection, name: &str) -> Result<i64, OpError> {
+    if let Some(queue_id) = known(conn, name)? {
+        return Ok(queue_id);
+    }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again: another process may have made the tables just now.
     if version(&tx)? == 0 {
@@ -149,10 +162,7 @@ fn prepare(conn: &mut Connection, name: &str) -> Result<i64, OpError> {
         tx.execute_batch(BEGIN_ANYWHERE)?;
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
-    let known: Option<i64> = tx
-        .query_row("SELECT id FROM queue WHERE name = ?1", [name], |row| row.get(0))
-        .optional()?;
-    let queue_id = match known {
+    let queue_id = match known(&tx, name)? {
         Some(id) => id,
         None => {
             tx.execute("INSERT INTO queue (name) VALUES (?1)", [name])?;

@@ -90,7 +90,11 @@ fn a_queue_that_is_held_is_asked_again() {
     assert_eq!(before["state"], "queued", "{before:#}");
     assert!(attempts(&before).is_empty(), "{before:#}");
     let way_out = ["database is locked", "another process holds the queue's file", "try again"];
-    fleet.run(&["fleet", "status"]).failed().says(&way_out);
+    shop.publish("other", &nights);
+    shop.write_pipe(&fleet, "other", false);
+    fleet.run(&["run", "other"]).failed().says(&way_out);
+    // Who only looks waits for nobody.
+    fleet.run(&["fleet", "status"]).ok();
 
     drop(held);
     let after = settled(&fleet, "acme", run);
