@@ -9,9 +9,10 @@ use crate::context::Context;
 use crate::{shutdown, view};
 use anyhow::{Context as _, Result, bail};
 use feedfleet_config::FleetBackend;
-use feedfleet_model::report::RunState;
+use feedfleet_model::report::{AttemptEnd, RunState};
 use feedfleet_model::{RunKey, RunReport, text};
 use feedfleet_scheduler::issue::{IssueError, issue_now};
+use indicatif::ProgressBar;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -82,6 +83,23 @@ pub async fn run(folder: &Path, args: &RunArgs, logs: &LogArgs) -> Result<ExitCo
     })
 }
 
+/// Says why these attempts failed, after which there is another.
+fn tell_failures<'a>(
+    ends: impl Iterator<Item = &'a AttemptEnd>,
+    bar: &ProgressBar,
+    own: &OwnWorker<'_>,
+) {
+    for end in ends {
+        if let Some(reason) = &end.reason {
+            let reason = text::printable(&reason.to_string()).to_string();
+            let when = end.next_at.map(|next| format!(" at {}", view::moment(next)));
+            let when = when.unwrap_or_default();
+            let text = format!("attempt failed, it will be tried again{when}: {reason}");
+            bar.suspend(|| own.logs.tell(&text));
+        }
+    }
+}
+
 /// Shows how far the run has come, until it is final. None: told to stop.
 async fn follow(
     context: &Context,
@@ -99,6 +117,8 @@ async fn follow(
             let noted = report.attempts.last().is_none_or(|attempt| attempt.end.is_some());
             // The worker notes the end of its attempt a moment after the run's.
             if noted || finals >= LOOKS_AFTER_END {
+                let earlier = report.attempts.iter().rev().skip(1).rev();
+                tell_failures(earlier.filter_map(|a| a.end.as_ref()).skip(told), &bar, own);
                 bar.finish_and_clear();
                 return Ok(Some(report));
             }
@@ -116,17 +136,9 @@ async fn follow(
             );
             bar.suspend(|| own.logs.tell(&text));
         }
-        let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
         // Those that had ended at the look before: of the last one, the run's own end is known a moment later.
-        for end in ended.iter().take(known).skip(told) {
-            if let Some(reason) = &end.reason {
-                let reason = text::printable(&reason.to_string()).to_string();
-                let when = end.next_at.map(|next| format!(" at {}", view::moment(next)));
-                let when = when.unwrap_or_default();
-                let text = format!("attempt failed, it will be tried again{when}: {reason}");
-                bar.suspend(|| own.logs.tell(&text));
-            }
-        }
+        let ended: Vec<_> = report.attempts.iter().filter_map(|a| a.end.as_ref()).collect();
+        tell_failures(ended.iter().copied().take(known).skip(told), &bar, own);
         (told, known) = (known, ended.len());
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
