@@ -18,6 +18,8 @@ RETIRE_SECS = 900
 RETIRE_POLL_SECS = 5
 # What Auto Scaling takes with one request.
 PROTECTION_BATCH = 50
+# Parameters that other subnets come of, or another network.
+NETWORK = ("VpcId", "VpcCidr", "SubnetIds", "Zones")
 # What S3 deletes with one request.
 DELETE_BATCH = 1000
 # What a stack is in when somebody begins to do something with it.
@@ -195,6 +197,7 @@ def update(aws, fleet, release, given, packaged=None):
     else:
         raise Failure(f"there is no release {release}; `list` lists them")
     check_names(given, names_of(template))
+    check_network(aws, fleet, parameters(stack), given)
     host = f"https://{fleet.releases_bucket}.s3.{aws.region}.{aws.domain}"
     base = f"{stand_in}/{fleet.releases_bucket}" if stand_in else host
     overrides = {
@@ -209,6 +212,28 @@ def update(aws, fleet, release, given, packaged=None):
     if built == "both" != chosen["Architectures"] and "Architectures" not in given:
         print(f"workers stay on {chosen['Architectures']}; `apply --set Architectures=both` brings the other one too")
     deploy(aws, fleet.stack, template, overrides | chosen | given, fleet.name)
+
+
+def check_network(aws, fleet, before, given):
+    """CloudFormation takes a network away without asking who is in it: it tries three times, and then forgets what it could
+    not delete."""
+    changed = [name for name in NETWORK if name in given and name in before and given[name] != before[name]]
+    # A zone more takes nothing away.
+    if changed == ["Zones"] and int(given["Zones"]) > int(before["Zones"]):
+        return
+    if changed and (there := workers(aws, fleet)):
+        raise Failure(
+            f"{', '.join(changed)} would take away the network that {len(there)} workers are in: `apply` it when the fleet "
+            "is empty"
+        )
+
+
+def workers(aws, fleet):
+    """The workers' instances."""
+    groups = aws.ask(
+        "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-workers"
+    )["AutoScalingGroups"]
+    return groups[0]["Instances"] if groups else []
 
 
 def machines(built, before):
@@ -226,10 +251,7 @@ def refresh(aws, fleet):
     """Workers that are there are replaced by ones of this release, those that are busy when they no longer are."""
     if aws.dry_run:
         return
-    groups = aws.ask(
-        "autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", f"{fleet.name}-workers"
-    )["AutoScalingGroups"]
-    if not groups or not groups[0]["Instances"]:
+    if not workers(aws, fleet):
         return
     preferences = {"SkipMatching": True, "ScaleInProtectedInstances": "Wait", "MinHealthyPercentage": 90}
     try:

@@ -1,12 +1,12 @@
-"""Whether each role may make the requests to S3 that it made: the file that is given has a role, a method and a path in
-each line, as seen between the role and the bucket `data`. Needs no network."""
+"""Whether each role may make the requests that it made: the file that is given has in each line a role, a method and a
+path, as seen between the role and the bucket `data`, or a role, `SQS`, an operation and a queue. Needs no network."""
 
 import fnmatch
 import sys
 from pathlib import Path
 from urllib.parse import unquote
 
-from check_policies import ROLES, as_list, statements
+from check_policies import PARAMETERS, QUEUES, ROLES, as_list, statements
 
 STATEMENTS = {role: statements(role) for role in ROLES}
 OBJECT = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject"}
@@ -16,9 +16,9 @@ def main(file):
     """Prints what a role may not; 1 if there is anything."""
     made = sorted({tuple(line.split()) for line in Path(file).read_text().splitlines()})
     faults = [
-        f"{role} made {method} {path}, and may not {action} on {resource}"
-        for role, method, path in made
-        for action, resource in [needed(method, path)]
+        f"{role} made {' '.join(request)}, and may not {action} on {resource}"
+        for role, *request in made
+        for action, resource in [needed(*request)]
         if not may(role, action, resource)
     ]
     # A comparison that cannot fail shows nothing.
@@ -28,8 +28,10 @@ def main(file):
     return 1 if faults else 0
 
 
-def needed(method, target):
+def needed(method, target, queue=None):
     """What a request takes: an action, and what it is on."""
+    if method == "SQS":
+        return f"sqs:{target.removesuffix('Batch')}", PARAMETERS[QUEUES[queue]]
     path, _, query = target.partition("?")
     parameters = {part.partition("=")[0] for part in query.split("&")}
     bucket, _, key = unquote(path).lstrip("/").partition("/")

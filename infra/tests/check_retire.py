@@ -46,6 +46,7 @@ def main():
     autoscaling.set_desired_capacity(AutoScalingGroupName=GROUPS[1], DesiredCapacity=3)
     workers = instances(GROUPS[1])
     faults.same("workers", len(workers), 3)
+    network(faults, workers)
     protect(workers)
     # What CloudFormation alone would do.
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=GROUPS[1], MinSize=0, MaxSize=0, DesiredCapacity=0)
@@ -67,7 +68,21 @@ def main():
         sizes = [found[size] for size in ("MinSize", "DesiredCapacity", "MaxSize")]
         faults.same(f"sizes of {group}", sizes, [0, 0, 0])
         faults.same(f"instances of {group}", instances(group), [])
+    network(faults, [])
     return faults.end("workers that protect themselves are let go, and the scheduler's instance too")
+
+
+def network(faults, workers):
+    """The network that workers are in is not taken away; that of an empty fleet may be."""
+    aws = Aws(REGION, dry_run=False)
+    harmless = {"Zones": "3", "MaxWorkers": "9"}, {"Zones": "4"}
+    for given, may_be in [*((given, True) for given in harmless), ({"Zones": "2"}, not workers)]:
+        try:
+            stacks.check_network(aws, Fleet, {"Zones": "3"}, given)
+            refused = False
+        except Failure as failure:
+            refused = f"{len(workers)} workers" in str(failure)
+        faults.same(f"{given} with {len(workers)} workers is refused", refused, not may_be)
 
 
 def instances(group):

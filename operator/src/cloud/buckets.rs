@@ -76,6 +76,12 @@ fn unopened(error: AwsError) -> RemoteErrorKind {
         Some(401 | 403) => RemoteErrorKind::Denied(format!(
             "{text}; the credentials need s3:GetObject on it, and s3:ListBucket to be told that it is absent"
         )),
+        _ if ["PermanentRedirect", "AuthorizationHeaderMalformed"].iter().any(|code| error.has_code(code)) => {
+            RemoteErrorKind::Denied(format!(
+                "{text}; the bucket is in another region than the fleet, and is not read from there: have the partner \
+                 copy it into a bucket in the fleet's region, or give its address by HTTPS or SFTP"
+            ))
+        }
         _ => RemoteErrorKind::Denied(text),
     }
 }

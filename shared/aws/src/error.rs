@@ -48,6 +48,10 @@ const PASSING_CODES: [&str; 33] = [
     "XAmzContentChecksumMismatch",
 ];
 
+/// Codes by which a service says that it failed itself, whatever the status: nobody knows then what it has done.
+const SERVERS_FAULTS: [&str; 4] =
+    ["InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable"];
+
 /// Codes of a signature that does not fit. It is the clock, where the service's words say so too, and else the keys.
 const SIGNATURE_CODES: [&str; 3] =
     ["AuthFailure", "InvalidSignatureException", "SignatureDoesNotMatch"];
@@ -74,7 +78,9 @@ impl AwsError {
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let (code, message) = (error.code(), error.message());
-        let server_fault = status.is_some_and(|status| status >= 500 || status == 429);
+        // S3 may have begun its answer with 200 before the fault.
+        let server_fault = status.is_some_and(|status| status >= 500 || status == 429)
+            || code.is_some_and(is_servers_fault);
         let (passing, may_have_happened) = match error {
             SdkError::ConstructionFailure(_) => (false, false),
             // A request that this program made wrong is not better the next time.
@@ -120,7 +126,7 @@ impl AwsError {
             code: Some(code.to_owned()),
             message: message.map(str::to_owned),
             passing: !sender_fault || is_passing_code(code, message),
-            may_have_happened: false,
+            may_have_happened: is_servers_fault(code),
             lacks_credentials: false,
         }
     }
@@ -195,6 +201,10 @@ fn lacks_credentials(error: &dyn Error) -> bool {
         next = cause.source();
     }
     false
+}
+
+fn is_servers_fault(code: &str) -> bool {
+    SERVERS_FAULTS.iter().any(|one| is_code(code, one))
 }
 
 fn is_passing_code(code: &str, message: Option<&str>) -> bool {
@@ -313,7 +323,9 @@ mod tests {
     fn an_entry_passes_if_the_fault_is_not_ours() {
         let of = |code, ours| AwsError::of_entry("DeleteMessageBatch", code, None, ours);
         assert!(of("InternalError", false).is_passing());
+        assert!(of("InternalError", false).may_have_happened(), "as after a 5xx, nobody knows");
         assert!(of("RequestThrottled", true).is_passing());
+        assert!(!of("RequestThrottled", true).may_have_happened());
         assert!(!of("ReceiptHandleIsInvalid", true).is_passing());
     }
 }

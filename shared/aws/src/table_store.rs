@@ -20,19 +20,30 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Until a request is answered to the last byte. A part of an upload has 8 MiB, a group of rows up to 48 MiB; a body
 /// that is cut off by this is taken up where it ended.
 const ANSWER: Duration = Duration::from_secs(60);
-/// No request is begun again after this.
-const RETRY_WITHIN: Duration = Duration::from_secs(45);
+/// No request is begun again after this: that is time for one that hangs, and another. A signature is good for five
+/// minutes.
+const RETRY_WITHIN: Duration = Duration::from_secs(150);
 
 /// The store of this bucket; its keys are whole, prefix included. Asks nothing of S3.
 ///
-/// What fails in passing (a connection that breaks, 5xx, throttling) is repeated, up to six times within 45 s, with
-/// growing pauses that are spread at random. That holds for conditional puts as well, which may then meet their own
+/// What fails in passing (a connection that breaks or hangs, 5xx, throttling) is repeated, up to six times within 150 s,
+/// with growing pauses that are spread at random. That holds for conditional puts as well, which may then meet their own
 /// success as a conflict: whoever makes one has to look at what is there.
 ///
 /// # Errors
 ///
 /// No region, or no source of credentials, has been found.
 pub fn table_store(aws: &Aws, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    patient_store(aws, bucket, ANSWER, RETRY_WITHIN)
+}
+
+/// Its patience: until a request is answered, and until none is begun again.
+fn patient_store(
+    aws: &Aws,
+    bucket: &str,
+    answer: Duration,
+    retry_within: Duration,
+) -> Result<Arc<dyn ObjectStore>> {
     let region = aws.region().ok_or_else(|| {
         missing("no region is set: region under [aws] in fleet.toml, or AWS_REGION, says which")
     })?;
@@ -42,7 +53,7 @@ pub fn table_store(aws: &Aws, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     let is_plain = endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT)
-        .with_timeout(ANSWER)
+        .with_timeout(answer)
         .with_allow_http(is_plain);
     let retries = RetryConfig {
         backoff: BackoffConfig {
@@ -51,7 +62,7 @@ pub fn table_store(aws: &Aws, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
             base: 2.0,
         },
         max_retries: 6,
-        retry_timeout: RETRY_WITHIN,
+        retry_timeout: retry_within,
     };
     let builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
@@ -181,7 +192,10 @@ mod tests {
     use aws_config::Region;
     use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future::ProvideCredentials as Provided;
+    use object_store::ObjectStoreExt;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -231,6 +245,35 @@ mod tests {
         });
         let store = table_store(&aws.await, "bucket").unwrap();
         assert_eq!(store.to_string(), "AmazonS3(bucket)");
+    }
+
+    /// The first request is never answered, the second one is.
+    #[tokio::test]
+    async fn a_request_that_hangs_is_made_again() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let _hangs = server.accept().await.unwrap();
+            let (mut answered, _) = server.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(answered.read(&mut request).await.unwrap() > 0);
+            let answer = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nLast-Modified: Mon, 23 Nov 2026 00:00:00 GMT\r\n\
+                          Content-Length: 3\r\n\r\nrow";
+            answered.write_all(answer.as_bytes()).await.unwrap();
+            answered
+        });
+        let keys = || Credentials::new("key", "secret", None, None, "test");
+        let aws = Aws::load_with(|loader| {
+            let loader = loader.region(Region::new("eu-west-1")).credentials_provider(keys());
+            loader.endpoint_url(url.as_str())
+        });
+        // Time for one that hangs, and another.
+        const { assert!(RETRY_WITHIN.as_secs() > 2 * ANSWER.as_secs()) };
+        let answer = Duration::from_secs(2);
+        let store = patient_store(&aws.await, "data", answer, answer * 10).unwrap();
+        let got = store.get(&"products/a.parquet".into()).await.unwrap().bytes().await.unwrap();
+        assert_eq!(got.as_ref(), b"row");
+        drop(served);
     }
 
     #[tokio::test]

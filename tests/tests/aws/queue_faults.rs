@@ -75,6 +75,30 @@ async fn a_receive_whose_reply_is_lost_gives_the_same_messages_again() {
     rig.assert_empty().await;
 }
 
+/// SQS refuses the attempt id of a receive that it has throttled: that one leased nothing, and the next is another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receive_that_was_throttled_is_made_again_as_another() {
+    let Some(rig) = Rig::new().await else { return };
+    let attempts = note_attempts(&rig.proxy);
+    let body = r#"{"__type":"com.amazonaws.sqs#InvalidParameterValue","message":"Value x for parameter ReceiveRequestAttemptId is invalid. Reason: The receiveRequestAttemptId is not valid anymore since the receive call is not retryable"}"#;
+    let refused = Fault::Answer {
+        status: 400,
+        content_type: "application/x-amz-json-1.0",
+        body: body.to_owned(),
+    };
+    rig.other.send(&[message("g", "1")]).await.expect("send");
+    for fault in [Fault::Throttle, refused] {
+        attempts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let refused = rig.proxy.add(Rule::of(RECEIVE, fault).once());
+        let received = rig.queue.receive(now(1, LONG)).await.expect("receive");
+        assert_eq!((refused.get(), bodies(&received)), (1, vec!["1"]));
+        let made = attempts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert_eq!(made.len(), 2, "{made:?}");
+        assert_ne!(made[0], made[1]);
+        rig.queue.release(&received[0].receipt).await.expect("release");
+    }
+}
+
 /// Where the attempt id is not known, or too old, the messages come back when their lease ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receive_that_stays_lost_costs_one_visibility_timeout() {
@@ -259,7 +283,7 @@ async fn a_long_poll_that_hangs_ends_soon_after_its_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_cannot_be_extended_cancels_its_job_in_time() {
     let Some(rig) = Rig::new().await else { return };
-    let visibility = Duration::from_secs(6);
+    let visibility = Duration::from_secs(18);
     let begun = Instant::now();
     let one = rig.lease(visibility).await;
     let heart = Heart::start().expect("a thread can be started");
@@ -281,7 +305,7 @@ async fn a_lease_that_cannot_be_extended_cancels_its_job_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_outage_costs_no_work_in_hand() {
     let Some(rig) = Rig::new().await else { return };
-    let visibility = Duration::from_secs(9);
+    let visibility = Duration::from_secs(18);
     let one = rig.lease(visibility).await;
     let heart = Heart::start().expect("a thread can be started");
     let lease = Lease::hold(&heart, rig.queue.clone(), one.receipt.clone(), visibility);
@@ -298,7 +322,7 @@ async fn a_short_outage_costs_no_work_in_hand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_is_not_about_the_receipt_costs_no_work_in_hand() {
     let Some(rig) = Rig::new().await else { return };
-    let visibility = Duration::from_secs(9);
+    let visibility = Duration::from_secs(18);
     let one = rig.lease(visibility).await;
     let heart = Heart::start().expect("a thread can be started");
     let lease = Lease::hold(&heart, rig.queue.clone(), one.receipt.clone(), visibility);

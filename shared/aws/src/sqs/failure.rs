@@ -43,6 +43,15 @@ impl SqsFailure {
         matches!(self, Self::Call(error) if error.is_passing())
     }
 
+    /// Whether a receive was refused for its attempt id, as one that cannot be repeated: "The receiveRequestAttemptId is not
+    /// valid anymore since the receive call is not retryable". One with another id can be made.
+    pub(super) fn is_of_attempt(&self) -> bool {
+        let Self::Call(error) = self else { return false };
+        let message = error.message().unwrap_or_default().to_lowercase();
+        error.code().is_some_and(|code| code.contains("InvalidParameterValue"))
+            && message.contains("receiverequestattemptid")
+    }
+
     /// Whether the call may have taken effect all the same: the answer is what went missing.
     pub(super) fn may_have_happened(&self) -> bool {
         matches!(self, Self::Call(error) if error.may_have_happened())
@@ -121,6 +130,18 @@ mod tests {
         for (code, message) in cases {
             assert_eq!(meaning(code, message), SqsFailure::Expired, "{code}: {message}");
         }
+    }
+
+    #[test]
+    fn a_receive_that_cannot_be_repeated_is_known() {
+        let text = "Value 4f1a for parameter ReceiveRequestAttemptId is invalid. Reason: The receiveRequestAttemptId is not \
+                    valid anymore since the receive call is not retryable";
+        assert!(meaning("InvalidParameterValue", text).is_of_attempt());
+        assert!(
+            !meaning("InvalidParameterValue", "Value 0 for parameter WaitTimeSeconds")
+                .is_of_attempt()
+        );
+        assert!(!meaning("RequestThrottled", text).is_of_attempt());
     }
 
     #[test]

@@ -59,8 +59,8 @@ pub(super) async fn poll_once(
     poll: Poll,
     with_own: bool,
 ) -> Result<Vec<Message>, SqsFailure> {
-    // The same for every try: it is what makes them one receive.
-    let attempt_id = Uuid::new_v4().simple().to_string();
+    // The same for every try whose answer may be lost: it is what makes them one receive.
+    let mut attempt_id = Uuid::new_v4().simple().to_string();
     let deadline = Instant::now() + poll.wait;
     let mut pauses = verbs::RECEIVE.pauses();
     let mut wait = poll.wait;
@@ -88,9 +88,13 @@ pub(super) async fn poll_once(
             Ok(answered) => return Ok(answered.messages.unwrap_or_default()),
             Err(error) => SqsFailure::of(CALL, &error),
         };
-        let pause = pauses.next().filter(|_| failure.is_passing());
+        let pause = pauses.next().filter(|_| failure.is_passing() || failure.is_of_attempt());
         let Some(pause) = pause else { return Err(failure) };
         tracing::debug!(queue = %url, error = %failure, "will receive again");
+        // Nothing was leased. SQS does not take the id of a receive that it has throttled once more.
+        if !failure.may_have_happened() {
+            attempt_id = Uuid::new_v4().simple().to_string();
+        }
         sleep(pause).await;
         // Messages that were leased for the lost answer come at once.
         wait = deadline.saturating_duration_since(Instant::now());
