@@ -56,14 +56,24 @@ impl Default for Fleet {
 }
 
 impl Fleet {
-    /// A fleet that may fetch from this machine, with short times and at most two workers.
+    /// A fleet that may fetch from this machine, with at most two workers. Its leases outlast a machine that stands still
+    /// for a while.
     pub fn new() -> Self {
-        Self::with_fleet_toml(
-            "[leases]\nvisibility = \"10s\"\n\
+        Self::with_leases_of("60s")
+    }
+
+    /// As [`Fleet::new`], where a test waits for a lease to end.
+    pub fn with_short_leases() -> Self {
+        Self::with_leases_of("10s")
+    }
+
+    fn with_leases_of(visibility: &str) -> Self {
+        Self::with_fleet_toml(&format!(
+            "[leases]\nvisibility = \"{visibility}\"\n\
              [workers]\nmax = 2\n\
              [http]\nallow_private = [\"127.0.0.0/8\"]\n\
-             [scheduler]\ntick = \"1s\"\n",
-        )
+             [scheduler]\ntick = \"1s\"\n"
+        ))
     }
 
     /// A fleet with this `fleet.toml`. Unless it has a `[console]`, one with a free port is added.

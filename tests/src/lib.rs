@@ -29,18 +29,23 @@ pub fn real_data(folder: &str) -> Option<PathBuf> {
     None
 }
 
-/// Looks every 20 ms until `check` has an answer.
+/// The most that one look of [`eventually`] counts for: while the machine stood still, nothing could happen either.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
+
+/// Looks until `check` has an answer: every 20 ms, or half of the time where a look takes longer.
 ///
 /// # Panics
 ///
 /// After `deadline`, naming `what` was waited for.
 pub fn eventually<T>(deadline: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
+        let begun = Instant::now();
         if let Some(answer) = check() {
             return answer;
         }
-        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(waited < deadline, "waited {deadline:?} in vain: {what}");
+        std::thread::sleep(begun.elapsed().clamp(Duration::from_millis(20), LONGEST_LOOK / 2));
+        waited += begun.elapsed().min(LONGEST_LOOK);
     }
 }

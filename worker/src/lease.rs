@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use feedfleet_queue::{NewMessage, Receive, SqliteQueue, SqliteQueueOptions};
 
-    const VISIBILITY: Duration = Duration::from_millis(600);
+    const VISIBILITY: Duration = Duration::from_secs(6);
 
     async fn one_message(queue: &SqliteQueue) -> Receipt {
         let message = NewMessage { group: "g".into(), dedup_id: "d".into(), body: "b".into() };
@@ -128,7 +128,7 @@ mod tests {
         let heart = Heart::start().unwrap();
         let lease = Lease::hold(&heart, queue.clone(), receipt.clone(), VISIBILITY);
         // CPU work that never yields, on the only thread of this test's runtime.
-        std::thread::sleep(VISIBILITY * 3);
+        std::thread::sleep(VISIBILITY * 3 / 2);
         assert!(!lease.lost().is_cancelled());
         queue.delete(&receipt).await.unwrap();
     }
@@ -142,6 +142,7 @@ mod tests {
         queue.release(&receipt).await.unwrap();
         let heart = Heart::start().unwrap();
         let lease = Lease::hold(&heart, queue, receipt, VISIBILITY);
-        tokio::time::timeout(VISIBILITY * 2, lease.lost().cancelled()).await.unwrap();
+        let lost = lease.lost().cancelled();
+        tokio::time::timeout(Duration::from_secs(60), lost).await.unwrap();
     }
 }

@@ -79,7 +79,7 @@ async fn a_link_opens_the_object_for_a_while() {
     store.put_with(&name, "GIF89a".into(), &attributes).await.expect("put");
     store.put(&key("reports/acme/7.json"), "{}".into()).await.expect("put");
 
-    let link = store.link(&name, Duration::from_secs(3)).await.expect("link");
+    let link = store.link(&name, Duration::from_secs(15)).await.expect("link");
     let (status, answer) = send("GET", &link).expect("the server answers");
     let lower = answer.to_ascii_lowercase();
     assert_eq!(status, 200, "{answer}");
@@ -89,7 +89,7 @@ async fn a_link_opens_the_object_for_a_while() {
     assert!(lower.contains("x-amz-meta-hash: 00ff"), "{answer}");
     let unsigned = link.split('?').next().expect("it has a path");
     assert_eq!(send("GET", unsigned).expect("the server answers").0, 403);
-    eventually(Duration::from_secs(30), "the link runs out", || {
+    eventually(Duration::from_secs(60), "the link runs out", || {
         let (status, _) = send("GET", &link).expect("the server answers");
         (status == 403).then_some(())
     });

@@ -57,7 +57,9 @@ impl Rig {
 
     /// Waits until `happened`.
     pub fn until(&self, what: &str, mut happened: impl FnMut(&Self) -> bool) {
-        tokio::task::block_in_place(|| eventually(PATIENCE, what, || happened(self).then_some(())));
+        tokio::task::block_in_place(|| {
+            eventually(PATIENCE * 3, what, || happened(self).then_some(()))
+        });
     }
 
     pub async fn assert_empty(&self) {

@@ -26,7 +26,7 @@ fn other_readers_see_the_same_rows_in_a_bucket() {
     let store = table_store(&aws, BUCKET).expect("a store needs no answer to be opened");
     let fleet = Fleet::with_fleet_toml(&format!(
         "[catalog]\nurl = \"s3://{BUCKET}/{PREFIX}\"\n\
-         [leases]\nvisibility = \"10s\"\n\
+         [leases]\nvisibility = \"60s\"\n\
          [workers]\nmax = 2\n\
          [http]\nallow_private = [\"127.0.0.0/8\"]\n\
          [scheduler]\ntick = \"1s\"\n"

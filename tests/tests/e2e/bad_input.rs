@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(90);
 /// What the workers of these tests may hold, their children included.
 const MEMORY_BYTES: u64 = 512 << 20;
 /// A worker that does two crawls at once, each with 160 MiB, and tries none of them a second time.
-const WORKER: &str = "[leases]\nvisibility = \"10s\"\nmax_receives = 1\n\
+const WORKER: &str = "[leases]\nvisibility = \"60s\"\nmax_receives = 1\n\
                       [workers]\ncrawl_slots = 2\nmemory = \"512MiB\"\n";
 
 /// One row of a table.

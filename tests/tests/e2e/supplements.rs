@@ -30,7 +30,7 @@ impl Shop {
             let reply = if known { Reply::status(304) } else { Reply::ok(feed.clone()) };
             reply.header("ETag", etag)
         });
-        let fleet = Fleet::new();
+        let fleet = Fleet::with_short_leases();
         let url = server.base_url();
         fleet.pipe(
             "shop",

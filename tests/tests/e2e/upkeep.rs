@@ -152,7 +152,7 @@ fn image_jobs_lost_with_their_queue_come_back() {
 /// Promise 1: a run whose message was lost with its queue gets another, and is done under its own number.
 #[test]
 fn a_run_lost_with_its_queue_is_done() {
-    let (shop, fleet) = (Shop::open(), Fleet::new());
+    let (shop, fleet) = (Shop::open(), Fleet::with_short_leases());
     let nights = Nights::new(23, 20);
     shop.publish("acme", &nights);
     shop.write_pipe(&fleet, "acme", false);

@@ -37,7 +37,7 @@ impl Bench {
     pub(super) fn lease(&self) -> Duration {
         match self.backend.advance() {
             Advance::Manual(_) => Duration::from_secs(30),
-            Advance::Sleep { .. } => Duration::from_secs(3),
+            Advance::Sleep { .. } => Duration::from_secs(6),
         }
     }
 

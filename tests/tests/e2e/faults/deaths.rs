@@ -266,7 +266,7 @@ fn redelivered_three_times() {
 /// is a dead letter that says so.
 #[test]
 fn a_job_that_panics() {
-    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 2", "max = 1");
+    let scene = Scene::new("visibility = \"60s\"\nmax_receives = 2", "max = 1");
     let mut worker = failing_worker(&scene.fleet, "job.begun=panic");
     let report = settled(&scene.fleet, "acme", scene.run);
     assert_eq!(report["state"], "dead", "{report:#}");
@@ -291,7 +291,7 @@ fn a_job_that_panics() {
 /// limit it is a dead letter that says so.
 #[test]
 fn a_job_that_aborts() {
-    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 2", "max = 1");
+    let scene = Scene::new("visibility = \"60s\"\nmax_receives = 2", "max = 1");
     let mut worker = failing_worker(&scene.fleet, "crawl.before-commit=abort");
     let report = settled(&scene.fleet, "acme", scene.run);
     assert_eq!(report["state"], "dead", "{report:#}");
@@ -316,7 +316,7 @@ fn a_job_that_aborts() {
 /// dead letter names limit and setting, and the worker lives.
 #[test]
 fn a_job_that_exhausts_memory() {
-    let scene = Scene::new("visibility = \"10s\"\nmax_receives = 1", "memory = \"256MiB\"");
+    let scene = Scene::new("visibility = \"60s\"\nmax_receives = 1", "memory = \"256MiB\"");
     let mut worker = failing_worker(&scene.fleet, "job.begun=exhaust");
     let report = settled(&scene.fleet, "acme", scene.run);
     assert_eq!(report["state"], "dead", "{report:#}");

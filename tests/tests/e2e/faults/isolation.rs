@@ -29,7 +29,7 @@ fn receipts(fleet: &Fleet) -> BTreeMap<String, Value> {
 /// written, by the same process.
 #[test]
 fn a_crawl_that_aborts_beside_image_jobs() {
-    let (shop, fleet) = (Shop::open(), fleet("visibility = \"10s\"", "max = 1"));
+    let (shop, fleet) = (Shop::open(), fleet("visibility = \"60s\"", "max = 1"));
     let nights = Nights::new(31, 60);
     shop.publish("pictures", &nights);
     shop.write_pipe(&fleet, "pictures", true);
@@ -105,7 +105,7 @@ fn write_pipe(fleet: &Fleet, server: &Server) {
 /// the pictures before and after it are stored, by the same worker.
 #[test]
 fn pictures_that_end_their_decoders() {
-    let fleet = fleet("visibility = \"10s\"", "max = 1");
+    let fleet = fleet("visibility = \"60s\"", "max = 1");
     let server = shop_of_pictures(6);
     write_pipe(&fleet, &server);
     let run = issue(&fleet, "acme");

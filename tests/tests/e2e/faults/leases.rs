@@ -179,7 +179,7 @@ fn told_to_stop_in_the_middle_of_a_feed() {
     eventually(SOON, "the feed to be read", || (server.hits("/acme.xml") == 1).then_some(()));
     slow.store(false, Ordering::SeqCst);
     first.signal("TERM");
-    let ended = first.wait(Duration::from_secs(10));
+    let ended = first.wait(SOON);
     assert!(ended.success(), "{ended}: {}", first.stderr());
     assert_eq!(number(&status(&fleet), "crawl", "visible"), 1, "the message is handed back");
 

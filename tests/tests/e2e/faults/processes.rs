@@ -8,7 +8,6 @@ use super::support::{
 use feedfleet_tests::{Fleet, Running, eventually};
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 /// `feedfleet up` with two workers, and the workers' process ids.
 fn up() -> (Fleet, Running, Vec<u32>) {
@@ -35,7 +34,7 @@ fn kill(pid: u32) {
 }
 
 fn wait_until_ended(workers: &[u32]) {
-    eventually(Duration::from_secs(10), "the workers to end", || {
+    eventually(SOON, "the workers to end", || {
         workers.iter().all(|pid| has_ended(*pid)).then_some(())
     });
 }

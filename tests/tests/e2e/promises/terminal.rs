@@ -125,7 +125,7 @@ const PIPES: [(&str, bool); 6] = [
 const DEAD: [&str; 3] = ["header", "locked", "element"];
 
 fn hostile_fleet() -> Fleet {
-    let fleet = fleet("visibility = \"10s\"\nmax_receives = 1", "max = 1");
+    let fleet = fleet("visibility = \"60s\"\nmax_receives = 1", "max = 1");
     let map = "[map]\nid = \"sku\"\ntitle = \"name\"\nlink = \"link\"\nbrand = \"brand\"\n\
                price = { field = \"price\", as = \"money\", currency = \"EUR\" }\n";
     let write = |pipe: &str, ending: &str, format: &str, bytes: Vec<u8>| {

@@ -98,7 +98,8 @@ fn a_busy_host_is_left_alone_for_as_long_as_it_asks() {
     let after: Vec<Duration> =
         arrivals.filter_map(|at| at.checked_duration_since(busy_at)).collect();
     assert!(after[0] >= Duration::from_millis(1_900), "{after:?}");
-    assert!(after[1] - after[0] >= Duration::from_millis(500), "{after:?}");
+    // A second apart from then on; what is late here is late by its own clock too.
+    assert!(after[1] >= Duration::from_millis(2_900), "{after:?}");
 }
 
 /// Promise 12: a page that could not be read keeps its product, while one that is gone loses it.
@@ -217,7 +218,7 @@ fn links_to_what_was_read_are_not_too_deep() {
 fn a_robots_txt_that_cannot_be_had_forbids_all() {
     let shop = Shop::new(10, |mood| mood.robots_status = Some(503));
     let fleet = Fleet::with_fleet_toml(
-        "[leases]\nvisibility = \"10s\"\nmax_receives = 1\n\
+        "[leases]\nvisibility = \"60s\"\nmax_receives = 1\n\
          [http]\nallow_private = [\"127.0.0.0/8\"]\n[scheduler]\ntick = \"1s\"\n",
     );
     shop.pipe(&fleet, "shop", "");
