@@ -227,6 +227,20 @@ fn the_ends_and_reasons_are_those_of_the_code() {
     }
 }
 
+/// `cargo audit` and `cargo deny` ask for the same advisories, each with a list of exceptions of its own.
+#[test]
+fn both_checks_of_dependencies_have_the_same_exceptions() {
+    let exceptions = |file: &str| -> BTreeSet<String> {
+        let text = read(&root().join(file));
+        let (_, advisories) = text.split_once("[advisories]").expect("there is a part for them");
+        let ids = advisories.split("\"RUSTSEC-").skip(1);
+        ids.filter_map(|id| Some(id.split_once('"')?.0.to_owned())).collect()
+    };
+    let known = exceptions("deny.toml");
+    assert!(!known.is_empty());
+    assert_eq!(exceptions(".cargo/audit.toml"), known);
+}
+
 /// The promises that tests name in the first line of their documentation, each with the test's name.
 fn named_promises(source: &str) -> Vec<(u32, String)> {
     let (mut found, mut promises, mut is_test) = (Vec::new(), Vec::<u32>::new(), false);
