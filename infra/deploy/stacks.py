@@ -219,7 +219,7 @@ def check_network(aws, fleet, before, given):
     not delete."""
     changed = [name for name in NETWORK if name in given and name in before and given[name] != before[name]]
     # A zone more takes nothing away.
-    if changed == ["Zones"] and int(given["Zones"]) > int(before["Zones"]):
+    if changed == ["Zones"] and given["Zones"] > before["Zones"]:
         return
     if changed and (there := workers(aws, fleet)):
         raise Failure(

@@ -22,7 +22,8 @@ def main(file):
         if not may(role, action, resource)
     ]
     # A comparison that cannot fail shows nothing.
-    if not made or may("operator", *needed("DELETE", "/data/objects/reports/shop/1.json")):
+    never = [("operator", "DELETE", "/data/objects/reports/shop/1.json"), ("worker", "SQS", "ReceiveMessage", "crawl-dead")]
+    if not made or any(may(role, *needed(*request)) for role, *request in never):
         faults.append("nothing was compared")
     print("\n".join(faults) or f"{len(made)} requests: each is allowed")
     return 1 if faults else 0

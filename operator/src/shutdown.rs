@@ -24,6 +24,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
                 view::tell("feedfleet: stopped at once; work in hand is delivered again");
                 std::process::exit(130);
             }
+            tracing::info!("told to stop");
             told.cancel();
         }
     });

@@ -29,10 +29,8 @@ pub fn real_data(folder: &str) -> Option<PathBuf> {
     None
 }
 
-/// The most that one look of [`eventually`] counts for: while the machine stood still, nothing could happen either.
-const LONGEST_LOOK: Duration = Duration::from_millis(500);
-
-/// Looks until `check` has an answer: every 20 ms, or half of the time where a look takes longer.
+/// Looks until `check` has an answer: every 20 ms, or, where a look takes longer, after as long again, 250 ms at most. A
+/// pause counts for what it should last: while the machine stood still, nothing could happen either.
 ///
 /// # Panics
 ///
@@ -45,7 +43,9 @@ pub fn eventually<T>(deadline: Duration, what: &str, mut check: impl FnMut() -> 
             return answer;
         }
         assert!(waited < deadline, "waited {deadline:?} in vain: {what}");
-        std::thread::sleep(begun.elapsed().clamp(Duration::from_millis(20), LONGEST_LOOK / 2));
-        waited += begun.elapsed().min(LONGEST_LOOK);
+        let looked = begun.elapsed();
+        let pause = looked.clamp(Duration::from_millis(20), Duration::from_millis(250));
+        std::thread::sleep(pause);
+        waited += looked + pause;
     }
 }

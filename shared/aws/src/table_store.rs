@@ -20,15 +20,14 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Until a request is answered to the last byte. A part of an upload has 8 MiB, a group of rows up to 48 MiB; a body
 /// that is cut off by this is taken up where it ended.
 const ANSWER: Duration = Duration::from_secs(60);
-/// No request is begun again after this: that is time for one that hangs, and another. A signature is good for five
-/// minutes.
-const RETRY_WITHIN: Duration = Duration::from_secs(150);
+/// No request is begun again after this: that is time for one that hangs, and another.
+const RETRY_WITHIN: Duration = Duration::from_secs(75);
 
 /// The store of this bucket; its keys are whole, prefix included. Asks nothing of S3.
 ///
-/// What fails in passing (a connection that breaks or hangs, 5xx, throttling) is repeated, up to six times within 150 s,
-/// with growing pauses that are spread at random. That holds for conditional puts as well, which may then meet their own
-/// success as a conflict: whoever makes one has to look at what is there.
+/// What fails in passing (a connection that breaks or hangs, 5xx, throttling) is repeated, up to six times within 75 s,
+/// with growing pauses that are spread at random. That holds for conditional puts as well, but for those that hang; they may
+/// then meet their own success as a conflict: whoever makes one has to look at what is there.
 ///
 /// # Errors
 ///
@@ -268,7 +267,7 @@ mod tests {
             loader.endpoint_url(url.as_str())
         });
         // Time for one that hangs, and another.
-        const { assert!(RETRY_WITHIN.as_secs() > 2 * ANSWER.as_secs()) };
+        const { assert!(RETRY_WITHIN.as_secs() > ANSWER.as_secs()) };
         let answer = Duration::from_secs(2);
         let store = patient_store(&aws.await, "data", answer, answer * 10).unwrap();
         let got = store.get(&"products/a.parquet".into()).await.unwrap().bytes().await.unwrap();

@@ -38,7 +38,7 @@ pub enum Cause {
     /// The object store.
     #[error(transparent)]
     Store(#[from] object_store::Error),
-    /// Others were faster, again and again.
+    /// Others were faster, again and again, or have left something in the way.
     #[error("{0}")]
     Contended(String),
     /// The table is not one that this build can use.

@@ -309,6 +309,11 @@ fn since_epoch(millis: i64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(millis).ok()?))
 }
 
+/// Whether a file belongs to a version of a log, by its name.
+pub(crate) fn is_of_log(name: &str) -> bool {
+    parse_name(name).is_some()
+}
+
 /// Whether a file of the log is the entry of a version, by its name.
 pub(crate) fn is_entry(name: &str) -> bool {
     parse_name(name).is_some_and(|(_, kind)| kind == Kind::Entry)

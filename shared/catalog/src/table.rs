@@ -6,7 +6,7 @@ use crate::durable;
 use crate::error::{CatalogError, Cause, Context};
 use crate::files::{FilePlace, Files, Found, Store};
 use crate::location::Location;
-use crate::log_files::{entry_place, is_entry};
+use crate::log_files::{entry_place, is_entry, is_of_log};
 use crate::runtime;
 use crate::schema::{PARTITION, TableSpec};
 use crate::snapshot::Snapshot;
@@ -20,7 +20,6 @@ use delta_kernel::{Engine, KernelError, KernelResult};
 use delta_kernel_default_engine::DefaultEngine;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -239,13 +238,14 @@ impl Table {
         Ok(has_entry(&self.list_log()?))
     }
 
-    /// A file in the log of a table that has no entry. It keeps the table from being made: the kernel takes any for one.
+    /// A file in the log of a table that has nothing of a table. It keeps the table from being made: the kernel takes any
+    /// for one.
     pub fn in_the_way(&self) -> Result<Option<String>, CatalogError> {
         if self.folder().is_some_and(|folder| !folder.join(LOG).is_dir()) {
             return Ok(None);
         }
         let log = self.list_log()?;
-        Ok(log.first().filter(|_| !has_entry(&log)).map(|found| found.place.to_string()))
+        Ok(foreign(&log).map(|found| found.place.to_string()))
     }
 
     pub(crate) fn list_log(&self) -> Result<Vec<Found>, CatalogError> {
@@ -298,13 +298,10 @@ impl Table {
         }
         let was_taken_for_one =
             matches!(error.without_backtrace(), KernelError::TableAlreadyExistsAtPath(_));
-        let cause = match log.first().filter(|_| was_taken_for_one) {
-            Some(other) => Cause::Io(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!(
-                    "its log has no entry, but another file, '{}': move that out of there",
-                    other.place
-                ),
+        let cause = match foreign(&log).filter(|_| was_taken_for_one) {
+            Some(other) => Cause::Contended(format!(
+                "its log has no entry, but another file, '{}': move that out of there",
+                other.place
             )),
             None => error.into(),
         };
@@ -350,6 +347,14 @@ impl Table {
             .and_then(is_ours)
             .context("add columns to table", self.url().as_str())
     }
+}
+
+/// A file in a log where nothing is left of a table: what is, is not to be moved away.
+fn foreign(log: &[Found]) -> Option<&Found> {
+    let is_of_table =
+        |name: &str| is_of_log(name) || name.contains(".checkpoint.") || name == "_last_checkpoint";
+    let is_left = log.iter().any(|found| found.place.name().is_some_and(is_of_table));
+    log.first().filter(|_| !is_left)
 }
 
 fn has_entry(log: &[Found]) -> bool {

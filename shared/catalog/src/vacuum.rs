@@ -159,8 +159,8 @@ fn trim_log(
     let Some(checkpoint) = log.checkpoint_up_to(window_start) else { return Ok(0) };
     let past: Vec<&LogFile> =
         log.files.iter().take_while(|f| f.version < checkpoint.version).collect();
-    if past.is_empty() || dry_run {
-        return Ok(past.len() as u64);
+    if past.is_empty() {
+        return Ok(0);
     }
     // From now on the checkpoint stands for all that was before it: it must be readable and on the disk.
     let snapshot = snapshot_at(table, checkpoint.version)?;
@@ -171,6 +171,9 @@ fn trim_log(
             "the log is not cut off: the checkpoint that would stand for what is before it cannot be read"
         );
         return Ok(0);
+    }
+    if dry_run {
+        return Ok(past.len() as u64);
     }
     table.files().sync(&checkpoint.place)?;
     let removed = remove(table, past.iter().map(|file| &file.place))?;

@@ -99,6 +99,21 @@ async fn a_receive_that_was_throttled_is_made_again_as_another() {
     }
 }
 
+/// One whose answer was lost keeps its id, whatever is answered before it is repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_receive_that_is_throttled_then_is_still_the_same() {
+    let Some(rig) = Rig::new().await else { return };
+    let attempts = note_attempts(&rig.proxy);
+    rig.other.send(&[message("g", "1")]).await.expect("send");
+    let lost = rig.proxy.add(Rule::of(RECEIVE, Fault::DropRequest).once());
+    let throttled = rig.proxy.add(Rule::of(RECEIVE, Fault::Throttle).once());
+    let received = rig.queue.receive(now(1, LONG)).await.expect("receive");
+    assert_eq!((lost.get(), throttled.get(), bodies(&received)), (1, 1, vec!["1"]));
+    let made = attempts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert_eq!(made.len(), 3, "{made:?}");
+    assert!(made.iter().all(|id| *id == made[0]), "{made:?}");
+}
+
 /// Where the attempt id is not known, or too old, the messages come back when their lease ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receive_that_stays_lost_costs_one_visibility_timeout() {

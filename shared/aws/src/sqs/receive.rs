@@ -59,8 +59,9 @@ pub(super) async fn poll_once(
     poll: Poll,
     with_own: bool,
 ) -> Result<Vec<Message>, SqsFailure> {
-    // The same for every try whose answer may be lost: it is what makes them one receive.
+    // The same for every try once an answer may be lost: it is what makes them one receive.
     let mut attempt_id = Uuid::new_v4().simple().to_string();
+    let mut may_be_leased = false;
     let deadline = Instant::now() + poll.wait;
     let mut pauses = verbs::RECEIVE.pauses();
     let mut wait = poll.wait;
@@ -91,9 +92,11 @@ pub(super) async fn poll_once(
         let pause = pauses.next().filter(|_| failure.is_passing() || failure.is_of_attempt());
         let Some(pause) = pause else { return Err(failure) };
         tracing::debug!(queue = %url, error = %failure, "will receive again");
-        // Nothing was leased. SQS does not take the id of a receive that it has throttled once more.
-        if !failure.may_have_happened() {
+        may_be_leased |= failure.may_have_happened();
+        // SQS does not take the id of a receive that it has throttled once more. Where nothing was leased, none is needed.
+        if failure.is_of_attempt() || !may_be_leased {
             attempt_id = Uuid::new_v4().simple().to_string();
+            may_be_leased = false;
         }
         sleep(pause).await;
         // Messages that were leased for the lost answer come at once.

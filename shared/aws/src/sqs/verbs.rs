@@ -14,7 +14,7 @@ const SEND_ANSWER: Duration = Duration::from_secs(10);
 
 /// Receiving is repeated under the same `ReceiveRequestAttemptId`: SQS then gives the messages again that it
 /// leased for an answer that was lost, with the same receipts and a fresh lease, for five minutes and as long as
-/// nothing else was done with them. One that SQS refused leased nothing, and is made again under another id. Without the id they would be out of reach until their lease ends. Few
+/// nothing else was done with them. Without the id they would be out of reach until their lease ends. Few
 /// tries: the caller asks again anyway.
 pub(super) const RECEIVE: Retries =
     Retries::new(2, Duration::from_millis(100), Duration::from_secs(1));

@@ -63,6 +63,10 @@ fn way_out(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::SystemIoFailure) => {
             "; no space may be left on the file's disk: see df, free some, and try again"
         }
+        Some(ErrorCode::CannotOpen) => {
+            "; see that its folder is there, that this user may write in it, and that the process may open more files \
+             (ulimit -n)"
+        }
         _ => "",
     }
 }
