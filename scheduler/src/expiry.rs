@@ -121,18 +121,35 @@ impl Past<'_> {
         }
         snapshots.retain(|_, parts| parts.iter().all(|part| self.is_older(part, keep)));
         let mut expired = 0;
-        for (run, mut parts) in snapshots {
-            if self.is_read_by_a_run(&run, &parts).await? {
-                continue;
+        for (run, parts) in snapshots {
+            match self.expire_snapshot(&run, parts).await {
+                Ok(is_gone) => expired += u64::from(is_gone),
+                Err(e) => self.pass_over(&run, &e),
             }
-            // Facts first: half a snapshot must not look like a whole one.
-            parts.sort_by_key(|part| !part.key.name().starts_with("facts"));
-            for part in parts {
-                self.deps.objects.delete(&part.key).await?;
-            }
-            expired += 1;
         }
         Ok(expired)
+    }
+
+    /// Whether it is gone; not, where a run reads it.
+    async fn expire_snapshot(
+        &self,
+        run: &RunKey,
+        mut parts: Vec<Listed>,
+    ) -> Result<bool, ReportError> {
+        if self.is_read_by_a_run(run, &parts).await? {
+            return Ok(false);
+        }
+        // Facts first: half a snapshot must not look like a whole one.
+        parts.sort_by_key(|part| !part.key.name().starts_with("facts"));
+        for part in parts {
+            self.deps.objects.delete(&part.key).await?;
+        }
+        Ok(true)
+    }
+
+    /// What cannot be read or deleted keeps nothing behind it waiting.
+    fn pass_over(&self, run: &RunKey, error: &ReportError) {
+        tracing::warn!(%run, %error, "could not expire what is old of a run, will try again");
     }
 
     /// Whether the run that took this snapshot, or the pipe's newest that replays it, is unfinished.
@@ -176,15 +193,23 @@ impl Past<'_> {
             }
             let spared = self.spared(older, newest).await?;
             for run in old.into_iter().filter(|run| !spared.contains(*run)) {
-                if let Report::Readable(report) = self.report(run).await?
-                    && self.has_ended_long_ago(&report)
-                {
-                    self.expire_run(run).await?;
-                    expired += 1;
+                match self.expire_if_ended(run).await {
+                    Ok(is_gone) => expired += u64::from(is_gone),
+                    Err(e) => self.pass_over(run, &e),
                 }
             }
         }
         Ok(expired)
+    }
+
+    async fn expire_if_ended(&self, run: &RunKey) -> Result<bool, ReportError> {
+        match self.report(run).await? {
+            Report::Readable(report) if self.has_ended_long_ago(&report) => {
+                self.expire_run(run).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     fn has_ended_long_ago(&self, report: &RunReport) -> bool {

@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub(crate) const MAX_RECEIPTS: usize = 2000;
 
 /// Why a step failed.
+/// So many receipts may be unreadable in a row before it is the store that fails.
+const UNREADABLE: usize = 8;
+
 type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can be folded of one pipe.
@@ -67,7 +70,7 @@ async fn fold_step(
             Ok(Some(object)) => object,
             Ok(None) => continue,
             // It is the store that fails, and not this object.
-            Err(e) if had == 0 && failed >= at_once => return Err(e.into()),
+            Err(e) if had == 0 && failed >= at_once.max(UNREADABLE) => return Err(e.into()),
             Err(e) => {
                 failed += 1;
                 deps.complain(&e.to_string());

@@ -128,6 +128,32 @@ fn a_page_that_failed_keeps_its_product() {
     assert!(!live.contains("S2"), "{live:?}");
 }
 
+/// A pipe that was put back forgets what its last run saw of the site: a page that fails brings none of it back.
+#[test]
+fn a_page_that_failed_keeps_what_a_rollback_put_back() {
+    let shop = Shop::new(10, |mood| mood.has_tags = true);
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "max_failed = \"20%\"");
+    let good = fleet.run_pipe("shop")["run"].to_string();
+    let price = |fleet: &Fleet| {
+        let products = fleet.products("shop");
+        products.iter().find(|product| product.id == "S3").expect("it is live").brief().2
+    };
+    let before = price(&fleet);
+    shop.mood().cents = 1;
+    fleet.run_pipe("shop");
+    assert_ne!(price(&fleet), before);
+    fleet.run(&["runs", "rollback", "shop", &good]).ok();
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    assert_eq!(price(&fleet), before);
+    shop.mood().failing.insert(3, 500);
+    let unchanged = shop.mood().unchanged;
+    let report = fleet.run_pipe("shop");
+    assert_eq!(warned(&report, "page-failed"), 1, "{report:#}");
+    assert_eq!(price(&fleet), before, "{report:#}");
+    assert_eq!(shop.mood().unchanged, unchanged, "it was asked by what the bad night saw");
+}
+
 /// Promise 12: a crawl that saw a part of the site removes nothing by itself.
 #[test]
 fn a_crawl_that_is_not_whole_holds_removals() {

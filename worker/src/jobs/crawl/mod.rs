@@ -23,7 +23,9 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
-use feedfleet_catalog::{CommitOutcome, Ground, RunCommit, Snapshot, feed_app_id, run_figures};
+use feedfleet_catalog::{
+    CommitOutcome, Ground, RunCommit, Snapshot, feed_app_id, rollback_app_id, run_figures,
+};
 use feedfleet_config::{Location, Pipe, Site};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{CrawlJob, Outcome, ReasonClass, RunKey, RunReport, hash, keys};
@@ -176,6 +178,12 @@ impl Crawl<'_> {
             Some(snapshot) => snapshot.fence(&feed_app_id(&self.key.pipe))?,
             None => None,
         };
+        let rollback = match &snapshot {
+            Some(snapshot) => snapshot.fence(&rollback_app_id(&self.key.pipe))?,
+            None => None,
+        };
+        // What the newest run saw of its source says nothing of a table that was put back since.
+        let shown = committed.filter(|run| rollback.is_none_or(|back| back < *run));
         let grounds = supplement::grounds(pipe, snapshot.as_ref())?;
         let (deps, run) = (self.deps, self.key.run);
         let objects = deps.objects.as_ref();
@@ -188,17 +196,17 @@ impl Crawl<'_> {
             && !is_collected
         {
             self.lap("open", begun);
-            self.collect(pipe, site, committed).await?;
+            self.collect(pipe, site, committed, rollback).await?;
             begun = Instant::now();
         }
-        let validators = self.validators(pipe, &mapping, &report, committed).await?;
+        let validators = self.validators(pipe, &mapping, &report, shown).await?;
         let validators = validators.filter(|_| may_be_unmodified);
         let reports = self.deps.reports();
         let usual = guard::usual(&reports, &self.key).await?;
         let snapshot_now = snapshot.as_ref();
         let may_show_others =
             supplement::may_show_others(&reports, pipe, &mapping, snapshot_now, committed).await?;
-        let last_list = absence::last_list(&reports, pipe, committed).await?;
+        let last_list = absence::last_list(&reports, pipe, shown).await?;
         let archive = Place::new(self.deps.objects.clone(), self.key.clone());
         let stop = self.cancel.child_token();
         let access = Access {
@@ -289,6 +297,7 @@ impl Crawl<'_> {
         pipe: &Pipe,
         site: &Site,
         committed: Option<i64>,
+        rollback: Option<i64>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         let progress = Arc::new(Progress::new(self.fetched.clone()));
@@ -299,6 +308,7 @@ impl Crawl<'_> {
             pipe,
             site,
             committed,
+            rollback,
             progress: &progress,
             fetched: &self.fetched,
             cancel: self.cancel,
@@ -323,13 +333,13 @@ impl Crawl<'_> {
     }
 
     /// The last complete run's, if they were made from the same place by the same mapping, and if that run
-    /// is what the table shows: `committed` is its newest one.
+    /// is what the table shows: `shown` is its newest one.
     async fn validators(
         &self,
         pipe: &Pipe,
         mapping: &str,
         report: &RunReport,
-        committed: Option<i64>,
+        shown: Option<i64>,
     ) -> Result<Option<Validators>, Failure> {
         let key = keys::validators(&self.key.pipe);
         let Some(object) = self.deps.objects.get(&key).await? else { return Ok(None) };
@@ -337,7 +347,7 @@ impl Crawl<'_> {
         let Ok(found) = from_json::<Validators>(&key, &object.bytes) else { return Ok(None) };
         let same = found.source == source_hash(pipe)
             && found.mapping == mapping
-            && Some(found.run) == committed;
+            && Some(found.run) == shown;
         Ok((same && report.source.replayed_from.is_none()).then_some(found))
     }
 
@@ -435,6 +445,10 @@ impl Crawl<'_> {
             supplement::tidy(self.deps.objects.as_ref(), &self.key).await;
         }
         self.lap("images", begun);
+        // Before the report's end: from then on the pipe may be put back to an earlier run, and forget them.
+        if let Some(validators) = validators {
+            self.deps.objects.put(&keys::validators(&self.key.pipe), to_json(&validators)).await?;
+        }
         let now = self.deps.clock.now();
         let lap = self.seconds.get("images").copied().unwrap_or_default();
         let report = self
@@ -447,9 +461,6 @@ impl Crawl<'_> {
                 end(report, now);
             })
             .await?;
-        if let Some(validators) = validators {
-            self.deps.objects.put(&keys::validators(&self.key.pipe), to_json(&validators)).await?;
-        }
         tracing::info!(
             run = %self.key, seen = report.counts.seen, new = report.counts.new,
             changed = report.counts.changed, removed = report.counts.removed,

@@ -47,7 +47,7 @@ impl SiteEnd {
         let completeness = match evidence.prove(site.max_failed) {
             Proof::Whole if state.notes.counts.forgotten => Completeness::Truncated(format!(
                 "a part of the site: {} pages failed, and the rows of the run before, which had their \
-                 products, are gone",
+                 products, are gone, or count no more since a rollback",
                 evidence.failed
             )),
             // Pages that lost their products are no failures: the usual number of records is looked at, too.

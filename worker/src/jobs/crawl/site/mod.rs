@@ -66,6 +66,8 @@ pub(super) struct Collect<'a> {
     pub site: &'a Site,
     /// The pipe's newest run in the table.
     pub committed: Option<i64>,
+    /// The number of its newest rollback: what runs before it saw says nothing of what the table shows.
+    pub rollback: Option<i64>,
     pub progress: &'a Progress,
     /// Bytes that came.
     pub fetched: &'a AtomicU64,
@@ -228,7 +230,12 @@ impl Collect<'_> {
         let reports = self.deps.reports();
         let extraction = extraction(self.site);
         let objects = &self.deps.objects;
-        Last::find(objects, &reports, self.key, self.committed, &extraction).await
+        let shown = self.committed.filter(|run| self.is_shown(*run));
+        Last::find(objects, &reports, self.key, shown, &extraction).await
+    }
+
+    fn is_shown(&self, run: i64) -> bool {
+        self.rollback.is_none_or(|back| back < run)
     }
 
     /// What was known of pages when a crawl that is taken up began.
@@ -240,7 +247,7 @@ impl Collect<'_> {
     }
 
     async fn last_of(&self, notes: &Notes) -> Result<Option<Last>, Failure> {
-        let Some(run) = notes.last else { return Ok(None) };
+        let Some(run) = notes.last.filter(|run| self.is_shown(run.0)) else { return Ok(None) };
         let run = RunKey { pipe: self.key.pipe.clone(), run };
         Last::of(&self.deps.objects, &run, &notes.extraction).await
     }
