@@ -94,7 +94,13 @@ fn told_to_stop_with_its_hands_full() {
         (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
     };
     let (mut worker, go_on) = waiting_worker(&fleet, "crawl.before-commit");
-    eventually(SOON, "two image jobs in hand", || (in_hand() == (0, 2)).then_some(()));
+    eventually(SOON, "two image jobs in hand", || {
+        let now = in_hand();
+        if now != (0, 2) {
+            eprintln!("crawls and image jobs in hand: {now:?}");
+        }
+        (now == (0, 2)).then_some(())
+    });
     let slow = issue(&fleet, "slow");
     eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
     let asleep = issue(&fleet, "asleep");
