@@ -85,22 +85,27 @@ fn told_to_stop_with_its_hands_full() {
     let pictures = issue(&fleet, "pictures");
     let mut first = fleet.spawn(&["worker"]);
     settled(&fleet, "pictures", pictures);
-    stop(&mut first);
-    let image_jobs = number(&status(&fleet), "image", "visible");
-    assert!(image_jobs > 2, "{image_jobs} image jobs wait");
-
     let in_hand = || {
         let status = status(&fleet);
         (number(&status, "crawl", "in_flight"), number(&status, "image", "in_flight"))
     };
+    let two_image_jobs = || {
+        eventually(SOON, "two image jobs in hand", || {
+            let now = in_hand();
+            if now != (0, 2) {
+                eprintln!("crawls and image jobs in hand: {now:?}");
+            }
+            (now == (0, 2)).then_some(())
+        });
+    };
+    // With its hands full it is about to receive nothing that its end would leave on lease.
+    two_image_jobs();
+    stop(&mut first);
+    let image_jobs = number(&status(&fleet), "image", "visible");
+    assert!(image_jobs > 2, "{image_jobs} image jobs wait");
+
     let (mut worker, go_on) = waiting_worker(&fleet, "crawl.before-commit");
-    eventually(SOON, "two image jobs in hand", || {
-        let now = in_hand();
-        if now != (0, 2) {
-            eprintln!("crawls and image jobs in hand: {now:?}");
-        }
-        (now == (0, 2)).then_some(())
-    });
+    two_image_jobs();
     let slow = issue(&fleet, "slow");
     eventually(SOON, "the slow feed", || (server.hits("/slow.xml") == 1).then_some(()));
     let asleep = issue(&fleet, "asleep");
