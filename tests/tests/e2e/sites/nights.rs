@@ -146,7 +146,7 @@ fn a_page_that_failed_keeps_what_a_rollback_put_back() {
     fleet.run(&["runs", "rollback", "shop", &good]).ok();
     fleet.run(&["pipes", "resume", "shop"]).ok();
     assert_eq!(price(&fleet), before);
-    shop.mood().failing.insert(3, 500);
+    shop.mood().failing.insert(3, 403);
     let unchanged = shop.mood().unchanged;
     let report = fleet.run_pipe("shop");
     assert_eq!(warned(&report, "page-failed"), 1, "{report:#}");
