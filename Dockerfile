@@ -11,17 +11,21 @@
 # It is built for the machine that builds it: a binary for Arm is built on one with Arm. The C that it contains
 # (SQLite, Zstandard, WebP, mimalloc) is compiled against musl, so the binary asks nothing of the machine it runs on.
 
-FROM rust:1.95.0-alpine AS build
-RUN apk add --no-cache gcc make musl-dev perl
-WORKDIR /feedfleet
-COPY . .
+FROM rust:1.95.0-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends musl-tools \
+    && rm -rf /var/lib/apt/lists/*
 # The version of rust-toolchain.toml is the image's own; its linters are not needed here.
 ENV RUSTUP_TOOLCHAIN=1.95.0
+RUN rustup target add "$(uname -m)-unknown-linux-musl"
+WORKDIR /feedfleet
+COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/feedfleet/target \
-    cargo build --release --locked --features aws --bin feedfleet \
-    && install -D -m 0755 target/release/feedfleet /out/feedfleet \
+    target="$(uname -m)-unknown-linux-musl" \
+    && cargo build --release --locked --features aws --bin feedfleet --target "$target" \
+    && install -D -m 0755 "target/$target/release/feedfleet" /out/feedfleet \
     && /out/feedfleet --version \
-    && ! readelf -l /out/feedfleet | grep -q INTERP
+    && ! readelf --program-headers /out/feedfleet | grep -q INTERP
 
 FROM scratch AS binary
 COPY --from=build /out/feedfleet /feedfleet

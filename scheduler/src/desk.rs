@@ -218,10 +218,21 @@ impl Desk {
                 let why = format!("run {run} of the pipe is {word} and must end first");
                 return Ok(Prospect::Closed(why));
             }
-            if matches!(report.state, RunState::Done | RunState::Held) {
-                return Ok(Prospect::Pointless(format!(
-                    "run {run} of the pipe is newer and {word}"
-                )));
+            match report.state {
+                RunState::Done | RunState::Held => {
+                    let why = format!("run {run} of the pipe is newer and {word}");
+                    return Ok(Prospect::Pointless(why));
+                }
+                // Who looks at a pipe's newest run, to see whether one is under way, would not see this one.
+                RunState::Dead => {
+                    let why = format!(
+                        "run {run} of the pipe is newer and {word} too: replay that one, or load what this one \
+                         fetched: feedfleet run {pipe} --replay {}",
+                        key.run
+                    );
+                    return Ok(Prospect::Closed(why));
+                }
+                _ => {}
             }
         }
         Ok(Prospect::Open { mark })

@@ -3,6 +3,7 @@
 
 use crate::deps::Deps;
 use crate::store::StoreUse;
+use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_catalog::images;
 use feedfleet_model::PipeName;
 use feedfleet_model::image::{ImageEntry, ImageReceipt, ImageStatus};
@@ -10,16 +11,19 @@ use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_objects::reports::from_json;
 use feedfleet_objects::{ObjectError, Objects, get_all};
 use futures::stream::{self, StreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Receipts in one step: what is in memory at once stays small. A pipe's are neighbours, so a step makes few commits.
 pub(crate) const MAX_RECEIPTS: usize = 2000;
 
-/// Why a step failed.
 /// So many receipts may be unreadable in a row before it is the store that fails.
 const UNREADABLE: usize = 8;
 
+/// A worker's clock that is further off than this when it writes a receipt does not count, but the store's.
+const MOST_OFF: TimeDelta = TimeDelta::hours(1);
+
+/// Why a step failed.
 type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can be folded of one pipe.
@@ -61,6 +65,8 @@ async fn fold_step(
     let listed = deps.objects.list(&format!("{}/", keys::RECEIPTS), after, step).await?;
     let is_last = listed.len() < step;
     let last = listed.last().filter(|_| !is_last).map(|entry| entry.key.clone());
+    let written: HashMap<ObjectKey, DateTime<Utc>> =
+        listed.iter().map(|entry| (entry.key.clone(), entry.modified.into())).collect();
     let keys = listed.into_iter().map(|entry| entry.key);
     let mut reads = get_all(&deps.objects, keys, at_once);
     let mut pending: BTreeMap<PipeName, Pending> = BTreeMap::new();
@@ -78,7 +84,7 @@ async fn fold_step(
             }
         };
         had += 1;
-        let receipt: ImageReceipt = match from_json(&key, &object.bytes) {
+        let mut receipt: ImageReceipt = match from_json(&key, &object.bytes) {
             Ok(receipt) => receipt,
             Err(e) => {
                 deps.complain(&e.to_string());
@@ -87,6 +93,9 @@ async fn fold_step(
         };
         // All pictures of one job are of one pipe.
         let Some(pipe) = receipt.entries.first().map(|e| e.pipe.clone()) else { continue };
+        if let Some(written_at) = written.get(&key) {
+            receipt.entries.iter_mut().for_each(|entry| set_right(entry, *written_at));
+        }
         let pending = pending.entry(pipe).or_default();
         pending.entries.extend(receipt.entries);
         pending.receipts.push(key);
@@ -98,6 +107,14 @@ async fn fold_step(
         }
     }
     Ok(last)
+}
+
+/// One worker's clock that is a year ahead would keep what others see out of the table for a year, and what one sees whose
+/// clock is behind would never come in.
+fn set_right(entry: &mut ImageEntry, written_at: DateTime<Utc>) {
+    if (entry.checked_at - written_at).abs() > MOST_OFF {
+        entry.checked_at = written_at;
+    }
 }
 
 async fn fold_pipe(
@@ -143,14 +160,14 @@ mod tests {
             if is_bucket {
                 world.as_in_a_bucket();
             }
-            let odd = [keys::receipt("image-0"), keys::receipt("image-2-odd")];
+            let odd = [keys::receipt("image-0", 0), keys::receipt("image-2", 2)];
             world.put(&odd).await;
             let names = ["a", "b", "c", "d", "e"];
             let mut receipts = Vec::new();
             for (number, name) in names.into_iter().enumerate() {
                 let entries = vec![entry(name, 1, ImageStatus::Stored, world.now())];
-                let job = format!("image-{number}-1");
-                let key = keys::receipt(&job);
+                let job = format!("image-{number}");
+                let key = keys::receipt(&job, 1);
                 let receipt = to_json(&ImageReceipt { job, entries });
                 world.deps.objects.put(&key, receipt).await.unwrap();
                 receipts.push(key);
@@ -170,6 +187,35 @@ mod tests {
         }
     }
 
+    /// What a worker says whose clock is wrong stands in the way of nothing that is seen later, and is not lost.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_clock_that_is_far_off_does_not_count() {
+        let world = World::new();
+        let tell = async |name, off: TimeDelta, status| {
+            let entries = vec![entry(name, 1, status, world.now() + off)];
+            let key = keys::receipt("image-1", off.num_seconds());
+            world
+                .deps
+                .objects
+                .put(&key, to_json(&ImageReceipt { job: "j".into(), entries }))
+                .await
+                .unwrap();
+            fold_receipts(&world.deps).await;
+        };
+        let year = TimeDelta::days(365);
+        tell("ahead", year, ImageStatus::Failed).await;
+        tell("ahead", TimeDelta::minutes(10), ImageStatus::Stored).await;
+        tell("behind", TimeDelta::zero(), ImageStatus::Failed).await;
+        tell("behind", -year, ImageStatus::Stored).await;
+        let snapshot = world.deps.catalog.images().snapshot().unwrap().unwrap();
+        let mut failed = 0;
+        images::for_each_entry(&snapshot, &acme(), |entry| {
+            failed += usize::from(entry.status != ImageStatus::Stored.word());
+        })
+        .unwrap();
+        assert_eq!((world.entries().len(), failed), (2, 0));
+    }
+
     /// A pipe of whose entries a file is missing keeps its receipts until the file is back, and no other pipe waiting.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_pipe_that_cannot_be_folded_holds_up_no_other() {
@@ -186,7 +232,7 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let aside = elsewhere.path().join("aside");
         std::fs::rename(&files, &aside).unwrap();
-        let receipts = [keys::receipt("image-1"), keys::receipt("image-2")];
+        let receipts = [keys::receipt("image-1", 1), keys::receipt("image-2", 1)];
         for (key, pipe) in receipts.iter().zip([&broken, &acme()]) {
             let receipt = ImageReceipt { job: "j".into(), entries: vec![seen(pipe, "a")] };
             world.deps.objects.put(key, to_json(&receipt)).await.unwrap();

@@ -13,6 +13,7 @@ use crate::upkeep::{DutyError, blocking};
 use chrono::{DateTime, Utc};
 use feedfleet_catalog::{CatalogError, Table, images, pictures};
 use feedfleet_model::keys::{self, ObjectKey};
+use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunId};
 use feedfleet_objects::{Listed, ObjectError, Objects};
 use futures::stream::{self, StreamExt};
@@ -22,6 +23,9 @@ use std::time::SystemTime;
 
 /// Pictures deleted between two looks for a new run: a few hundredths of a second.
 const BETWEEN_LOOKS: usize = 50;
+
+/// A run, and when its report changed: one that was dead and is again has been at work in between.
+type Last = (RunId, DateTime<Utc>);
 
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,10 +67,23 @@ pub(crate) async fn remove_unshown(
     Ok(Some(removed))
 }
 
-/// The pipe's newest run, if it is final. A pipe without any run is left alone.
-async fn last_run_if_final(deps: &Deps, pipe: &PipeName) -> Result<Option<RunId>, DutyError> {
-    let last = deps.reports().last_of(pipe).await?;
-    Ok(last.filter(|report| report.state.is_final()).map(|report| report.key.run))
+/// The pipe's newest run, and when it changed, if no run that could still commit is under way. A pipe without any run is
+/// left alone.
+async fn last_run_if_final(deps: &Deps, pipe: &PipeName) -> Result<Option<Last>, DutyError> {
+    let reports = deps.reports();
+    let mut last = None;
+    for key in reports.runs_of(pipe).await?.iter().rev() {
+        let Some(report) = reports.load(key).await? else { continue };
+        if !report.state.is_final() {
+            return Ok(None);
+        }
+        last.get_or_insert((report.key.run, report.updated_at));
+        // None before it comes back. A dead one may be replayed, and an older one have been when this was alive.
+        if matches!(report.state, RunState::Done | RunState::Held) {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 /// Hashes of the share's pictures that some row shows; none when they are more than `limit` and the share can
@@ -93,7 +110,7 @@ struct Sweep<'a> {
     deps: &'a Deps,
     pipe: &'a PipeName,
     /// The pipe's newest run when the rows were read.
-    last: RunId,
+    last: Last,
     share: Share,
     shown: Arc<HashSet<u128>>,
     now: DateTime<Utc>,

@@ -8,7 +8,7 @@ use crate::issue::{IssueError, end_if_paused, send};
 use crate::metrics::Meters;
 use crate::seen::Seen;
 use crate::store::StoreUse;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_config::{Fleet, QueueBackend};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{PipeName, RunKey, RunReport, keys};
@@ -27,6 +27,8 @@ const UNSENT_SILENCE: Duration = Duration::from_secs(10);
 const RUNS_LOOKED_AT: usize = 3;
 /// Without a sign of life for this long, a run's message is sent again even if the queue has others.
 const LONGEST_SILENCE: Duration = Duration::from_secs(6 * 3600);
+/// A sign of life that is further ahead of the clock than this was given by a clock that is wrong.
+const MOST_AHEAD: TimeDelta = TimeDelta::days(1);
 /// Reports that are asked for in one go where all are looked at.
 const REPORTS_IN_HAND: usize = 1000;
 /// SQS's counts may lag by a minute: a queue is taken for empty that has been so in two looks, this long apart at least.
@@ -220,11 +222,14 @@ pub(crate) async fn resend_if_lost(
     if report.state.is_final() {
         return Ok(());
     }
-    let silent = age(deps.clock.now(), report.updated_at);
+    let now = deps.clock.now();
+    let silent = age(now, report.updated_at);
+    // Then nobody knows for how long.
+    let is_ahead = report.updated_at > now + MOST_AHEAD;
     let is_lost = if report.sent_at.is_none() {
         // A report in the place of a damaged one is nobody's who would be about to send it.
-        silent >= UNSENT_SILENCE || report.state == RunState::Committed
-    } else if silent < deps.fleet.leases.visibility * 2 {
+        silent >= UNSENT_SILENCE || is_ahead || report.state == RunState::Committed
+    } else if silent < deps.fleet.leases.visibility * 2 && !is_ahead {
         false
     } else {
         let counts = deps.crawl.counts().await?;
@@ -242,7 +247,6 @@ pub(crate) async fn resend_if_lost(
 mod tests {
     use super::*;
     use crate::testing::{World, acme, run};
-    use chrono::TimeDelta;
     use feedfleet_model::{CrawlJob, Job, RunId};
     use feedfleet_queue::{NewMessage, Receive};
 
@@ -282,6 +286,23 @@ mod tests {
         let end = |report: &mut RunReport| report.state = RunState::Dead;
         world.deps.reports().update(&run(1), end).await.unwrap();
         assert_eq!(look(&world, TimeDelta::days(1)).await, None);
+    }
+
+    /// A clock that was a year ahead has not the last word for a year.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sign_of_life_from_the_future_is_none() {
+        let world = World::new();
+        let ahead = world.now() + TimeDelta::days(365);
+        world.report(1, RunState::Queued, |report| report.updated_at = ahead).await;
+        assert_eq!(look(&world, TimeDelta::zero()).await, sending(1));
+        assert_eq!(look(&world, TimeDelta::zero()).await, None, "it was sent just now");
+
+        let running = |report: &mut RunReport| {
+            report.state = RunState::Running;
+            report.updated_at = ahead;
+        };
+        world.deps.reports().update(&run(1), running).await.unwrap();
+        assert_eq!(look(&world, TimeDelta::zero()).await, sending(2), "no crawl is on the queue");
     }
 
     /// Where listings are paid for, and every run has ended, reports are listed once in a while, or when a crawl is on

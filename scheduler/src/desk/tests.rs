@@ -197,7 +197,7 @@ async fn damaged_reports_are_set_aside_where_the_desk_meets_them() {
     office.desk.deps.objects.put(&keys::report(&key), "{".into()).await.unwrap();
     office.run(7, RunState::Dead).await;
     let letter = office.keep(crawl_letter("acme", 7)).await;
-    assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap(), Verdict::Replayed);
+    assert_eq!(office.desk.replay(&letter, &ann()).await.unwrap().word(), "left");
     assert_eq!(office.letter("crawl-acme-8").await.state, LetterState::Waiting);
 }
 
@@ -213,7 +213,7 @@ async fn what_a_newer_run_is_doing_decides_what_becomes_of_a_dead_one() {
         (RunState::Committed, "left"),
         (RunState::Done, "superseded"),
         (RunState::Held, "superseded"),
-        (RunState::Dead, "replayed"),
+        (RunState::Dead, "left"),
         (RunState::Superseded, "replayed"),
     ] {
         let mut office = Office::open();
@@ -265,6 +265,21 @@ async fn of_two_dead_runs_the_newer_is_replayed() {
         }
         assert_eq!(words, ["replayed", "left"]);
     }
+}
+
+/// Who looks whether a run of the pipe is under way looks at the newest. So the older one does not come back below it, by
+/// whatever selection.
+#[tokio::test]
+async fn a_dead_run_below_a_dead_one_is_left_and_told_how_to_load_it() {
+    let mut office = Office::open();
+    for run in [7, 8] {
+        office.run(run, RunState::Dead).await;
+    }
+    let letter = office.keep(crawl_letter("acme", 7)).await;
+    let verdict = office.desk.replay(&letter, &ann()).await.unwrap();
+    let why = verdict.why().unwrap();
+    assert!(why.contains("run 8") && why.contains("feedfleet run acme --replay 7"), "{why}");
+    assert_eq!(office.state(&run_key(7)).await, RunState::Dead);
 }
 
 #[tokio::test]

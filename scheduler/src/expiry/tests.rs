@@ -174,7 +174,7 @@ async fn decided_dead_letters_go_and_waiting_ones_never() {
 #[tokio::test]
 async fn receipts_that_cannot_be_read_go_when_they_are_old() {
     let world = World::new();
-    let receipt = keys::receipt("image-acme-1-0");
+    let receipt = keys::receipt("image-acme-1-0", 1);
     world.put(std::slice::from_ref(&receipt)).await;
     world.age(&receipt, 89);
     expire(&world.deps, world.now()).await;

@@ -101,14 +101,19 @@ impl Look {
     }
 }
 
-/// When a picture that failed should be asked for again, in epoch seconds; none where it need not be.
+/// When a picture that failed should be asked for again, in epoch seconds; none where it did not fail. What is refused for
+/// good is too, though seldom: a host that forbids for an hour, or names pictures before it has them, means it no more.
 fn due_again_at(entry: &images::Known<'_>) -> Option<i64> {
-    if entry.status != ImageStatus::Failed.word() || !entry.retry {
+    if entry.status != ImageStatus::Failed.word() {
         return None;
     }
     let checked_at = entry.checked_at_us / 1_000_000;
     // A run's id is the time for which it was scheduled.
     let failing_for = checked_at.saturating_sub(entry.run.0);
-    let pause = failing_for.clamp(MIN_PAUSE_SECS, MAX_PAUSE_SECS);
+    let pause = if entry.retry {
+        failing_for.clamp(MIN_PAUSE_SECS, MAX_PAUSE_SECS)
+    } else {
+        MAX_PAUSE_SECS
+    };
     Some(checked_at.saturating_add(pause))
 }

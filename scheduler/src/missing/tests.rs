@@ -4,7 +4,7 @@ use super::*;
 use crate::load_config;
 use crate::testing::{World, acme, entry, link};
 use chrono::TimeDelta;
-use feedfleet_model::image::ImageStatus;
+use feedfleet_model::image::{ImageEntry, ImageStatus};
 use feedfleet_model::report::RunState;
 use feedfleet_model::{ImageItem, Reason, ReasonClass};
 use feedfleet_objects::DeadLetters;
@@ -87,14 +87,20 @@ async fn failed_pictures_come_again_after_longer_and_longer_pauses() {
         assert_eq!(asked(&world).await, [link("b")], "the {name} time");
         fold(ImageStatus::Failed);
     }
-    let lasting = feedfleet_model::image::ImageEntry {
-        retry: false,
-        ..entry("b", run, ImageStatus::Failed, world.now() + TimeDelta::seconds(1))
-    };
-    world.fold(&[lasting]);
-    world.pass(TimeDelta::days(30));
+}
+
+/// What is no picture, or is refused, may be one later: a wall that stood there for an hour has gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_failed_for_good_come_again_after_a_week() {
+    let (world, run) = world().await;
+    let lasting = ImageEntry { retry: false, ..entry("b", run, ImageStatus::Failed, world.now()) };
+    world.fold(&[entry("a", run, ImageStatus::Stored, world.now()), lasting]);
+    world.pass(TimeDelta::days(7) - TimeDelta::minutes(1));
     look(&world).await;
-    assert!(asked(&world).await.is_empty(), "it never will be a picture");
+    assert!(asked(&world).await.is_empty());
+    world.pass(TimeDelta::minutes(1));
+    look(&world).await;
+    assert_eq!(asked(&world).await, [link("b")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +167,7 @@ async fn a_queue_whose_numbers_lag_is_asked_again_after_a_minute() {
     assert_eq!(looks.look(&world).await, 0);
     assert!(looks.memory.is_waiting());
 
-    let receipt = keys::receipt("late");
+    let receipt = keys::receipt("late", 1);
     world.put(std::slice::from_ref(&receipt)).await;
     pass(1);
     assert_eq!(looks.look(&world).await, 0);
@@ -177,7 +183,7 @@ async fn a_queue_whose_numbers_lag_is_asked_again_after_a_minute() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_on_their_way_are_waited_for_and_broken_ones_are_not() {
     let (world, _) = world().await;
-    world.put(&[keys::receipt("broken")]).await;
+    world.put(&[keys::receipt("broken", 1)]).await;
     look(&world).await;
     assert!(asked(&world).await.is_empty());
     world.pass(TimeDelta::hours(2));

@@ -123,6 +123,27 @@ async fn while_a_run_is_under_way_nothing_goes_and_soon_after_it_does() {
     assert_eq!(present(&world).await, "ab", "the next turn, not the next day");
 }
 
+/// A dead run that an operator has replayed is not the newest of its pipe where another died after it; and one that died
+/// again in between was at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_came_back_from_the_dead_is_one_under_way() {
+    let (world, _) = world().await;
+    for (run, state) in [(3, RunState::Running), (4, RunState::Dead)] {
+        world.report(run, state, |_| ()).await;
+    }
+    assert_eq!(last_run_if_final(&world.deps, &acme()).await.unwrap(), None);
+    let key = crate::testing::run(3);
+    let die = |report: &mut feedfleet_model::RunReport| report.state = RunState::Dead;
+    world.deps.reports().update(&key, die).await.unwrap();
+    let last = last_run_if_final(&world.deps, &acme()).await.unwrap();
+    assert_eq!(last.map(|(run, _)| run.0), Some(4));
+
+    let again = world.now() + TimeDelta::seconds(1);
+    let later = |report: &mut feedfleet_model::RunReport| report.updated_at = again;
+    world.deps.reports().update(&crate::testing::run(4), later).await.unwrap();
+    assert_ne!(last_run_if_final(&world.deps, &acme()).await.unwrap(), last);
+}
+
 /// Promise 13: a file that is being written, and so cannot be read, may name any picture.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_read_or_is_lost_keeps_everything() {

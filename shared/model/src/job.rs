@@ -147,11 +147,15 @@ impl Job {
         }
     }
 
-    /// The deduplication id of its message.
+    /// The deduplication id of its message. That of image jobs tells batches of one number apart: a run's portions are
+    /// others once its files have been compacted.
     pub fn dedup_id(&self) -> String {
         match self {
             Job::Crawl(job) => format!("{}/{}/{}", job.pipe, job.run, job.attempt),
-            Job::Image(job) => format!("{}/{}/{}", job.pipe, job.run, job.place("/")),
+            Job::Image(job) => {
+                let (place, items) = (job.place("/"), job.items_hash());
+                format!("{}/{}/{place}/{items:08x}", job.pipe, job.run)
+            }
         }
     }
 
@@ -171,6 +175,12 @@ impl ImageJob {
             0 => self.batch.to_string(),
             round => format!("r{round}{separator}{}", self.batch),
         }
+    }
+
+    fn items_hash(&self) -> u32 {
+        let urls: Vec<&str> = self.items.iter().map(|item| item.url.as_str()).collect();
+        // No address has a line's end in it.
+        crate::hash::bytes_hash(urls.join("\n").as_bytes()) as u32
     }
 }
 
@@ -228,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_of_other_pictures_is_no_duplicate() {
+        let job = |urls: &[&str]| {
+            let items = urls.iter().map(|url| ImageItem { url: (*url).to_owned() }).collect();
+            let pipe = "acme".parse().unwrap();
+            let host = "h".into();
+            Job::Image(ImageJob { pipe, run: RunId(7), host, shard: 0, round: 0, batch: 3, items })
+        };
+        let id = |urls: &[&str]| job(urls).dedup_id();
+        assert_eq!(id(&["http://h/1", "http://h/2"]), id(&["http://h/1", "http://h/2"]));
+        assert_ne!(id(&["http://h/1", "http://h/2"]), id(&["http://h/1", "http://h/3"]));
+    }
+
+    #[test]
     fn a_later_round_has_ids_of_its_own() {
         let job = |round| {
             Job::Image(ImageJob {
@@ -240,9 +263,13 @@ mod tests {
                 items: vec![ImageItem { url: "http://h/1.jpg".into() }],
             })
         };
-        assert_eq!((job(0).id(), job(0).dedup_id()), ("image-acme-7-3".into(), "acme/7/3".into()));
-        assert_eq!(job(25).id(), "image-acme-7-r25-3");
-        assert_eq!(job(25).dedup_id(), "acme/7/r25/3");
+        assert_eq!(
+            (job(0).id(), job(25).id()),
+            ("image-acme-7-3".into(), "image-acme-7-r25-3".into())
+        );
+        let [own, later] = [0, 25].map(|round| job(round).dedup_id());
+        let items = own.strip_prefix("acme/7/3/").unwrap();
+        assert_eq!((items.len(), later), (8, format!("acme/7/r25/3/{items}")));
         assert_eq!(Job::from_body(&job(25).to_body()).unwrap(), job(25));
         // A body of an earlier release has no round, and neither has a run's own.
         assert!(!job(0).to_body().contains("round"));

@@ -235,9 +235,10 @@ pub fn upkeep_owner() -> ObjectKey {
     ObjectKey::of("upkeep/owner.json".to_owned())
 }
 
-/// The receipt of an image job, by the job's own id.
-pub fn receipt(job_id: &str) -> ObjectKey {
-    ObjectKey::of(format!("{RECEIPTS}/{job_id}.json"))
+/// A receipt of an image job, by the job's own id and the time in microseconds: whoever deletes one that was read
+/// deletes none that was written since.
+pub fn receipt(job_id: &str, written_at_us: i64) -> ObjectKey {
+    ObjectKey::of(format!("{RECEIPTS}/{job_id}-{written_at_us}.json"))
 }
 
 /// The lasting dead letter of a job, by the job's own id.

@@ -10,7 +10,7 @@ mod snapshot;
 pub use self::entry::{FailedPage, Outcome, Tally, UrlEntry, UrlKind};
 pub use self::snapshot::SnapshotError;
 
-use crate::moment::{later, since};
+use crate::moment::{before, later, since};
 use crate::pace::MAX_RETRY_AFTER;
 use crate::traps::{Limits, PatternCounts, Skip};
 use chrono::{DateTime, Utc};
@@ -63,6 +63,7 @@ pub enum Added {
 #[derive(Debug, Clone)]
 pub struct Frontier {
     limits: Limits,
+    /// When the crawl would have begun, had it been at work ever since.
     started: DateTime<Utc>,
     seen: HashSet<u128, foldhash::fast::RandomState>,
     lanes: [VecDeque<UrlEntry>; LANES],
@@ -270,9 +271,10 @@ impl Frontier {
         &self.tally
     }
 
-    /// When the crawl began, in whichever process.
-    pub fn started(&self) -> DateTime<Utc> {
-        self.started
+    /// The crawl goes on after this much work: time in which nobody was at it does not count against
+    /// [`Limits::max_time`].
+    pub fn go_on(&mut self, worked: Duration, now: DateTime<Utc>) {
+        self.started = before(now, worked);
     }
 
     /// Whether [`Limits::max_time`] is over: nothing is handed out any more.

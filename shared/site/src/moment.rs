@@ -9,6 +9,12 @@ pub(crate) fn later(moment: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     moment.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+/// The moment `by` before `moment`; the first one there is when that is too far away.
+pub(crate) fn before(moment: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+    moment.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
 /// How long it is from `earlier` to `now`; nothing when a clock was set back.
 pub(crate) fn since(earlier: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     now.signed_duration_since(earlier).to_std().unwrap_or_default()

@@ -16,8 +16,10 @@ pub async fn run(deps: &Deps, job: &Job, cancel: &CancellationToken) -> Outcome 
         Job::Image(job) => {
             let pipe = match deps.pipe(&job.pipe) {
                 Ok(pipe) => pipe,
+                // Somebody may be at the file just now, and jobs are many.
                 Err(errors) => {
-                    return Outcome::Dead(Reason::new(ReasonClass::Configuration, errors));
+                    let reason = Reason::new(ReasonClass::Configuration, errors);
+                    return Outcome::RetryAfter(backoff::after_failures(1), reason);
                 }
             };
             let image = image::ImageDeps {

@@ -43,6 +43,9 @@ mod thread;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long the end of a handle waits for its thread: what a dropped receive had leased is given back.
+const AT_THE_END: Duration = Duration::from_secs(5);
+
 /// How a queue behaves. All handles of one queue should agree.
 #[derive(Clone)]
 pub struct SqliteQueueOptions {
@@ -122,6 +125,12 @@ impl SqliteQueue {
             })
             .await?;
         Ok(delivery.claim())
+    }
+}
+
+impl Drop for SqliteQueue {
+    fn drop(&mut self) {
+        self.thread.drain(AT_THE_END);
     }
 }
 

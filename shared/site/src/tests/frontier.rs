@@ -159,6 +159,17 @@ fn time_runs_out_once_nothing_is_under_way() {
 }
 
 #[test]
+fn time_in_which_nobody_crawled_does_not_count() {
+    let limits = Limits { max_time: Some(Duration::from_secs(60)), ..Limits::default() };
+    let mut frontier = Frontier::new(&limits, at(0));
+    frontier.add(&url(0), UrlKind::Page, 0);
+    let mut frontier = Frontier::load(&frontier.save().unwrap(), &limits).unwrap();
+    frontier.go_on(Duration::from_secs(20), at(7000));
+    assert!(!frontier.is_out_of_time(at(7039)) && frontier.is_out_of_time(at(7040)));
+    assert!(matches!(frontier.next(at(7039)), Next::Fetch(_)));
+}
+
+#[test]
 fn what_was_handed_out_can_be_put_back() {
     let limits = Limits { max_time: Some(Duration::from_secs(60)), ..Limits::default() };
     let mut frontier = Frontier::new(&limits, at(0));

@@ -66,6 +66,26 @@ fn told_to_stop_in_the_middle() {
     stop(&mut second);
 }
 
+/// Time in which nobody crawled, be it a night without machines, does not count against the pipe's `max_time`.
+#[test]
+fn taken_up_after_its_time_would_have_been_over() {
+    let (shop, fleet) = (slow_shop(), fleet_of_one());
+    shop.pipe(&fleet, "shop", "max_time = \"15s\"");
+    let run = issue(&fleet, "shop");
+    let mut first = fleet.spawn(&["worker"]);
+    until_sent(&shop, 50);
+    stop(&mut first);
+    let (began, _) = shop.mood().sent_at[0];
+    eventually(SOON, "15 s to pass", || {
+        (Utc::now() - began > TimeDelta::seconds(15)).then_some(())
+    });
+    let mut second = fleet.spawn(&["worker"]);
+    let report = settled(&fleet, "shop", run);
+    assert_eq!(report["state"], "done", "{report:#}");
+    assert_whole(&fleet);
+    stop(&mut second);
+}
+
 /// Promise 1: a crawl whose worker is killed goes on from what was saved, here at the end of its first slice.
 #[test]
 fn killed_in_the_middle() {

@@ -84,8 +84,9 @@ impl Decoders {
         let Ok(asked) = tokio::time::timeout(self.within, decoder.ask(&request, bytes)).await
         else {
             isolate::kill(decoder.child).await;
+            // It may be the machine that is slow.
             let text = format!("decoding took longer than {}", text::duration(self.within));
-            return Err(Failure::lasting(text));
+            return Err(Failure::passing(text));
         };
         let answered = match asked {
             Ok(answered) => answered,
@@ -307,11 +308,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_picture_that_takes_too_long_is_refused() {
+    async fn a_picture_that_takes_too_long_may_not_another_time() {
         let decoders = decoders("exec sleep 1000", Duration::from_millis(50));
         let Err(failure) = drawn(&decoders).await else { panic!("nobody answers") };
         assert_eq!(failure.message, "decoding took longer than 50 ms");
-        assert!(!failure.retry && decoders.lock().is_empty());
+        assert!(failure.retry && decoders.lock().is_empty());
     }
 
     #[tokio::test]

@@ -94,7 +94,9 @@ impl From<FetchError> for Failure {
             FetchErrorKind::Refused(reason) => reason.to_string(),
             kind => kind.to_string(),
         };
-        Failure { message, retry: error.is_retryable(), host }
+        // A certificate that has run out is renewed, and a worker's clock may be wrong.
+        let retry = error.is_retryable() || matches!(error.kind, FetchErrorKind::Tls { .. });
+        Failure { message, retry, host }
     }
 }
 

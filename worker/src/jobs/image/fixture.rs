@@ -6,7 +6,7 @@ use bytes::Bytes;
 use feedfleet_config::{Images, RenditionFormat};
 use feedfleet_http::{Client, ClientOptions, GuardPolicy, HostGate, PortRule};
 use feedfleet_model::image::{ImageEntry, ImageReceipt};
-use feedfleet_model::keys::{self, ObjectKey};
+use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::{ImageItem, ImageJob, Outcome, RunId, SystemClock};
 use feedfleet_objects::{FolderObjects, Objects};
 use feedfleet_pictures::samples::{self, thumb};
@@ -174,7 +174,9 @@ impl Bench {
     }
 
     pub(super) async fn receipt(&self) -> Option<ImageReceipt> {
-        let body = self.get(&keys::receipt("image-acme-7-0")).await?;
+        let receipts =
+            self.objects.list("receipts/image-acme-7-0-", None, usize::MAX).await.unwrap();
+        let body = self.get(&receipts.last()?.key).await?;
         Some(serde_json::from_slice(&body).unwrap())
     }
 

@@ -5,8 +5,8 @@
 //! came of each goes into the job's receipt, which is written last. A picture that fails is an entry in the
 //! receipt and fails nothing else.
 //!
-//! Doing a job again is cheap and harmless: pictures that are there cost one conditional request, and the
-//! receipt is overwritten.
+//! Doing a job again is cheap and harmless: pictures that are there cost one conditional request, and of two
+//! receipts the later one counts.
 
 mod decoder;
 mod decoders;
@@ -189,7 +189,7 @@ async fn write_receipt(batch: Batch<'_>, entries: Vec<ImageEntry>) -> Result<(),
         failed = count(ImageStatus::Failed),
         "mirrored pictures"
     );
-    let key = keys::receipt(&job);
+    let key = keys::receipt(&job, batch.deps.clock.now().timestamp_micros());
     let receipt = ImageReceipt { job, entries };
     let body = serde_json::to_vec(&receipt).expect("a receipt has only strings, numbers and times");
     batch.deps.objects.put(&key, body.into()).await?;

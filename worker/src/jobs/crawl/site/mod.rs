@@ -31,6 +31,7 @@ use super::failure::Failure;
 use super::load::Progress;
 use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
 use crate::deps::Deps;
+use bytes::Bytes;
 use crawler::{Crawler, Stop};
 use credentials::Credentials;
 use feedfleet_config::{ConfigError, ConfigErrors, HostShares, Pipe, Site};
@@ -45,7 +46,7 @@ use state::{Keeper, Notes, State};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tasks::Tools;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -78,6 +79,8 @@ impl Collect<'_> {
     /// Makes the run's snapshot, or what is missing of it; the seconds that earlier attempts took, whose bytes count as
     /// fetched. [`Failure::Continued`]: it is not whole yet, and the job's slice is over.
     pub(super) async fn run(&self) -> Result<f64, Failure> {
+        // Before the rows: what whoever has the crawl yet saves in between is a part more, and never one less.
+        let (keeper, saved) = Keeper::open(self.deps.objects.clone(), self.key).await?;
         let place = Place::new(self.deps.objects.clone(), self.key.clone());
         let found = place.look().await?;
         let location = self.pipe.source.location.display();
@@ -87,12 +90,12 @@ impl Collect<'_> {
             .as_ref()
             .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
         if is_whole {
-            let notes = state::notes_of(self.deps.objects.as_ref(), self.key).await?;
+            let notes = saved.and_then(|bytes| state::notes_in(&bytes));
             let spent = notes.map(|notes| notes.spent).unwrap_or_default();
             self.fetched.fetch_add(spent.bytes, Ordering::Relaxed);
             return Ok(spent.seconds);
         }
-        let mut crawler = self.begin(&found, facts).await?;
+        let mut crawler = self.begin(keeper, saved, &found, facts).await?;
         if !crawler.state.notes.is_completed {
             match crawler.run().await? {
                 Stop::Slice => return Err(Failure::Continued),
@@ -115,14 +118,19 @@ impl Collect<'_> {
     }
 
     /// Takes up what an earlier attempt saved, or begins.
-    async fn begin(&self, found: &RawSnapshot, facts: RawFacts) -> Result<Crawler<'_>, Failure> {
+    async fn begin(
+        &self,
+        keeper: Keeper,
+        saved: Option<Bytes>,
+        found: &RawSnapshot,
+        facts: RawFacts,
+    ) -> Result<Crawler<'_>, Failure> {
         let (deps, begun) = (self.deps, Instant::now());
         let shares = self.shares()?;
         let memory_bytes = deps.fleet.workers.memory_shares().crawl_bytes;
         let limits = self.limits(memory_bytes);
         let refused = |why: String| Failure::dead(ReasonClass::Configuration, why);
         let reader = Arc::new(PageReader::new(self.site, memory_bytes).map_err(refused)?);
-        let (keeper, saved) = Keeper::open(deps.objects.clone(), self.key).await?;
         // Rows that cannot be read as a feed are not gone on with.
         let is_rejected = found.facts.as_ref().is_some_and(|facts| facts.rejected);
         let saved = saved.filter(|_| !is_rejected);
@@ -138,7 +146,9 @@ impl Collect<'_> {
             }
         });
         let (state, tags, writer) = match saved {
-            Some(state) => {
+            Some(mut state) => {
+                let worked = Duration::try_from_secs_f64(state.notes.spent.seconds);
+                state.frontier.go_on(worked.unwrap_or_default(), deps.clock.now());
                 let segments = state.notes.segments.clone();
                 let writer = RawWriter::resume_at(found, facts, segments).await?;
                 let tags = self.tags_of(&state.notes, &reader).await?;
@@ -298,6 +308,13 @@ impl Collect<'_> {
         };
         if let Some(origin) = &counts.unreachable_origin {
             let text = format!("the robots.txt of {origin} cannot be had: nothing may be fetched");
+            return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
+        }
+        if evidence.pages == 0
+            && state.frontier.failed().is_empty()
+            && state.frontier.remaining() > 0
+        {
+            let text = format!("max_time was over before a page of {place} was read");
             return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
         }
         if evidence.failed >= evidence.pages {

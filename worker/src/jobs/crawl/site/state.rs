@@ -174,7 +174,12 @@ pub(super) async fn notes_of(
     run: &RunKey,
 ) -> Result<Option<Notes>, ObjectError> {
     let Some(object) = objects.get(&keys::site_state(run)).await? else { return Ok(None) };
-    Ok(State::notes_of(&object.bytes).ok().map(|(notes, _)| notes))
+    Ok(notes_in(&object.bytes))
+}
+
+/// The notes of a state; none where they cannot be read.
+pub(super) fn notes_in(state: &[u8]) -> Option<Notes> {
+    State::notes_of(state).ok().map(|(notes, _)| notes)
 }
 
 /// Where a crawl's state is kept. Who has been overtaken by another worker finds out at the next write.
