@@ -196,7 +196,9 @@ impl Desk {
     async fn prospect(&self, key: &RunKey) -> Result<Prospect, DeskError> {
         let (_, fences) = self.fences(BTreeSet::from([key.pipe.clone()])).await?;
         let report = damaged::load(&self.deps, key).await?;
-        if let Some(why) = pointless(key, fences.get(&key.pipe).copied(), report.as_ref()) {
+        let fence = fences.get(&key.pipe).copied();
+        let is_in = fence == Some(key.run);
+        if let Some(why) = pointless(key, fence, report.as_ref()) {
             return Ok(Prospect::Pointless(why));
         }
         let pipe = &key.pipe;
@@ -223,11 +225,12 @@ impl Desk {
                     let why = format!("run {run} of the pipe is newer and {word}");
                     return Ok(Prospect::Pointless(why));
                 }
-                // Who looks at a pipe's newest run, to see whether one is under way, would not see this one.
-                RunState::Dead => {
+                // Who looks at a pipe's newest run, to see whether one is under way, would not see this one. One that
+                // is in the table has image jobs to send, and no crawl.
+                _ if !is_in => {
                     let why = format!(
-                        "run {run} of the pipe is newer and {word} too: replay that one, or load what this one \
-                         fetched: feedfleet run {pipe} --replay {}",
+                        "run {run} of the pipe is newer and {word}: replay that one, or begin another with what \
+                         this one has fetched: feedfleet run {pipe} --replay {}",
                         key.run
                     );
                     return Ok(Prospect::Closed(why));

@@ -6,6 +6,7 @@
 //! nothing is deleted while a run of the pipe is unfinished, and it is asked again between deletions: a run has
 //! its report before anything else happens of it.
 
+use crate::damaged;
 use crate::deps::Deps;
 use crate::share::{MAX_HASHES, Share};
 use crate::store::StoreUse;
@@ -70,10 +71,9 @@ pub(crate) async fn remove_unshown(
 /// The pipe's newest run, and when it changed, if no run that could still commit is under way. A pipe without any run is
 /// left alone.
 async fn last_run_if_final(deps: &Deps, pipe: &PipeName) -> Result<Option<Last>, DutyError> {
-    let reports = deps.reports();
     let mut last = None;
-    for key in reports.runs_of(pipe).await?.iter().rev() {
-        let Some(report) = reports.load(key).await? else { continue };
+    for key in deps.reports().runs_of(pipe).await?.iter().rev() {
+        let Some(report) = damaged::load(deps, key).await? else { continue };
         if !report.state.is_final() {
             return Ok(None);
         }

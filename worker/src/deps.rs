@@ -11,8 +11,9 @@ use feedfleet_model::{Clock, PipeName};
 use feedfleet_objects::{DeadLetters, Objects, Reports};
 use feedfleet_queue::Queue;
 use feedfleet_remote::Remote;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a worker's own process holds besides pictures.
 const OWN_BASE_BYTES: u64 = 48 << 20;
@@ -62,6 +63,9 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
 }
 
+/// So long after a file was saved somebody may save it again: an editor that truncates first, or one who sees a mistake.
+const JUST_SAVED: Duration = Duration::from_secs(60);
+
 /// What pictures in transfer may take of a worker's memory.
 pub fn transfers(workers: &Workers) -> Room {
     Room::new(workers.memory_shares().own_bytes.saturating_sub(OWN_BASE_BYTES))
@@ -98,5 +102,36 @@ impl Deps {
     pub fn pipe(&self, name: &PipeName) -> Result<Pipe, String> {
         feedfleet_config::load_pipe(&self.config_folder, name, self.environment.as_ref())
             .map_err(|errors| errors.one_line())
+    }
+
+    /// Whether a pipe's file is so new that somebody may be at it yet.
+    pub(crate) fn was_just_saved(&self, name: &PipeName) -> bool {
+        is_new(&self.config_folder.join(feedfleet_config::pipe_file(name)))
+    }
+}
+
+fn is_new(file: &Path) -> bool {
+    let Ok(modified) = file.metadata().and_then(|file| file.modified()) else { return false };
+    // A file of the future is no new one for long.
+    modified.elapsed().is_ok_and(|age| age < JUST_SAVED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    #[test]
+    fn a_file_is_new_for_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.toml");
+        assert!(!is_new(&path), "it is not there");
+        let file = File::create(&path).unwrap();
+        assert!(is_new(&path));
+        file.set_modified(SystemTime::now() - JUST_SAVED).unwrap();
+        assert!(!is_new(&path));
+        file.set_modified(SystemTime::now() + JUST_SAVED).unwrap();
+        assert!(!is_new(&path));
     }
 }

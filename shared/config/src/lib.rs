@@ -40,7 +40,7 @@ pub use fleet::{
     Workers,
 };
 pub use format::{Format, TextKind};
-pub use load::{Config, load, load_lenient, load_pipe, parse_fleet, parse_pipe};
+pub use load::{Config, load, load_lenient, load_pipe, parse_fleet, parse_pipe, pipe_file};
 pub use memory::{LEAST_CRAWL_BYTES, LEAST_MEMORY_BYTES, MemoryShares};
 pub use pipe::{
     Compression, From, Guard, Images, Location, Lookup, MapEntry, Piece, Pipe, Quoting, Rendition,

@@ -92,13 +92,18 @@ pub fn load_pipe(
     name: &PipeName,
     environment: &dyn Environment,
 ) -> Result<Pipe, ConfigErrors> {
-    let file = Path::new(PIPES_FOLDER).join(format!("{}.toml", name.pipe()));
+    let file = pipe_file(name);
     let pipe = load_pipe_file(folder, &file, environment)?;
     let Some(own_name) = name.supplement() else { return Ok(pipe) };
     let found = pipe.supplements.into_iter().find(|supplement| supplement.name == *name);
     found.ok_or_else(|| {
         ConfigError::of_file(&file, format!("it has no [supplements.{own_name}]")).into()
     })
+}
+
+/// The file that has a pipe, or a supplement, relative to the folder.
+pub fn pipe_file(name: &PipeName) -> PathBuf {
+    Path::new(PIPES_FOLDER).join(format!("{}.toml", name.pipe()))
 }
 
 /// What was read counts only if there was no mistake.

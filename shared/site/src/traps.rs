@@ -35,7 +35,7 @@ pub struct Limits {
     pub max_pages_a_pattern: u32,
     /// Pages and sitemaps in all, each some 150 bytes of memory while it waits.
     pub max_pages: usize,
-    /// Time since the crawl began, if it has an end.
+    /// Time that may go into the crawl, if it has an end. What passes while nobody is at it does not count.
     pub max_time: Option<Duration>,
 }
 

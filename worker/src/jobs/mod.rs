@@ -16,10 +16,14 @@ pub async fn run(deps: &Deps, job: &Job, cancel: &CancellationToken) -> Outcome 
         Job::Image(job) => {
             let pipe = match deps.pipe(&job.pipe) {
                 Ok(pipe) => pipe,
-                // Somebody may be at the file just now, and jobs are many.
                 Err(errors) => {
                     let reason = Reason::new(ReasonClass::Configuration, errors);
-                    return Outcome::RetryAfter(backoff::after_failures(1), reason);
+                    // In a night there are dozens of jobs a second: one save would cost as many their pictures.
+                    return if deps.was_just_saved(&job.pipe) {
+                        Outcome::RetryAfter(backoff::after_failures(1), reason)
+                    } else {
+                        Outcome::Dead(reason)
+                    };
                 }
             };
             let image = image::ImageDeps {

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
 
 pub use self::checkup::SqliteSettings;
 use self::failure::OpError;
 use self::receive::Delivery;
 use self::scope::Scope;
-use self::thread::DatabaseThread;
+use self::thread::{DatabaseThread, ThreadGone};
 use crate::clock::{QueueClock, SystemClock};
 use crate::contract::{
     Counts, DeadMessage, MessageId, NewMessage, Queue, Receipt, Receive, Received, Sent,
@@ -43,8 +44,8 @@ mod thread;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long the end of a handle waits for its thread: what a dropped receive had leased is given back.
-const AT_THE_END: Duration = Duration::from_secs(5);
+/// How long [`Queue::close`] waits: for two operations that both wait for other processes.
+const LAST_CALL: Duration = Duration::from_secs(15);
 
 /// How a queue behaves. All handles of one queue should agree.
 #[derive(Clone)]
@@ -128,12 +129,6 @@ impl SqliteQueue {
     }
 }
 
-impl Drop for SqliteQueue {
-    fn drop(&mut self) {
-        self.thread.drain(AT_THE_END);
-    }
-}
-
 impl fmt::Debug for SqliteQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteQueue").field("queue", &self.scope.label).finish_non_exhaustive()
@@ -207,5 +202,19 @@ impl Queue for SqliteQueue {
         let id = id.clone();
         self.run("forget a dead letter", move |conn, scope| look::forget_dead(conn, scope, &id))
             .await
+    }
+
+    async fn close(&self) {
+        let done = async {
+            // What a dropped receive has leased is given back behind what was posted by then.
+            for _ in 0..2 {
+                self.thread.run(|_| ()).await?;
+            }
+            Ok::<_, ThreadGone>(())
+        };
+        if timeout(LAST_CALL, done).await.is_err() {
+            let queue = &self.scope.label;
+            warn!(%queue, "a receive has not ended: what it leased comes back when its lease ends");
+        }
     }
 }

@@ -9,7 +9,6 @@
 use std::io;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use thiserror::Error;
@@ -62,22 +61,6 @@ impl DatabaseThread {
     {
         self.jobs.send(Box::new(op)).map_err(|_| ThreadGone)
     }
-
-    /// Waits until what was posted is done, and what that posts in turn: a process that ends now takes nothing of it
-    /// along. Not for longer than this.
-    pub(super) fn drain(&self, at_most: Duration) {
-        let until = Instant::now() + at_most;
-        // An answer that nobody waits for any more gives back what it leased, behind all that was posted before.
-        for _ in 0..2 {
-            let (done, is_done) = mpsc::channel();
-            let left = until.saturating_duration_since(Instant::now());
-            if self.post(move |_| done.send(()).unwrap_or_default()).is_err()
-                || is_done.recv_timeout(left).is_err()
-            {
-                return;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -96,31 +79,6 @@ mod tests {
             .await
             .expect("the thread lives");
         assert_eq!(inserted.expect("insert"), 1);
-    }
-
-    #[test]
-    fn who_drains_it_waits_for_what_work_posts_too_but_not_for_ever() {
-        let connection = Connection::open_in_memory().expect("open");
-        let thread = DatabaseThread::start(connection, "test").expect("start");
-        let (tell, told) = mpsc::channel();
-        let (other, slowly) = (thread.clone(), Duration::from_millis(50));
-        let first = move |_: &mut Connection| {
-            thread::sleep(slowly);
-            other
-                .post(move |_| {
-                    thread::sleep(slowly);
-                    tell.send(()).expect("somebody listens");
-                })
-                .expect("post");
-        };
-        thread.post(first).expect("post");
-        thread.drain(Duration::from_secs(60));
-        told.try_recv().expect("it was done before");
-
-        let (hold, held) = mpsc::channel::<()>();
-        thread.post(move |_| held.recv().unwrap_or_default()).expect("post");
-        thread.drain(slowly);
-        drop(hold);
     }
 
     #[tokio::test]

@@ -180,6 +180,25 @@ async fn an_abandoned_receive_gives_its_messages_back() {
     }
 }
 
+/// A process that has closed its queue may end at once: its thread has given back what a dropped receive had leased.
+#[tokio::test]
+async fn after_close_nothing_is_leased_to_nobody() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("queue.db");
+    let [queue, other] = [(); 2].map(|()| open(&path, "crawl", 1000, &clock()));
+    queue.send(&[message("g", "1")]).await.expect("send");
+    for time in 0..50 {
+        let dropped = tokio::time::timeout(Duration::ZERO, queue.receive(NOW)).await;
+        queue.close().await;
+        let received = match dropped {
+            Err(_) => other.receive(NOW).await.expect("receive"),
+            Ok(received) => received.expect("receive"),
+        };
+        assert_eq!(bodies(&received), ["1"], "{time}");
+        other.release(&received[0].receipt).await.expect("release");
+    }
+}
+
 #[tokio::test]
 async fn a_backlog_is_drained_fairly_across_groups() {
     let dir = tempfile::tempdir().expect("tempdir");

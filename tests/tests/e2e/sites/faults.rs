@@ -70,14 +70,14 @@ fn told_to_stop_in_the_middle() {
 #[test]
 fn taken_up_after_its_time_would_have_been_over() {
     let (shop, fleet) = (slow_shop(), fleet_of_one());
-    shop.pipe(&fleet, "shop", "max_time = \"15s\"");
+    shop.pipe(&fleet, "shop", "max_time = \"25s\"");
     let run = issue(&fleet, "shop");
     let mut first = fleet.spawn(&["worker"]);
     until_sent(&shop, 50);
     stop(&mut first);
     let (began, _) = shop.mood().sent_at[0];
-    eventually(SOON, "15 s to pass", || {
-        (Utc::now() - began > TimeDelta::seconds(15)).then_some(())
+    eventually(SOON, "25 s to pass", || {
+        (Utc::now() - began > TimeDelta::seconds(25)).then_some(())
     });
     let mut second = fleet.spawn(&["worker"]);
     let report = settled(&fleet, "shop", run);

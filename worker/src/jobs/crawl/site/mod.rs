@@ -314,7 +314,10 @@ impl Collect<'_> {
             && state.frontier.failed().is_empty()
             && state.frontier.remaining() > 0
         {
-            let text = format!("max_time was over before a page of {place} was read");
+            let text = format!(
+                "max_time was over before a page of {place} was read; raise it, or look how long its robots.txt \
+                 and its delay make it"
+            );
             return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
         }
         if evidence.failed >= evidence.pages {
@@ -343,8 +346,13 @@ impl Collect<'_> {
                 Failure::dead(ReasonClass::SourceRefused, text)
             });
         }
+        let time = if state.frontier.remaining() > 0 {
+            format!(", and max_time was over before {} others", state.frontier.remaining())
+        } else {
+            String::new()
+        };
         let text = format!(
-            "no product was found on {} pages of {place}{away}; {}",
+            "no product was found on {} pages of {place}{time}{away}; {}",
             evidence.pages,
             self.look_at_one()
         );
