@@ -229,8 +229,8 @@ impl Desk {
                 // is in the table has image jobs to send, and no crawl.
                 _ if !is_in => {
                     let why = format!(
-                        "run {run} of the pipe is newer and {word}: replay that one, or begin another with what \
-                         this one has fetched: feedfleet run {pipe} --replay {}",
+                        "run {run} of the pipe is newer and {word}: replay that one, or begin another: feedfleet \
+                         run {pipe}, with --replay {} for what this one had fetched, if it came so far",
                         key.run
                     );
                     return Ok(Prospect::Closed(why));

@@ -127,8 +127,8 @@ async fn tell_overtaken(context: &Context, found: &[DeadLetter]) {
     let overtaken = count_overtaken(&catalog, found).await.unwrap_or_default();
     if overtaken > 0 {
         view::print(format!(
-            "{overtaken} of these letters wait for nothing: a newer run of their pipe is in the table; the scheduler, \
-             once it is at work, marks them as superseded"
+            "{overtaken} of these letters wait for nothing: a newer run of their pipe is in the table; a scheduler \
+             that is at work marks them as superseded within a minute"
         ));
     }
 }

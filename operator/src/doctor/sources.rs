@@ -85,6 +85,23 @@ impl Told {
     fn correct_url(&self) -> String {
         format!("correct url under [source] in {}", self.file.display())
     }
+
+    /// What to set so that the guard lets an address through, where a partner's server may be.
+    fn allow(&self, address: IpAddr) -> String {
+        let (network, is_servers) = match address {
+            IpAddr::V4(v4) => (format!("{v4}/32"), !v4.is_link_local() && !v4.is_multicast()),
+            IpAddr::V6(v6) => {
+                (format!("{v6}/128"), !v6.is_unicast_link_local() && !v6.is_multicast())
+            }
+        };
+        if is_servers {
+            format!(
+                "if that is meant, set allow_private = [\"{network}\"] under [http] in fleet.toml"
+            )
+        } else {
+            self.correct_url()
+        }
+    }
 }
 
 async fn ask(
@@ -153,7 +170,7 @@ async fn ask_remote(
 fn failed_remote(kind: &RemoteErrorKind, told: &Told) -> Finding {
     let file = told.file.display();
     let remedy = match kind {
-        RemoteErrorKind::Refused(GuardError::Address { address, .. }) => allow(*address),
+        RemoteErrorKind::Refused(GuardError::Address { address, .. }) => told.allow(*address),
         RemoteErrorKind::HostKey { met, is_pinned: false } => format!(
             "ask the partner whether this is their key, then set host_key = \"{met}\" under [source] in {file}"
         ),
@@ -199,15 +216,6 @@ fn failed_remote(kind: &RemoteErrorKind, told: &Told) -> Finding {
     Finding::broken(&told.check, format!("{}: {found}", told.place), remedy)
 }
 
-/// What to set so that the guard lets an address through.
-fn allow(address: IpAddr) -> String {
-    let network = match address {
-        IpAddr::V4(_) => format!("{address}/32"),
-        IpAddr::V6(_) => format!("{address}/128"),
-    };
-    format!("if that is meant, set allow_private = [\"{network}\"] under [http] in fleet.toml")
-}
-
 fn figures(response: &Response, took: Duration) -> String {
     let mut figures = format!("in {}", text::duration(took));
     if let Some(kind) = response.content_type() {
@@ -241,7 +249,7 @@ fn answered(status: StatusCode, figures: &str, told: &Told) -> Finding {
 
 fn failed(kind: &FetchErrorKind, has_trust_roots: bool, told: &Told) -> Finding {
     let remedy = match kind {
-        FetchErrorKind::Refused(GuardError::Address { address, .. }) => allow(*address),
+        FetchErrorKind::Refused(GuardError::Address { address, .. }) => told.allow(*address),
         FetchErrorKind::Dns { .. } => {
             format!("{}, or look at this machine's DNS", told.correct_url())
         }
@@ -537,6 +545,14 @@ mod tests {
             let finding = failed(&FetchErrorKind::Refused(error), true, &told());
             let remedy = finding.remedy.unwrap_or_default();
             assert!(remedy.contains(&format!("allow_private = [\"{network}\"]")), "{remedy}");
+        }
+        for address in ["169.254.169.254", "224.0.0.1", "fe80::1"] {
+            let error = GuardError::Address {
+                host: "acme.example".into(),
+                address: address.parse().unwrap(),
+            };
+            let finding = failed(&FetchErrorKind::Refused(error), true, &told());
+            assert!(!finding.remedy.unwrap_or_default().contains("allow_private"), "{address}");
         }
     }
 }

@@ -276,7 +276,7 @@ async fn a_dead_run_below_a_dead_one_is_left_and_told_how_to_load_it() {
     let letter = office.keep(crawl_letter("acme", 7)).await;
     let verdict = office.desk.replay(&letter, &ann()).await.unwrap();
     let why = verdict.why().unwrap();
-    assert!(why.contains("run 8") && why.contains("feedfleet run acme --replay 7"), "{why}");
+    assert!(why.contains("run 8") && why.contains("feedfleet run acme, with --replay 7"), "{why}");
     assert_eq!(office.state(&run_key(7)).await, RunState::Dead);
 }
 

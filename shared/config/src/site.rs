@@ -104,9 +104,13 @@ impl Site {
         self.starts.iter().chain(&self.hosts).cloned().collect()
     }
 
-    /// A fingerprint of all settings: half a crawl under others is not gone on with.
+    /// A fingerprint of what decides which pages are fetched, and what they give: half a crawl under others is not gone on
+    /// with. For how long and how fast it goes on, and how much of it may fail, is no part of that.
     pub fn fingerprint(&self) -> String {
-        hex(bytes_hash(format!("{self:?}").as_bytes()))
+        let limits = Limits { max_time: None, ..self.limits.clone() };
+        let zero = Duration::ZERO;
+        let site = Self { limits, slice: zero, delay: zero, max_failed: 0.0, ..self.clone() };
+        hex(bytes_hash(format!("{site:?}").as_bytes()))
     }
 
     /// A fingerprint of what decides which products a page gives.

@@ -67,6 +67,22 @@ fn every_setting_of_a_site_is_read() {
     assert_ne!(other.extraction_fingerprint(), site.extraction_fingerprint());
 }
 
+/// A crawl that was interrupted goes on under more time, and begins anew under other pages.
+#[test]
+fn what_a_crawl_fetches_is_its_fingerprint() {
+    let fingerprint = |setting: &str| {
+        let source = "[source]\nkind = 'site'\nurl = 'https://a.example/'\n[source.site]\n";
+        site(&pipe(&format!("{source}{setting}\n"))).fingerprint()
+    };
+    let plain = fingerprint("");
+    for setting in ["max_time = '2h'", "slice = '1m'", "delay = '1s'", "max_failed = '10%'"] {
+        assert_eq!(fingerprint(setting), plain, "{setting}");
+    }
+    for setting in ["max_pages = 10", "links = false", "product = '/p/*'", "max_depth = 3"] {
+        assert_ne!(fingerprint(setting), plain, "{setting}");
+    }
+}
+
 #[test]
 fn a_site_is_told_who_asks_and_nobody_else_is() {
     let pipe = pipe(

@@ -256,7 +256,7 @@ pub fn look(
             found.key.usual = preset_key(preset, &survey);
             found.tell_required(preset, &survey);
             found.propose_decimal(preset, &survey);
-            found.propose_currency(preset, &survey);
+            found.propose_currencies(preset, &survey);
             found.tell_changes(preset, &survey);
         }
         None => found.propose_map(&survey),

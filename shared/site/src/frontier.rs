@@ -1,7 +1,7 @@
 //! What of a site is to be fetched, what is under way and what is done. Every canonical URL is handed out once,
 //! and again only after it failed.
 //!
-//! Sitemaps come first, then products, then the pages that sitemaps list, then the others, breadth first. A seen
+//! Sitemaps come first, and pages wait until they are read: they say of pages what these do not. Then come products, then the pages that sitemaps list, then the others, breadth first. A seen
 //! URL takes 16 bytes and the set's overhead, one that waits its own length and some 50 bytes.
 
 mod entry;
@@ -186,7 +186,15 @@ impl Frontier {
             let entry = first.remove();
             return self.hand_out(entry);
         }
-        if let Some(entry) = self.lanes.iter_mut().find_map(VecDeque::pop_front) {
+        let [sitemaps, pages @ ..] = &mut self.lanes;
+        if let Some(entry) = sitemaps.pop_front() {
+            return self.hand_out(entry);
+        }
+        // What a sitemap says of a page has to be known when that is read. One that failed keeps nobody waiting.
+        if self.under_way.values().any(|entry| entry.kind == UrlKind::Sitemap) {
+            return Next::WaitForAnswers;
+        }
+        if let Some(entry) = pages.iter_mut().find_map(VecDeque::pop_front) {
             return self.hand_out(entry);
         }
         match self.waiting.keys().next() {

@@ -89,19 +89,22 @@ impl Detected {
         }
     }
 
-    /// Proposes the field that says the currency of prices that name none, where the format looks at no such field.
-    pub(super) fn propose_currency(&mut self, preset: &'static Preset, survey: &Survey) {
-        let is_told = preset.field_of("price_currency").is_some_and(|known| {
-            fields_of(known, survey).iter().any(|(_, field)| field.filled > 0)
-        });
-        let price = preset.field_of("price").filter(|known| matches!(known.fill, Fill::Money));
-        let prices = price.map_or_else(Vec::new, |known| fields_of(known, survey));
-        if is_told || prices.iter().any(|(_, field)| field.currencies > 0) {
-            return;
+    /// Proposes the field that says the currency of amounts that name none, where the format looks at no such field.
+    pub(super) fn propose_currencies(&mut self, preset: &'static Preset, survey: &Survey) {
+        for (amount, column) in mapping::AMOUNTS {
+            let is_told = preset.field_of(column).is_some_and(|known| {
+                fields_of(known, survey).iter().any(|(_, field)| field.filled > 0)
+            });
+            let known = preset.field_of(amount).filter(|known| matches!(known.fill, Fill::Money));
+            let amounts = known.map_or_else(Vec::new, |known| fields_of(known, survey));
+            if is_told || amounts.iter().any(|(_, field)| field.currencies > 0) {
+                continue;
+            }
+            let fullest = amounts.iter().max_by_key(|(_, field)| field.filled);
+            let beside =
+                fullest.and_then(|(_, field)| mapping::currency_beside(&survey.fields, field));
+            self.map.extend(beside.map(|line| map_line(mapping::Line { column, ..line })));
         }
-        let fullest = prices.iter().max_by_key(|(_, field)| field.filled);
-        let line = fullest.and_then(|(_, price)| mapping::currency_beside(&survey.fields, price));
-        self.map.extend(line.map(map_line));
     }
 
     /// Tells which fields that a format requires are not there, or are misspelt.

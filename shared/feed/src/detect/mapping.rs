@@ -18,6 +18,14 @@ const LEVELS: [&str; 4] = ["category_1", "category_2", "category_3", "category_4
 /// The column that a price's currency fills.
 const PRICE_CURRENCY: &str = "price_currency";
 
+/// Amounts, and the column that the currency of each fills.
+pub(super) const AMOUNTS: [(&str, &str); 4] = [
+    ("price", PRICE_CURRENCY),
+    ("sale_price", "sale_price_currency"),
+    ("normal_price", "normal_price_currency"),
+    ("mobile_price", "mobile_price_currency"),
+];
+
 /// A proposed line of `[map]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
@@ -61,6 +69,7 @@ pub(super) fn propose(fields: &Fields) -> Vec<Line> {
     }
     further_pictures(fields, &mut lines);
     currency_of_price(fields, &mut lines);
+    currencies_of_others(fields, &mut lines);
     lines
 }
 
@@ -260,6 +269,16 @@ fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
     }
 }
 
+/// The currency of amounts beside the price that name none.
+fn currencies_of_others(fields: &Fields, lines: &mut Vec<Line>) {
+    for (amount, column) in &AMOUNTS[1..] {
+        let Some(place) = lines.iter().position(|line| line.column == *amount) else { continue };
+        let field = fields.list.iter().find(|field| field.name == lines[place].field);
+        let line = field.and_then(|field| currency_beside(fields, field));
+        lines.splice(place + 1..place + 1, line.map(|line| Line { column, ..line }));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +368,12 @@ mod tests {
         let header = ["@id", "price", "cur"];
         let lines = [("id", "\"@id\""), ("price", "\"price\""), ("price_currency", "\"cur\"")];
         assert_eq!(proposed(&header, &[&["1", "5", "eur"]]), expected(&lines));
+        let header = ["@id", "price", "cur", "sale_price"];
+        let sale = [("sale_price", "\"sale_price\""), ("sale_price_currency", "\"cur\"")];
+        let both = [&lines[..], &sale].concat();
+        assert_eq!(proposed(&header, &[&["1", "5", "eur", "4"]]), expected(&both));
+        let named = proposed(&header, &[&["1", "5", "eur", "4 EUR"]]);
+        assert_eq!(named, expected(&both[..4]), "it says so itself");
     }
 
     #[test]

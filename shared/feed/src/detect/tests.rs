@@ -228,6 +228,24 @@ fn a_currency_beside_prices_that_name_none() {
 }
 
 #[test]
+fn a_currency_beside_a_reduced_price_is_that_ones_too() {
+    let rows = |sale: &str| {
+        let row = |n: u32| {
+            let link = format!("https://s.example/{n}");
+            format!("S{n}\tPan\tA pan\t{link}\t{link}.jpg\tin_stock\t{n}.50\t{n}.10{sale}\tEUR\n")
+        };
+        let head =
+            "id\ttitle\tdescription\tlink\timage_link\tavailability\tprice\tsale_price\tcurrency\n";
+        found(format!("{head}{}", (10..50).map(row).collect::<String>())).0
+    };
+    let both = rows("");
+    let price = ("price_currency", "\"currency\"");
+    let sale = ("sale_price_currency", "\"currency\"");
+    assert_eq!((both.format, lines(&both)), ("google-tsv", vec![price, sale]));
+    assert_eq!(lines(&rows(" USD")), [price], "it says so itself");
+}
+
+#[test]
 fn a_currency_in_an_attribute_of_prices_that_name_none() {
     let item = |id: u32, attribute: &str| {
         let currency = if id.is_multiple_of(2) { "EUR" } else { "USD" };

@@ -27,8 +27,11 @@ fn sitemaps_come_first_then_products_then_listed_pages_then_the_rest_in_the_orde
         assert_eq!(frontier.add(&url(number), kind, 0), Added::New);
         assert_eq!(frontier.add(&url(number), UrlKind::Page, 1), Added::Known);
     }
-    let order: Vec<String> = (0..kinds.len()).map(|_| fetch(&mut frontier, 0).url).collect();
-    assert_eq!(order, [4, 3, 2, 0, 1].map(url));
+    assert_eq!(fetch(&mut frontier, 0).url, url(4));
+    assert_eq!(frontier.next(at(0)), Next::WaitForAnswers, "what does it say of the pages?");
+    assert!(frontier.done(&url(4), &Outcome::Done, at(0)));
+    let order: Vec<String> = (1..kinds.len()).map(|_| fetch(&mut frontier, 0).url).collect();
+    assert_eq!(order, [3, 2, 0, 1].map(url));
     assert_eq!(frontier.next(at(0)), Next::WaitForAnswers);
     for url in order {
         assert!(frontier.done(&url, &Outcome::Done, at(1)));
@@ -36,6 +39,23 @@ fn sitemaps_come_first_then_products_then_listed_pages_then_the_rest_in_the_orde
     }
     assert_eq!(frontier.next(at(1)), Next::Done);
     assert_eq!((frontier.tally().pages, frontier.tally().sitemaps), (4, 1));
+}
+
+#[test]
+fn a_sitemap_that_failed_keeps_no_page_waiting() {
+    let mut frontier = Frontier::new(&Limits::default(), at(0));
+    for (number, kind) in [UrlKind::Sitemap, UrlKind::Page, UrlKind::Page].into_iter().enumerate() {
+        frontier.add(&url(number), kind, 0);
+    }
+    assert_eq!(fetch(&mut frontier, 0).url, url(0));
+    frontier.done(&url(0), &failed(), at(0));
+    assert_eq!(fetch(&mut frontier, 0).url, url(1));
+    assert_eq!(fetch(&mut frontier, 10).url, url(0), "its time has come");
+    assert_eq!(frontier.next(at(10)), Next::WaitForAnswers);
+    assert!(frontier.put_back(&url(0)));
+    assert_eq!(fetch(&mut frontier, 10).url, url(0));
+    frontier.done(&url(0), &Outcome::Done, at(11));
+    assert_eq!(fetch(&mut frontier, 11).url, url(2));
 }
 
 #[test]

@@ -63,20 +63,27 @@ fn three_nights_of_a_shop() {
     assert_eq!(shop.sent().values().sum::<usize>(), asked);
 }
 
-/// An index names a sitemap and a packed one, and those the products, with pictures for pages that show none.
+/// An index names a sitemap and a packed one, and those the products, with pictures for pages that show none: also for
+/// pages that something links to, and in later nights, when they are known before.
 #[test]
 fn an_index_of_sitemaps_names_products_and_pictures() {
     let shop = Shop::new(10, |mood| mood.has_index = true);
     let fleet = Fleet::new();
-    shop.pipe(&fleet, "shop", "links = false");
-    let report = fleet.run_pipe("shop");
-    assert_counts(&report, &[("new", 10), ("live", 10)]);
-    assert_eq!(report["source"]["complete"], true, "{report:#}");
+    shop.pipe(&fleet, "shop", "");
     let base = shop.server.base_url();
     let pictures = (0..10).map(|n| (format!("S{n}"), format!("{base}/pictures/{n}.jpg")));
-    let products = fleet.products("shop");
-    let found = products.iter().map(|p| (p.id.clone(), p.text("image_link").to_owned()));
-    assert_eq!(found.collect::<Vec<_>>(), pictures.collect::<Vec<_>>());
+    let pictures: Vec<_> = pictures.collect();
+    for (cents, expected) in
+        [(999, [("new", 10), ("live", 10)]), (888, [("changed", 10), ("live", 10)])]
+    {
+        shop.mood().cents = cents;
+        let report = fleet.run_pipe("shop");
+        assert_counts(&report, &expected);
+        assert_eq!(report["source"]["complete"], true, "{report:#}");
+        let products = fleet.products("shop");
+        let found = products.iter().map(|p| (p.id.clone(), p.text("image_link").to_owned()));
+        assert_eq!(found.collect::<Vec<_>>(), pictures);
+    }
 }
 
 /// A host that says it has enough is left alone for as long as it asks, and asked more slowly from then on. The page that

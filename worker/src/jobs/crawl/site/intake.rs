@@ -95,6 +95,10 @@ impl Crawler<'_> {
         for sitemap in sitemaps {
             match self.reader().canonical.resolve(&root, sitemap) {
                 Some(url) if self.hosts.is_allowed(&url) => {
+                    // Those that wait already were before it only because nobody knew of it.
+                    for entry in self.hosts.clear().into_iter().rev() {
+                        self.state.frontier.put_back(&entry.url);
+                    }
                     self.state.frontier.add(url.as_str(), UrlKind::Sitemap, 0);
                 }
                 Some(url) => {
@@ -271,8 +275,9 @@ impl Crawler<'_> {
             }
             let added = self.state.frontier.add(&url, kind, depth);
             let has_room = self.state.notes.pictures.len() < MAX_PICTURES;
+            // Also of a page that is known by a link, or from the night before.
             if let Some(picture) = picture
-                && added == Added::New
+                && matches!(added, Added::New | Added::Known)
                 && has_room
             {
                 self.state.notes.pictures.insert(url, picture);

@@ -139,7 +139,11 @@ impl Collect<'_> {
                 tracing::warn!(run = %self.key, "saved rows are gone: the crawl begins anew");
                 None
             }
-            Ok(state) => Some(state).filter(|state| self.can_go_on(&state.notes)),
+            Ok(state) if self.can_go_on(&state.notes) => Some(state),
+            Ok(_) => {
+                tracing::warn!(run = %self.key, "the site's settings are others: the crawl begins anew");
+                None
+            }
             Err(why) => {
                 tracing::warn!(run = %self.key, why, "the crawl begins anew");
                 None
@@ -318,7 +322,7 @@ impl Collect<'_> {
                 "max_time was over before a page of {place} was read; raise it, or look how long its robots.txt \
                  and its delay make it"
             );
-            return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
+            return Some(Failure::retry(ReasonClass::LimitExceeded, text));
         }
         if evidence.failed >= evidence.pages {
             let failed = state.frontier.failed();
@@ -346,13 +350,16 @@ impl Collect<'_> {
                 Failure::dead(ReasonClass::SourceRefused, text)
             });
         }
-        let time = if state.frontier.remaining() > 0 {
-            format!(", and max_time was over before {} others", state.frontier.remaining())
-        } else {
-            String::new()
-        };
+        let left = state.frontier.remaining();
+        if left > 0 {
+            let text = format!(
+                "max_time was over before a product was found, on {} pages of {place}, with {left} left; raise it",
+                evidence.pages
+            );
+            return Some(Failure::dead(ReasonClass::LimitExceeded, text));
+        }
         let text = format!(
-            "no product was found on {} pages of {place}{time}{away}; {}",
+            "no product was found on {} pages of {place}{away}; {}",
             evidence.pages,
             self.look_at_one()
         );
