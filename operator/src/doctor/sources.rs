@@ -4,7 +4,7 @@
 use super::{Finding, State, blocking};
 use feedfleet_config::{Format, Location, Pipe};
 use feedfleet_http::{
-    Client, FetchErrorKind, GuardError, Limits, Request, Response, StatusCode, Url,
+    Client, FetchErrorKind, GuardError, Limits, Request, Response, StatusCode, Url, may_be_allowed,
 };
 use feedfleet_model::{Reason, ReasonClass, text};
 use feedfleet_remote::{Remote, RemoteErrorKind};
@@ -88,19 +88,13 @@ impl Told {
 
     /// What to set so that the guard lets an address through, where a partner's server may be.
     fn allow(&self, address: IpAddr) -> String {
-        let (network, is_servers) = match address {
-            IpAddr::V4(v4) => (format!("{v4}/32"), !v4.is_link_local() && !v4.is_multicast()),
-            IpAddr::V6(v6) => {
-                (format!("{v6}/128"), !v6.is_unicast_link_local() && !v6.is_multicast())
-            }
-        };
-        if is_servers {
-            format!(
-                "if that is meant, set allow_private = [\"{network}\"] under [http] in fleet.toml"
-            )
-        } else {
-            self.correct_url()
+        if !may_be_allowed(address) {
+            return self.correct_url();
         }
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        format!(
+            "if that is meant, set allow_private = [\"{address}/{bits}\"] under [http] in fleet.toml"
+        )
     }
 }
 
@@ -546,7 +540,7 @@ mod tests {
             let remedy = finding.remedy.unwrap_or_default();
             assert!(remedy.contains(&format!("allow_private = [\"{network}\"]")), "{remedy}");
         }
-        for address in ["169.254.169.254", "224.0.0.1", "fe80::1"] {
+        for address in ["169.254.169.254", "::ffff:169.254.169.254", "224.0.0.1", "fe80::1"] {
             let error = GuardError::Address {
                 host: "acme.example".into(),
                 address: address.parse().unwrap(),

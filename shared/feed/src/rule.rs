@@ -148,9 +148,8 @@ impl Rule {
                 })?
             }
         };
-        // A preset has one field for the currency of several amounts; a product need not have each of them.
+        // One field may tell the currency of several amounts; a product need not have each of them.
         if let Action::Currency { column, of } = &mut action
-            && !is_own
             && *column != columns::PRICE_CURRENCY
         {
             *of = amount_of(column.column().name);

@@ -60,7 +60,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 }
 
 /// Whether `ip` is of one link alone, as is the service that gives a cloud's machines their credentials.
-pub(crate) fn is_link_local(ip: IpAddr) -> bool {
+fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => match embedded_v4(ip) {
@@ -68,6 +68,11 @@ pub(crate) fn is_link_local(ip: IpAddr) -> bool {
             None => ip.is_unicast_link_local(),
         },
     }
+}
+
+/// Whether a server of a partner, or of one's own network, may be at `ip`: then it is for the operator to allow it.
+pub fn may_be_allowed(ip: IpAddr) -> bool {
+    !is_link_local(ip) && !ip.is_multicast()
 }
 
 /// The IPv4 address inside an IPv4-mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.

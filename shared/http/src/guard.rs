@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::address::{is_link_local, is_public};
+use crate::address::{is_public, may_be_allowed};
 
 /// What the guard lets through. The default allows public addresses and [`PortRule::Web`].
 #[derive(Debug, Clone, Default)]
@@ -98,7 +98,7 @@ pub enum GuardError {
 
 /// What lets the fleet connect to an address that is not public. No partner's server is at a link-local one.
 fn if_own(address: &IpAddr) -> &'static str {
-    if is_link_local(*address) {
+    if !may_be_allowed(*address) {
         return "";
     }
     "; if it is your own: allow_private under [http] in fleet.toml"

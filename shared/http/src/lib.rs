@@ -24,7 +24,7 @@ mod retry_after;
 #[cfg(test)]
 mod test_server;
 
-pub use address::is_public;
+pub use address::{is_public, may_be_allowed};
 pub use client::{BuildError, Client, ClientOptions};
 pub use error::{Cause, FetchError, FetchErrorKind, Phase};
 pub use gate::{HostGate, Permit};

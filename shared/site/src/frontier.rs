@@ -1,8 +1,9 @@
 //! What of a site is to be fetched, what is under way and what is done. Every canonical URL is handed out once,
 //! and again only after it failed.
 //!
-//! Sitemaps come first, and pages wait until they are read: they say of pages what these do not. Then come products, then the pages that sitemaps list, then the others, breadth first. A seen
-//! URL takes 16 bytes and the set's overhead, one that waits its own length and some 50 bytes.
+//! Sitemaps come first, and pages wait for a while until they are read: they say of pages what these do not. Then come
+//! products, the pages that sitemaps list, and the others, breadth first. A seen URL takes 16 bytes and the set's overhead,
+//! one that waits its own length and some 50 bytes.
 
 mod entry;
 mod snapshot;
@@ -23,6 +24,8 @@ const MAX_TRIES: u8 = 4;
 /// The wait after the first failure; each further one waits [`BACKOFF_FACTOR`] times as long.
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 const BACKOFF_FACTOR: u32 = 3;
+/// Pages wait for sitemaps, but not for longer than this while none is read.
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// Redirects in a row that are followed.
 const MAX_HOPS: u8 = 10;
 /// URLs over [`Limits::max_depth`] that are remembered; links to further ones are counted each time, and for good.
@@ -74,6 +77,8 @@ pub struct Frontier {
     tally: Tally,
     /// URLs that only links over [`Limits::max_depth`] have led to so far.
     too_deep: BTreeSet<String>,
+    /// Since when pages wait for sitemaps, of which none has been read since.
+    held_since: Option<DateTime<Utc>>,
 }
 
 impl Frontier {
@@ -90,6 +95,7 @@ impl Frontier {
             failed: Vec::new(),
             tally: Tally::default(),
             too_deep: BTreeSet::new(),
+            held_since: None,
         }
     }
 
@@ -190,9 +196,13 @@ impl Frontier {
         if let Some(entry) = sitemaps.pop_front() {
             return self.hand_out(entry);
         }
-        // What a sitemap says of a page has to be known when that is read. One that failed keeps nobody waiting.
+        // What a sitemap says of a page has to be known when that is read. One that failed keeps nobody waiting, nor do
+        // those that wait for a host which wants to be left alone.
         if self.under_way.values().any(|entry| entry.kind == UrlKind::Sitemap) {
-            return Next::WaitForAnswers;
+            let until = later(*self.held_since.get_or_insert(now), LONGEST_HOLD);
+            if now < until {
+                return Next::WaitUntil(until);
+            }
         }
         if let Some(entry) = pages.iter_mut().find_map(VecDeque::pop_front) {
             return self.hand_out(entry);
@@ -224,7 +234,10 @@ impl Frontier {
         let hash = hash_of(url);
         let Some(mut entry) = self.under_way.remove(&hash) else { return false };
         match outcome {
-            Outcome::Done if entry.kind == UrlKind::Sitemap => self.tally.sitemaps += 1,
+            Outcome::Done if entry.kind == UrlKind::Sitemap => {
+                self.tally.sitemaps += 1;
+                self.held_since = None;
+            }
             Outcome::Done => self.tally.pages += 1,
             Outcome::Gone => self.tally.gone += 1,
             Outcome::Forbidden => self.give_up(entry, None),

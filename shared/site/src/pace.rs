@@ -105,8 +105,9 @@ impl Pace {
 
     /// Sets what is allowed from now on; what was learnt stays.
     pub fn allow(&mut self, allowance: Allowance) {
+        let is_learnt = self.gap > self.allowance.gap;
         self.allowance = Allowance { at_once: allowance.at_once.max(1), ..allowance };
-        self.gap = self.gap.max(allowance.gap);
+        self.gap = if is_learnt { self.gap.max(allowance.gap) } else { allowance.gap };
         self.at_once = self.at_once.min(self.allowance.at_once);
     }
 

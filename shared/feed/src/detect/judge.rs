@@ -100,7 +100,8 @@ impl Detected {
             if is_told || amounts.iter().any(|(_, field)| field.currencies > 0) {
                 continue;
             }
-            let fullest = amounts.iter().max_by_key(|(_, field)| field.filled);
+            let filled = amounts.iter().filter(|(_, field)| field.filled > 0);
+            let fullest = filled.max_by_key(|(_, field)| field.filled);
             let beside =
                 fullest.and_then(|(_, field)| mapping::currency_beside(&survey.fields, field));
             self.map.extend(beside.map(|line| map_line(mapping::Line { column, ..line })));

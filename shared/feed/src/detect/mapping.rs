@@ -273,7 +273,8 @@ fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
 fn currencies_of_others(fields: &Fields, lines: &mut Vec<Line>) {
     for (amount, column) in &AMOUNTS[1..] {
         let Some(place) = lines.iter().position(|line| line.column == *amount) else { continue };
-        let field = fields.list.iter().find(|field| field.name == lines[place].field);
+        let mut all = fields.list.iter();
+        let field = all.find(|field| field.name == lines[place].field && field.filled > 0);
         let line = field.and_then(|field| currency_beside(fields, field));
         lines.splice(place + 1..place + 1, line.map(|line| Line { column, ..line }));
     }

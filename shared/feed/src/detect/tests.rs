@@ -204,6 +204,17 @@ fn amounts_with_three_digits_beside_their_currency() {
     }
 }
 
+/// A column for reduced prices, and none.
+fn never_reduced() -> Detected {
+    let row = |n: u32| {
+        let link = format!("https://s.example/{n}");
+        format!("S{n}\tPan\tA pan\t{link}\t{link}.jpg\tin_stock\t{n}.50\t\tEUR\n")
+    };
+    let head =
+        "id\ttitle\tdescription\tlink\timage_link\tavailability\tprice\tsale_price\tcurrency\n";
+    found(format!("{head}{}", (10..50).map(row).collect::<String>())).0
+}
+
 /// One currency for the whole source would make euros of dollars.
 #[test]
 fn a_currency_beside_prices_that_name_none() {
@@ -243,6 +254,7 @@ fn a_currency_beside_a_reduced_price_is_that_ones_too() {
     let sale = ("sale_price_currency", "\"currency\"");
     assert_eq!((both.format, lines(&both)), ("google-tsv", vec![price, sale]));
     assert_eq!(lines(&rows(" USD")), [price], "it says so itself");
+    assert_eq!(lines(&never_reduced()), [price]);
 }
 
 #[test]

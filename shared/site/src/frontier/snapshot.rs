@@ -159,6 +159,7 @@ impl Frontier {
             failed: state.failed,
             tally: state.tally,
             too_deep: state.too_deep,
+            held_since: None,
         })
     }
 }

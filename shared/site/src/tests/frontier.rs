@@ -28,7 +28,7 @@ fn sitemaps_come_first_then_products_then_listed_pages_then_the_rest_in_the_orde
         assert_eq!(frontier.add(&url(number), UrlKind::Page, 1), Added::Known);
     }
     assert_eq!(fetch(&mut frontier, 0).url, url(4));
-    assert_eq!(frontier.next(at(0)), Next::WaitForAnswers, "what does it say of the pages?");
+    assert_eq!(frontier.next(at(0)), Next::WaitUntil(at(60)), "what does it say of the pages?");
     assert!(frontier.done(&url(4), &Outcome::Done, at(0)));
     let order: Vec<String> = (1..kinds.len()).map(|_| fetch(&mut frontier, 0).url).collect();
     assert_eq!(order, [3, 2, 0, 1].map(url));
@@ -51,11 +51,32 @@ fn a_sitemap_that_failed_keeps_no_page_waiting() {
     frontier.done(&url(0), &failed(), at(0));
     assert_eq!(fetch(&mut frontier, 0).url, url(1));
     assert_eq!(fetch(&mut frontier, 10).url, url(0), "its time has come");
-    assert_eq!(frontier.next(at(10)), Next::WaitForAnswers);
+    assert!(matches!(frontier.next(at(10)), Next::WaitUntil(_)));
     assert!(frontier.put_back(&url(0)));
     assert_eq!(fetch(&mut frontier, 10).url, url(0));
     frontier.done(&url(0), &Outcome::Done, at(11));
     assert_eq!(fetch(&mut frontier, 11).url, url(2));
+}
+
+/// Its host may want to be left alone for a day, and the pages be on another.
+#[test]
+fn a_sitemap_that_takes_too_long_keeps_no_page_waiting() {
+    let mut frontier = Frontier::new(&Limits::default(), at(0));
+    let kinds =
+        [UrlKind::Sitemap, UrlKind::Sitemap, UrlKind::Sitemap, UrlKind::Page, UrlKind::Page];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        frontier.add(&url(number), kind, 0);
+    }
+    for _ in 0..3 {
+        fetch(&mut frontier, 0);
+    }
+    assert_eq!(frontier.next(at(1)), Next::WaitUntil(at(61)));
+    frontier.done(&url(0), &Outcome::Done, at(50));
+    assert_eq!(frontier.next(at(61)), Next::WaitUntil(at(121)), "they come, if slowly");
+    frontier.done(&url(1), &failed(), at(100));
+    assert_eq!(fetch(&mut frontier, 121).url, url(1), "it is tried again");
+    assert_eq!(fetch(&mut frontier, 121).url, url(3));
+    assert_eq!(fetch(&mut frontier, 122).url, url(4));
 }
 
 #[test]

@@ -125,6 +125,13 @@ fn a_longer_delay_holds_at_once() {
     pace.began(at(0));
     pace.allow(Allowance { at_once: 2, gap: ms(3_000) });
     assert_eq!((pace.ready_at(at(1)), pace.at_once()), (Ready::At(at(3)), 2));
+    // So does a shorter one, unless the host has taught the longer.
+    pace.allow(Allowance { at_once: 4, gap: ms(1_000) });
+    assert_eq!(pace.gap(), ms(1_000));
+    ask(&mut pace, at(10), &[answer(503, 100)]);
+    let learnt = pace.gap();
+    pace.allow(Allowance { at_once: 4, gap: ms(0) });
+    assert!(learnt > ms(1_000) && pace.gap() == learnt);
 }
 
 proptest! {

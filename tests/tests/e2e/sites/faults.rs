@@ -86,6 +86,32 @@ fn taken_up_after_its_time_would_have_been_over() {
     stop(&mut second);
 }
 
+/// A crawl whose time is over before it has seen a product is told as that, and not as a shop without any. With no page
+/// read it is tried again: the host may have been slow.
+#[test]
+fn time_that_is_over_before_a_product() {
+    for (settings, state, part) in [
+        ("delay = \"3s\"\nmax_time = \"2s\"", "queued", "before a page of"),
+        ("delay = \"1s\"\nmax_time = \"3500ms\"", "dead", "before a product was found, on "),
+    ] {
+        let (shop, fleet) = (Shop::new(PAGES, |mood| mood.hides_sitemap = true), fleet_of_one());
+        shop.pipe(&fleet, "shop", settings);
+        let run = issue(&fleet, "shop");
+        let mut worker = fleet.spawn(&["worker"]);
+        let report = eventually(SOON, "an attempt to end", || {
+            let report = report(&fleet, "shop", run);
+            attempts(&report).first()?["end"]["outcome"].is_string().then_some(report)
+        });
+        let reason = &attempts(&report)[0]["end"]["reason"];
+        assert_eq!(reason["class"], "limit-exceeded", "{report:#}");
+        let message = reason["message"].as_str().unwrap_or_default();
+        assert!(message.contains("max_time was over") && message.contains(part), "{message}");
+        let is_over = report["state"] == "dead";
+        assert_eq!(is_over, state == "dead", "{report:#}");
+        stop(&mut worker);
+    }
+}
+
 /// Promise 1: a crawl whose worker is killed goes on from what was saved, here at the end of its first slice.
 #[test]
 fn killed_in_the_middle() {

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Pictures of sitemaps that are remembered until their pages are read.
+/// Pictures of sitemaps that are remembered until their pages are read, or the crawl ends.
 const MAX_PICTURES: usize = 50_000;
 /// Pages that failed of which it is kept why: a report shows fewer.
 const MAX_WHYS: usize = 50;
@@ -92,20 +92,24 @@ impl Crawler<'_> {
         }
         let usual = [USUAL_SITEMAP.to_owned()];
         let sitemaps = if learnt.sitemaps.is_empty() { &usual[..] } else { &learnt.sitemaps[..] };
+        let mut is_new = false;
         for sitemap in sitemaps {
             match self.reader().canonical.resolve(&root, sitemap) {
                 Some(url) if self.hosts.is_allowed(&url) => {
-                    // Those that wait already were before it only because nobody knew of it.
-                    for entry in self.hosts.clear().into_iter().rev() {
-                        self.state.frontier.put_back(&entry.url);
-                    }
-                    self.state.frontier.add(url.as_str(), UrlKind::Sitemap, 0);
+                    let added = self.state.frontier.add(url.as_str(), UrlKind::Sitemap, 0);
+                    is_new |= added == Added::New;
                 }
                 Some(url) => {
                     let url = shown(url.as_str());
                     self.note_broken_sitemap(format!("{url} is on another host"));
                 }
                 None => {}
+            }
+        }
+        if is_new {
+            // Pages that wait for their host are before it only because nobody knew of it.
+            for entry in self.hosts.clear().into_iter().rev() {
+                self.state.frontier.put_back(&entry.url);
             }
         }
     }
@@ -280,7 +284,7 @@ impl Crawler<'_> {
                 && matches!(added, Added::New | Added::Known)
                 && has_room
             {
-                self.state.notes.pictures.insert(url, picture);
+                self.state.notes.pictures.entry(url).or_insert(picture);
             }
         }
     }

@@ -141,7 +141,7 @@ impl Collect<'_> {
             }
             Ok(state) if self.can_go_on(&state.notes) => Some(state),
             Ok(_) => {
-                tracing::warn!(run = %self.key, "the site's settings are others: the crawl begins anew");
+                tracing::warn!(run = %self.key, "the site's settings, or how its pages are read, are others: the crawl begins anew");
                 None
             }
             Err(why) => {
@@ -314,10 +314,7 @@ impl Collect<'_> {
             let text = format!("the robots.txt of {origin} cannot be had: nothing may be fetched");
             return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
         }
-        if evidence.pages == 0
-            && state.frontier.failed().is_empty()
-            && state.frontier.remaining() > 0
-        {
+        if evidence.pages == 0 && evidence.failed == 0 && state.frontier.remaining() > 0 {
             let text = format!(
                 "max_time was over before a page of {place} was read; raise it, or look how long its robots.txt \
                  and its delay make it"
@@ -353,8 +350,10 @@ impl Collect<'_> {
         let left = state.frontier.remaining();
         if left > 0 {
             let text = format!(
-                "max_time was over before a product was found, on {} pages of {place}, with {left} left; raise it",
-                evidence.pages
+                "max_time was over before a product was found, on {} pages of {place}, with {left} left{away}; raise \
+                 it, or {}",
+                evidence.pages,
+                self.look_at_one()
             );
             return Some(Failure::dead(ReasonClass::LimitExceeded, text));
         }
