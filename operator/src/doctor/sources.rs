@@ -91,6 +91,8 @@ impl Told {
         if !may_be_allowed(address) {
             return self.correct_url();
         }
+        // As the guard sees it.
+        let address = address.to_canonical();
         let bits = if address.is_ipv4() { 32 } else { 128 };
         format!(
             "if that is meant, set allow_private = [\"{address}/{bits}\"] under [http] in fleet.toml"
@@ -533,7 +535,11 @@ mod tests {
 
     #[test]
     fn a_private_address_is_answered_with_the_setting_that_allows_it() {
-        for (address, network) in [("10.1.2.3", "10.1.2.3/32"), ("::1", "::1/128")] {
+        for (address, network) in [
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("::1", "::1/128"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+        ] {
             let address = address.parse().unwrap();
             let error = GuardError::Address { host: "acme.example".into(), address };
             let finding = failed(&FetchErrorKind::Refused(error), true, &told());

@@ -77,8 +77,9 @@ pub const PAGE_FIELDS: [&str; 22] = [
     "review_count",
 ];
 
-/// What a crawl notes beside a product's fields, and the table does not keep: the page, and the page's state.
-pub const PAGE_NOTES: [&str; 3] = ["page_url", "page_etag", "page_modified"];
+/// What a crawl notes beside a product's fields, and the table does not keep: the page, the page's state, and the picture
+/// that a sitemap names for it, where that is the product's.
+pub const PAGE_NOTES: [&str; 4] = ["page_url", "page_etag", "page_modified", "page_picture"];
 
 impl Site {
     /// The keys of all hosts that may be asked: see [`host_key`].

@@ -279,6 +279,7 @@ pub fn look(
     }
     found.tell_sample(&sample, &survey);
     found.tell_trial(trial);
+    found.tell_other_currencies(preset, &survey);
     Ok(Seen::Source(Box::new(found)))
 }
 

@@ -59,20 +59,26 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     global_unicast && !protocol_assignments && !documentation
 }
 
-/// Whether `ip` is of one link alone, as is the service that gives a cloud's machines their credentials.
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => match embedded_v4(ip) {
-            Some(v4) => v4.is_link_local(),
-            None => ip.is_unicast_link_local(),
-        },
-    }
-}
+/// Where EC2's machines get their credentials over IPv6. Over IPv4 it is a link-local address.
+const EC2_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// Whether a server of a partner, or of one's own network, may be at `ip`: then it is for the operator to allow it.
+/// Whether a server of a partner, or of one's own network, may be at `ip`: then it is for the operator to allow it. None is
+/// at an address of one link alone, as is the service that gives a cloud's machines their credentials, at one for many
+/// machines, or at one that stands for none.
 pub fn may_be_allowed(ip: IpAddr) -> bool {
-    !is_link_local(ip) && !ip.is_multicast()
+    match ip {
+        IpAddr::V6(ip) => match embedded_v4(ip) {
+            Some(v4) => may_be_allowed(v4.into()),
+            None => {
+                let is_none = ip.is_unspecified() || ip == EC2_METADATA;
+                !is_none && !ip.is_unicast_link_local() && !ip.is_multicast()
+            }
+        },
+        IpAddr::V4(ip) => {
+            let is_none = ip.octets()[0] == 0 || ip.is_broadcast();
+            !is_none && !ip.is_link_local() && !ip.is_multicast()
+        }
+    }
 }
 
 /// The IPv4 address inside an IPv4-mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.
@@ -183,6 +189,30 @@ mod tests {
     fn ordinary_ipv6_addresses_are_public() {
         for ip in ["2001:200::1", "2606:2800:220:1::1", "2a00:1450::5", "3ffe::1", "3fff:1000::"] {
             assert!(public(ip), "{ip}");
+        }
+    }
+
+    #[test]
+    fn what_no_server_is_at_is_not_to_be_allowed() {
+        let may = |ip: &str| may_be_allowed(ip.parse().expect("an address"));
+        for ip in ["10.0.0.1", "127.0.0.1", "::1", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::a00:1"]
+        {
+            assert!(may(ip), "{ip}");
+        }
+        for ip in [
+            "0.0.0.0",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "::ffff:224.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+        ] {
+            assert!(!may(ip), "{ip}");
         }
     }
 

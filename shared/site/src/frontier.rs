@@ -11,7 +11,7 @@ mod snapshot;
 pub use self::entry::{FailedPage, Outcome, Tally, UrlEntry, UrlKind};
 pub use self::snapshot::SnapshotError;
 
-use crate::moment::{before, later, since};
+use crate::moment::{before, later};
 use crate::pace::MAX_RETRY_AFTER;
 use crate::traps::{Limits, PatternCounts, Skip};
 use chrono::{DateTime, Utc};
@@ -272,6 +272,14 @@ impl Frontier {
         queued.chain(self.waiting.values()).chain(self.under_way.values())
     }
 
+    /// Whether a sitemap is still to be read.
+    pub fn has_sitemaps_left(&self) -> bool {
+        let is_sitemap = |entry: &UrlEntry| entry.kind == UrlKind::Sitemap;
+        !self.lanes[lane(UrlKind::Sitemap)].is_empty()
+            || self.under_way.values().any(is_sitemap)
+            || self.waiting.values().any(is_sitemap)
+    }
+
     /// URLs that are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
@@ -298,9 +306,14 @@ impl Frontier {
         self.started = before(now, worked);
     }
 
-    /// Whether [`Limits::max_time`] is over: nothing is handed out any more.
+    /// When [`Limits::max_time`] is over, if there is one: nothing is handed out any more.
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.limits.max_time.map(|max| later(self.started, max))
+    }
+
+    /// Whether that is now.
     pub fn is_out_of_time(&self, now: DateTime<Utc>) -> bool {
-        self.limits.max_time.is_some_and(|max| since(self.started, now) >= max)
+        self.ends_at().is_some_and(|end| now >= end)
     }
 }
 

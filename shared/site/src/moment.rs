@@ -14,8 +14,3 @@ pub(crate) fn before(moment: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
     moment.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
-
-/// How long it is from `earlier` to `now`; nothing when a clock was set back.
-pub(crate) fn since(earlier: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    now.signed_duration_since(earlier).to_std().unwrap_or_default()
-}

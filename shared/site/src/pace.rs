@@ -3,7 +3,7 @@
 //!
 //! - 429 and 503 double the gap between requests (at least [`MIN_SLOW_GAP`], at most [`MAX_GAP`]), halve the requests
 //!   at once, and stop all of them for `Retry-After`, or for the new gap. Answers to requests that began before the
-//!   last slowing down don't slow down again: they tell of the old pace.
+//!   last slowing down don't slow down again: they tell of the old pace. `Retry-After` counts with any other status, too.
 //! - When answers take [`SLOW_FACTOR`] times as long as the host's best, on average and the last one too, the gap grows by a quarter, at most to
 //!   [`MAX_LATENCY_GAP`].
 //! - [`GOOD_ANSWERS`] quick answers in a row shrink the gap by a fifth, down to what is allowed, and give back one
@@ -155,6 +155,11 @@ impl Pace {
             let longer = (self.gap + self.gap / 4).max(FIRST_LATENCY_GAP);
             self.gap = longer.min(MAX_LATENCY_GAP.max(self.gap));
         }
+    }
+
+    /// Until when the host is left alone, if it is.
+    pub fn paused_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.paused_until.filter(|until| *until > now)
     }
 
     /// The time between two requests, as it is now.

@@ -186,6 +186,10 @@ impl Fields {
         }
     }
 
+    pub(super) fn named(&self, name: &str) -> Option<&Field> {
+        self.list.iter().find(|field| field.name == name)
+    }
+
     /// The share of the records with a value of a field, from 0 to 1.
     pub(super) fn coverage(&self, field: &Field) -> f64 {
         if self.records == 0 { 0.0 } else { field.filled as f64 / self.records as f64 }

@@ -92,12 +92,11 @@ impl Detected {
     /// Proposes the field that says the currency of amounts that name none, where the format looks at no such field.
     pub(super) fn propose_currencies(&mut self, preset: &'static Preset, survey: &Survey) {
         for (amount, column) in mapping::AMOUNTS {
-            let is_told = preset.field_of(column).is_some_and(|known| {
-                fields_of(known, survey).iter().any(|(_, field)| field.filled > 0)
-            });
             let known = preset.field_of(amount).filter(|known| matches!(known.fill, Fill::Money));
             let amounts = known.map_or_else(Vec::new, |known| fields_of(known, survey));
-            if is_told || amounts.iter().any(|(_, field)| field.currencies > 0) {
+            if is_filled(preset, column, survey)
+                || amounts.iter().any(|(_, field)| field.currencies > 0)
+            {
                 continue;
             }
             let filled = amounts.iter().filter(|(_, field)| field.filled > 0);
@@ -105,6 +104,35 @@ impl Detected {
             let beside =
                 fullest.and_then(|(_, field)| mapping::currency_beside(&survey.fields, field));
             self.map.extend(beside.map(|line| map_line(mapping::Line { column, ..line })));
+        }
+    }
+
+    /// Warns of reduced, former and other prices of which some name no currency, and nothing beside them does: the sample's
+    /// prices have theirs. See [`Detected::tell_trial`].
+    pub(super) fn tell_other_currencies(
+        &mut self,
+        preset: Option<&'static Preset>,
+        survey: &Survey,
+    ) {
+        if self.lacks_currency {
+            return;
+        }
+        for (amount, column) in &mapping::AMOUNTS[1..] {
+            let is_told = preset.is_some_and(|preset| is_filled(preset, column, survey));
+            if is_told || self.map.iter().any(|line| line.column == *column) {
+                continue;
+            }
+            let mapped = self.map.iter().find(|line| line.column == *amount);
+            let mapped = mapped.and_then(|line| survey.fields.named(&line.field));
+            let known = preset.and_then(|preset| preset.field_of(amount));
+            let known = known.map_or_else(Vec::new, |known| fields_of(known, survey));
+            let known = known.into_iter().map(|(_, field)| field).find(|field| field.filled > 0);
+            let field = mapped.or(known).filter(|field| field.currencies < field.amounts);
+            let Some(field) = field else { continue };
+            let count = text::count(field.amounts - field.currencies);
+            self.warnings.push(format!(
+                "{count} amounts in {amount} name no currency: {column} = FIELD under [map], or currency under [source]"
+            ));
         }
     }
 
@@ -345,6 +373,12 @@ impl Detected {
     }
 }
 
+/// Whether the source has what a preset fills a column with.
+fn is_filled(preset: &'static Preset, column: &str, survey: &Survey) -> bool {
+    let known = preset.field_of(column);
+    known.is_some_and(|known| fields_of(known, survey).iter().any(|(_, field)| field.filled > 0))
+}
+
 fn map_line(line: mapping::Line) -> MapLine {
     MapLine { column: line.column.to_owned(), field: line.field, value: line.value }
 }
@@ -377,7 +411,7 @@ fn are_beside(
     let beside = || {
         let line = |amount: &Field| mapping::currency_beside(&survey.fields, amount);
         let line = amounts.iter().find_map(|&(_, amount)| line(amount))?;
-        survey.fields.list.iter().find(|field| field.name == line.field)
+        survey.fields.named(&line.field)
     };
     let words = own.or_else(beside).and_then(|field| field.words.as_deref()).unwrap_or_default();
     let is_one =

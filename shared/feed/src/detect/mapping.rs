@@ -241,7 +241,7 @@ fn further_pictures(fields: &Fields, lines: &mut Vec<Line>) {
         return;
     }
     let Some(place) = lines.iter().position(|line| line.column == "image_link") else { return };
-    let field = fields.list.iter().find(|field| field.name == lines[place].field);
+    let field = fields.named(&lines[place].field);
     if let Some(field) = field
         && field.separator(&field.lists, &LISTS).is_some()
     {
@@ -253,8 +253,7 @@ fn further_pictures(fields: &Fields, lines: &mut Vec<Line>) {
 /// `shipping/currency` says is the currency of something else.
 fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
     let Some(place) = lines.iter().position(|line| line.column == "price") else { return };
-    let price = fields.list.iter().find(|field| field.name == lines[place].field);
-    let Some(price) = price else { return };
+    let Some(price) = fields.named(&lines[place].field) else { return };
     let told = lines.iter().position(|line| line.column == PRICE_CURRENCY);
     match (currency_beside(fields, price), told) {
         (Some(line), Some(told)) => lines[told] = line,
@@ -273,8 +272,7 @@ fn currency_of_price(fields: &Fields, lines: &mut Vec<Line>) {
 fn currencies_of_others(fields: &Fields, lines: &mut Vec<Line>) {
     for (amount, column) in &AMOUNTS[1..] {
         let Some(place) = lines.iter().position(|line| line.column == *amount) else { continue };
-        let mut all = fields.list.iter();
-        let field = all.find(|field| field.name == lines[place].field && field.filled > 0);
+        let field = fields.named(&lines[place].field).filter(|field| field.filled > 0);
         let line = field.and_then(|field| currency_beside(fields, field));
         lines.splice(place + 1..place + 1, line.map(|line| Line { column, ..line }));
     }

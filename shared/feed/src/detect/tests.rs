@@ -204,11 +204,11 @@ fn amounts_with_three_digits_beside_their_currency() {
     }
 }
 
-/// A column for reduced prices, and none.
-fn never_reduced() -> Detected {
+/// A column of reduced prices, by product, beside one of currencies.
+fn reduced(sale: impl Fn(u32) -> String) -> Detected {
     let row = |n: u32| {
-        let link = format!("https://s.example/{n}");
-        format!("S{n}\tPan\tA pan\t{link}\t{link}.jpg\tin_stock\t{n}.50\t\tEUR\n")
+        let (link, sale) = (format!("https://s.example/{n}"), sale(n));
+        format!("S{n}\tPan\tA pan\t{link}\t{link}.jpg\tin_stock\t{n}.50\t{sale}\tEUR\n")
     };
     let head =
         "id\ttitle\tdescription\tlink\timage_link\tavailability\tprice\tsale_price\tcurrency\n";
@@ -240,21 +240,20 @@ fn a_currency_beside_prices_that_name_none() {
 
 #[test]
 fn a_currency_beside_a_reduced_price_is_that_ones_too() {
-    let rows = |sale: &str| {
-        let row = |n: u32| {
-            let link = format!("https://s.example/{n}");
-            format!("S{n}\tPan\tA pan\t{link}\t{link}.jpg\tin_stock\t{n}.50\t{n}.10{sale}\tEUR\n")
-        };
-        let head =
-            "id\ttitle\tdescription\tlink\timage_link\tavailability\tprice\tsale_price\tcurrency\n";
-        found(format!("{head}{}", (10..50).map(row).collect::<String>())).0
-    };
-    let both = rows("");
+    let both = reduced(|n| format!("{n}.10"));
     let price = ("price_currency", "\"currency\"");
     let sale = ("sale_price_currency", "\"currency\"");
     assert_eq!((both.format, lines(&both)), ("google-tsv", vec![price, sale]));
-    assert_eq!(lines(&rows(" USD")), [price], "it says so itself");
-    assert_eq!(lines(&never_reduced()), [price]);
+    let its_own = reduced(|n| format!("{n}.10 USD"));
+    assert_eq!(lines(&its_own), [price], "it says so itself");
+    assert_eq!(lines(&reduced(|_| String::new())), [price], "there are none");
+    // The column would make euros of the dollars.
+    let some = reduced(|n| format!("{n}.10{}", if n < 20 { " USD" } else { "" }));
+    assert_eq!(lines(&some), [price]);
+    assert_warns(&some, &["30 amounts in sale_price name no currency"]);
+    for all in [&both, &its_own] {
+        assert!(!all.warnings.iter().any(|w| w.contains("name no currency")), "{:?}", all.warnings);
+    }
 }
 
 #[test]

@@ -112,6 +112,35 @@ fn time_that_is_over_before_a_product() {
     }
 }
 
+/// A host that asks to be left alone for an hour is, by the next attempt too; the run and the log say so.
+#[test]
+fn a_host_that_asks_for_an_hour_is_told() {
+    let shop = Shop::new(PAGES, |mood| mood.busy = Some((503, 3_600)));
+    let fleet = Fleet::with_fleet_toml(
+        "[hosts]\nconcurrency = 2\n[http]\nallow_private = [\"127.0.0.0/8\"]\n",
+    );
+    shop.pipe(&fleet, "shop", "max_time = \"4s\"");
+    let run = issue(&fleet, "shop");
+    let mut worker = fleet.spawn(&["worker"]);
+    let report = eventually(SOON, "an attempt to end", || {
+        let report = report(&fleet, "shop", run);
+        attempts(&report).first()?["end"]["outcome"].is_string().then_some(report)
+    });
+    let end = &attempts(&report)[0]["end"];
+    let message = end["reason"]["message"].as_str().unwrap_or_default();
+    for part in ["max_time was over before a page", " answered 503 at ", ": left alone until "] {
+        assert!(message.contains(part), "{message}");
+    }
+    let moment = |name: &str| -> DateTime<Utc> {
+        let moment = end[name].as_str().expect("it is tried again");
+        moment.parse().expect("a report's moments are RFC 3339")
+    };
+    let wait = moment("next_at") - moment("at");
+    assert!(wait > TimeDelta::minutes(55), "again in {wait}: {report:#}");
+    assert!(worker.stderr().contains("the host is left alone"), "{}", worker.stderr());
+    stop(&mut worker);
+}
+
 /// Promise 1: a crawl whose worker is killed goes on from what was saved, here at the end of its first slice.
 #[test]
 fn killed_in_the_middle() {

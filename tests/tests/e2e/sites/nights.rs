@@ -86,6 +86,58 @@ fn an_index_of_sitemaps_names_products_and_pictures() {
     }
 }
 
+/// In a night in which a sitemap cannot be read, what it said of pictures counts on. When all can be read, what they say
+/// counts, also of pages that are unchanged.
+#[test]
+fn pictures_outlast_a_sitemap_that_cannot_be_read() {
+    let shop = Shop::new(10, |mood| (mood.has_index, mood.has_tags) = (true, true));
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    let base = shop.server.base_url();
+    let shown = |fleet: &Fleet| {
+        let products = fleet.products("shop");
+        products.iter().map(|product| product.text("image_link").to_owned()).collect::<Vec<_>>()
+    };
+    let pictures =
+        |at: &str| (0..10).map(|n| format!("{base}{at}/{n}.jpg")).collect::<Vec<String>>();
+    fleet.run_pipe("shop");
+    assert_eq!(shown(&fleet), pictures("/pictures"));
+
+    // The second sitemap is forbidden, then all of them are gone; every page is another.
+    for (cents, is_gone) in [(888, false), (777, true)] {
+        {
+            let mut mood = shop.mood();
+            (mood.cents, mood.lacks_sitemap) = (cents, is_gone);
+            mood.second_sitemap = Some(403);
+        }
+        let report = fleet.run_pipe("shop");
+        assert_counts(&report, &[("changed", 10), ("live", 10)]);
+        assert_eq!(warned(&report, "sitemap-broken"), u64::from(!is_gone), "{report:#}");
+        assert_eq!(shown(&fleet), pictures("/pictures"));
+    }
+
+    // All is as it was.
+    (shop.mood().second_sitemap, shop.mood().lacks_sitemap) = (None, false);
+    let unchanged = shop.mood().unchanged;
+    let report = fleet.run_pipe("shop");
+    assert_counts(&report, &[("unchanged", 10)]);
+    assert_eq!(shop.mood().unchanged, unchanged + 10, "nothing was sent again");
+
+    // Other pictures, and then none, for pages that are as they were.
+    for at in ["/others", ""] {
+        shop.mood().pictures = at;
+        let report = fleet.run_pipe("shop");
+        assert_counts(&report, &[("changed", 10), ("live", 10)]);
+        let expected = if at.is_empty() { vec![String::new(); 10] } else { pictures(at) };
+        assert_eq!(shown(&fleet), expected);
+    }
+    let unchanged = shop.mood().unchanged;
+    shop.mood().pictures = "/pictures";
+    fleet.run_pipe("shop");
+    assert_eq!(shown(&fleet), pictures("/pictures"));
+    assert_eq!(shop.mood().unchanged, unchanged, "a page without a picture may have one now");
+}
+
 /// A host that says it has enough is left alone for as long as it asks, and asked more slowly from then on. The page that
 /// said so is asked for again.
 #[test]

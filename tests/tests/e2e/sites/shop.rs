@@ -18,6 +18,7 @@ const WALL: &str = "https://wall.example/";
 /// Characters that its addresses go on with.
 const WALL_CHARS: usize = 5_000;
 
+const SECOND_SITEMAP: &str = "/sitemap-1.xml.gz";
 const INDEX: &str = "<?xml version=\"1.0\"?>\
     <sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\
     <sitemap><loc>/sitemap-0.xml</loc></sitemap><sitemap><loc>/sitemap-1.xml.gz</loc></sitemap>\
@@ -45,6 +46,10 @@ pub(super) struct Mood {
     pub lacks_sitemap: bool,
     /// The sitemap is an index of two, of which one is packed, and they name pictures.
     pub has_index: bool,
+    /// What the second of the two answers instead of itself.
+    pub second_sitemap: Option<u16>,
+    /// Where the pictures are that they name; nowhere: they name none.
+    pub pictures: &'static str,
     /// What the first product page that is asked for answers, once, and its `Retry-After` in seconds.
     pub busy: Option<(u16, u32)>,
     /// When it did.
@@ -74,7 +79,7 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) fn new(products: usize, change: impl FnOnce(&mut Mood)) -> Self {
-        let mut mood = Mood { products, cents: 999, ..Mood::default() };
+        let mut mood = Mood { products, cents: 999, pictures: "/pictures", ..Mood::default() };
         change(&mut mood);
         let mood = Arc::new(Mutex::new(mood));
         let shared = Arc::clone(&mood);
@@ -145,13 +150,16 @@ impl Mood {
                 None => Reply::ok("User-agent: *\nDisallow: /private/\nSitemap: /sitemap.xml\n"),
             };
         }
+        if path == "/sitemap.xml" && self.lacks_sitemap {
+            return Reply::status(404);
+        }
+        if let Some(status) = self.second_sitemap.filter(|_| path == SECOND_SITEMAP) {
+            return Reply::status(status);
+        }
         if self.has_index
             && let Some(sitemap) = self.indexed(path)
         {
             return Reply::ok(sitemap);
-        }
-        if path == "/sitemap.xml" && self.lacks_sitemap {
-            return Reply::status(404);
         }
         if path == "/sitemap.xml" {
             return if self.hides_sitemap { Reply::ok(listing("")) } else { self.sitemap() };
@@ -209,8 +217,11 @@ impl Mood {
     fn indexed(&self, path: &str) -> Option<Vec<u8>> {
         let listed = |products: Range<usize>| {
             let entry = |n| {
-                let image = format!("<image:loc>/pictures/{n}.jpg</image:loc>");
-                format!("<url><loc>/p/{n}</loc><image:image>{image}</image:image></url>")
+                let image = match self.pictures {
+                    "" => String::new(),
+                    at => format!("<image:image><image:loc>{at}/{n}.jpg</image:loc></image:image>"),
+                };
+                format!("<url><loc>/p/{n}</loc>{image}</url>")
             };
             listing(&products.map(entry).collect::<String>())
         };
@@ -218,7 +229,7 @@ impl Mood {
         match path {
             "/sitemap.xml" => Some(INDEX.into()),
             "/sitemap-0.xml" => Some(listed(0..half).into()),
-            "/sitemap-1.xml.gz" => Some(packed(&listed(half..self.products))),
+            SECOND_SITEMAP => Some(packed(&listed(half..self.products))),
             _ => None,
         }
     }

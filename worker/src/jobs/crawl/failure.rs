@@ -37,19 +37,28 @@ impl Failure {
     }
 
     pub fn retry(class: ReasonClass, message: impl Into<String>) -> Self {
-        Failure::Retry(backoff::after_failures(1), Reason::new(class, message))
+        Self::retry_after(None, class, message)
+    }
+
+    /// As [`Failure::retry`], once a partner's wait is over.
+    pub fn retry_after(
+        wait: Option<Duration>,
+        class: ReasonClass,
+        message: impl Into<String>,
+    ) -> Self {
+        let wait = wait.map(|wait| wait.min(LONGEST_RETRY_AFTER));
+        let wait = wait.unwrap_or_else(|| backoff::after_failures(1));
+        Failure::Retry(wait, Reason::new(class, message))
     }
 
     /// What a partner's answer other than 200 and 304 means.
     pub fn of_status(status: StatusCode, retry_after: Option<Duration>, place: &str) -> Self {
         let text = format!("{place} answered {status}");
-        let wait = retry_after.map(|d| d.min(LONGEST_RETRY_AFTER));
         let passing = status.is_server_error()
             || status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT;
         if passing {
-            let reason = Reason::new(ReasonClass::SourceUnavailable, text);
-            return Failure::Retry(wait.unwrap_or_else(|| backoff::after_failures(1)), reason);
+            return Failure::retry_after(retry_after, ReasonClass::SourceUnavailable, text);
         }
         let advice = match status.as_u16() {
             401 | 403 => "; check the pipe's credentials (auth or headers in [source])",

@@ -8,7 +8,8 @@
 use super::super::failure::Failure;
 use super::super::raw::{PART_BYTES, RawWriter};
 use super::hosts::{Hosts, Turn};
-use super::last::Tags;
+use super::last::{KnownPage, KnownPages, Picture};
+use super::page::PageTag;
 use super::sitemaps::Listed;
 use super::state::{Keeper, Spent, State};
 use super::tasks::{Ended, Tools};
@@ -39,7 +40,7 @@ pub(super) struct Crawler<'a> {
     pub tools: Tools,
     /// What the tasks find in sitemaps.
     pub listed: Receiver<Vec<Listed>>,
-    pub tags: Tags,
+    pub known: KnownPages,
     pub writer: RawWriter,
     pub keeper: Keeper,
     /// Rows that are in no part yet.
@@ -173,7 +174,9 @@ impl Crawler<'_> {
                 }
             }
         }
-        Step::Go(wake)
+        // Time may be over before anything else happens.
+        let ends_at = self.state.frontier.ends_at().filter(|end| *end > now);
+        Step::Go(wake.into_iter().chain(ends_at).min())
     }
 
     fn fetch(&mut self, host: String, entry: UrlEntry) {
@@ -182,14 +185,32 @@ impl Crawler<'_> {
             self.tasks.spawn(tools.sitemap(host, entry));
             return;
         }
-        let tag = match entry.kind {
-            UrlKind::Product => self.tags.get(&bytes_hash(entry.url.as_bytes())).cloned(),
-            // What a start leads to has to be seen anew.
-            _ => None,
+        let known = self.known.get(&bytes_hash(entry.url.as_bytes())).cloned();
+        let KnownPage { tag, picture: before } = known.unwrap_or_default();
+        let named = self.state.notes.pictures.get(&entry.url).cloned();
+        let picture = match (&before, named) {
+            (Picture::OfSitemap(before), None) if !self.knows_all_pictures() => {
+                Some(before.clone())
+            }
+            (_, named) => named,
         };
-        let tag = tag.unwrap_or_default();
-        let picture = self.state.notes.pictures.get(&entry.url).cloned();
+        let is_same_picture = match &before {
+            Picture::OfPage => true,
+            Picture::Missing => picture.is_none(),
+            Picture::OfSitemap(before) => picture.as_ref() == Some(before),
+        };
+        // What a start leads to has to be seen anew.
+        let may_be_unchanged = entry.kind == UrlKind::Product && is_same_picture;
+        let tag = if may_be_unchanged { tag } else { PageTag::default() };
         self.tasks.spawn(tools.page(host, entry, tag, picture));
+    }
+
+    /// Whether all that sitemaps say of pictures is known: one that they do not name is theirs no more.
+    fn knows_all_pictures(&self) -> bool {
+        let State { notes, frontier, .. } = &self.state;
+        !notes.counts.lacks_pictures
+            && frontier.tally().sitemaps > 0
+            && !frontier.has_sitemaps_left()
     }
 
     /// Adds rows that come from elsewhere than from a page.

@@ -1,7 +1,7 @@
 //! What a crawl of a site proves, once it is over: for the load that reads its rows, be it the run's own or a replay.
 
 use super::super::failure::Failure;
-use super::intake::shown;
+use super::intake::{MAX_PICTURES, shown};
 use super::state::{SiteCounts, State};
 use feedfleet_config::Site;
 use feedfleet_feed::Completeness;
@@ -109,6 +109,24 @@ fn warnings(
             some(&counts.unreachable_origin, "its robots.txt cannot be had: nothing was fetched"),
         ),
         ("sitemap-broken", counts.broken_sitemaps + sitemaps.len() as u64, broken),
+        (
+            "host-busy",
+            counts.busy,
+            counts
+                .busy_hosts
+                .iter()
+                .take(SAMPLES_PER_REASON)
+                .map(|(host, told)| sample(host, told))
+                .collect(),
+        ),
+        (
+            "pictures-left-out",
+            counts.pictures_left_out,
+            vec![sample(
+                "sitemaps",
+                &format!("they name more pictures than the {MAX_PICTURES} that are kept"),
+            )],
+        ),
         ("json-ld-broken", counts.broken_json_ld, Vec::new()),
         ("page-noindex", counts.noindex, Vec::new()),
         (
@@ -238,6 +256,24 @@ mod tests {
             (samples[1].position.as_str(), samples[1].message.as_str()),
             (url, "answered 500")
         );
+    }
+
+    #[test]
+    fn hosts_that_asked_to_be_left_alone_are_told() {
+        let mut state = state(0);
+        let told = "answered 503 at 2026-01-01T00:00:00Z: left alone until 2026-01-01T01:00:00Z";
+        state.notes.counts.busy = 2;
+        state.notes.counts.busy_hosts.insert("shop.example".to_owned(), told.to_owned());
+        state.notes.counts.pictures_left_out = 7;
+        let end = SiteEnd::of_state(&state, &site());
+        let [busy, left_out] = &end.warnings[..] else { panic!("two") };
+        assert_eq!((busy.0, busy.1, busy.2.len()), ("host-busy", 2, 1));
+        assert_eq!(
+            (busy.2[0].position.as_str(), busy.2[0].message.as_str()),
+            ("shop.example", told)
+        );
+        assert_eq!((left_out.0, left_out.1), ("pictures-left-out", 7));
+        assert!(left_out.2[0].message.contains("50000"), "{:?}", left_out.2);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// A host that is left alone for longer is told of.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Why a page or a sitemap is not fetched.
 const FORBIDDEN: &str = "robots.txt forbids it";
 const UNREACHABLE: &str = "its host's robots.txt cannot be had";
@@ -232,11 +234,23 @@ impl Hosts {
         }
     }
 
-    /// A request has ended.
-    pub(super) fn ended(&mut self, key: &str, answer: &Answer, now: DateTime<Utc>) {
-        if let Some(host) = self.hosts.get_mut(key) {
-            host.pace.ended(now, answer);
-        }
+    /// A request has ended. The moment until which its host is left alone from now on, if that is long.
+    pub(super) fn ended(
+        &mut self,
+        key: &str,
+        answer: &Answer,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let pace = &mut self.hosts.get_mut(key)?.pace;
+        let is_news = pace.paused_until(now).is_none();
+        pace.ended(now, answer);
+        pace.paused_until(now).filter(|until| is_news && *until >= now + LONG_PAUSE)
+    }
+
+    /// For how long hosts are still left alone, the longest of them; none where none is.
+    pub(super) fn pause_left(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let until = self.hosts.values().filter_map(|host| host.pace.paused_until(now)).max()?;
+        (until - now).to_std().ok()
     }
 
     /// Takes what an origin says by its robots.txt, and its manners with it. Where it cannot be had any more, what it

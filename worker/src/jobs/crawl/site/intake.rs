@@ -7,7 +7,7 @@ use super::page::PageReader;
 use super::preview::UNREAD;
 use super::sitemaps::{Listed, SitemapEnd};
 use super::tasks::{Ended, Found, PageEnd, What};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use feedfleet_config::host_key;
 use feedfleet_http::Url;
 use feedfleet_model::hash::bytes_hash;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Pictures of sitemaps that are remembered until their pages are read, or the crawl ends.
-const MAX_PICTURES: usize = 50_000;
+pub(super) const MAX_PICTURES: usize = 50_000;
 /// Pages that failed of which it is kept why: a report shows fewer.
 const MAX_WHYS: usize = 50;
 /// Characters that are kept of why something failed, and of where something leads.
@@ -34,7 +34,9 @@ impl Crawler<'_> {
     pub(super) fn end(&mut self, ended: Ended) {
         let now = self.now();
         self.fetched.fetch_add(ended.bytes, Ordering::Relaxed);
-        self.hosts.ended(&ended.host, &ended.answer, now);
+        if let Some(until) = self.hosts.ended(&ended.host, &ended.answer, now) {
+            self.note_busy(&ended.host, ended.answer.status, now, until);
+        }
         let (entry, (outcome, why)) = match ended.what {
             What::Robots(answer) => {
                 self.learn(answer);
@@ -67,11 +69,31 @@ impl Crawler<'_> {
     ) {
         let failed = self.state.frontier.failed().len();
         self.state.frontier.done(&entry.url, outcome, now);
-        let Some(why) = why.filter(|_| self.state.frontier.failed().len() > failed) else { return };
+        let is_given_up = self.state.frontier.failed().len() > failed;
+        if entry.kind == UrlKind::Sitemap && (is_given_up || *outcome == Outcome::Gone) {
+            self.state.notes.counts.lacks_pictures = true;
+        }
+        let Some(why) = why.filter(|_| is_given_up) else { return };
         let known = &mut self.state.notes.counts.why_failed;
         if known.len() < MAX_WHYS {
             known.insert(entry.url.clone(), shown(&why).into_owned());
         }
+    }
+
+    fn note_busy(
+        &mut self,
+        host: &str,
+        status: Option<u16>,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        let [now, until] = [now, until].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        tracing::warn!(host, ?status, %until, "the host is left alone for a while");
+        let counts = &mut self.state.notes.counts;
+        counts.busy += 1;
+        let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let told = format!("answered {status} at {now}: left alone until {until}");
+        counts.busy_hosts.entry(host.to_owned()).or_insert(told);
     }
 
     fn learn(&mut self, answer: RobotsAnswer) {
@@ -129,6 +151,7 @@ impl Crawler<'_> {
         let counts = &mut self.state.notes.counts;
         counts.broken_sitemaps += 1;
         counts.broken_sitemap.get_or_insert(why);
+        counts.lacks_pictures = true;
     }
 
     /// What became of a sitemap, and why it failed, if it did.
@@ -137,7 +160,7 @@ impl Crawler<'_> {
         let is_guess = self.site.sitemaps.is_empty() && self.is_usual_sitemap(&entry.url);
         let outcome = match end {
             PageEnd::Read(SitemapEnd::Whole) | PageEnd::NotModified => Outcome::Done,
-            PageEnd::Read(SitemapEnd::NoSitemap(_)) if is_guess => Outcome::Done,
+            PageEnd::Read(SitemapEnd::NoSitemap(_)) if is_guess => Outcome::Gone,
             PageEnd::Read(SitemapEnd::NoSitemap(why) | SitemapEnd::Broken(why)) => {
                 self.note_broken_sitemap(format!("{}: {}", entry.url, shown(&why)));
                 Outcome::Done
@@ -280,11 +303,16 @@ impl Crawler<'_> {
             let added = self.state.frontier.add(&url, kind, depth);
             let has_room = self.state.notes.pictures.len() < MAX_PICTURES;
             // Also of a page that is known by a link, or from the night before.
-            if let Some(picture) = picture
-                && matches!(added, Added::New | Added::Known)
-                && has_room
-            {
-                self.state.notes.pictures.entry(url).or_insert(picture);
+            let Some(picture) = picture else { continue };
+            if matches!(added, Added::Refused(_)) || self.state.notes.pictures.contains_key(&url) {
+                continue;
+            }
+            if has_room {
+                self.state.notes.pictures.insert(url, picture);
+            } else {
+                let counts = &mut self.state.notes.counts;
+                counts.pictures_left_out += 1;
+                counts.lacks_pictures = true;
             }
         }
     }

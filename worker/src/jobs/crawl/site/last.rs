@@ -1,6 +1,6 @@
 //! What is known of a site's product pages from the run before: their addresses, so that each is asked for again whether
-//! or not something still links to it, their states, so that an unchanged page costs no transfer, and their rows, which
-//! stand for pages that are unchanged or could not be read.
+//! or not something still links to it, their states, so that an unchanged page costs no transfer, the pictures that
+//! sitemaps named for them, and their rows, which stand for pages that are unchanged or could not be read.
 
 use super::super::blocking;
 use super::super::failure::Failure;
@@ -13,6 +13,7 @@ use feedfleet_model::{RunId, RunKey};
 use feedfleet_objects::{Objects, Reports};
 use feedfleet_site::{Frontier, UrlKind};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -33,8 +34,28 @@ pub(super) struct Last {
     is_same_reading: bool,
 }
 
-/// The states of pages, by the hash of their URL.
-pub(super) type Tags = HashMap<u128, PageTag>;
+/// What is known of pages, by the hash of their URL.
+pub(super) type KnownPages = HashMap<u128, KnownPage>;
+
+/// What is known of a page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KnownPage {
+    /// Its state, if it may be asked for with conditions.
+    pub tag: PageTag,
+    pub picture: Picture,
+}
+
+/// Where the pictures of a page's products are from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Picture {
+    /// From the page: what sitemaps name does not matter.
+    #[default]
+    OfPage,
+    /// A product has none.
+    Missing,
+    /// A sitemap named this one for those without.
+    OfSitemap(String),
+}
 
 /// What a row says of its page.
 #[derive(Deserialize)]
@@ -42,11 +63,21 @@ struct Line {
     page_url: String,
     page_etag: Option<String>,
     page_modified: Option<String>,
+    page_picture: Option<String>,
     link: Option<String>,
+    image_link: Option<IgnoredAny>,
     item_group_id: Option<String>,
 }
 
 impl Line {
+    fn picture(&self) -> Picture {
+        match (&self.page_picture, self.image_link) {
+            (Some(picture), _) => Picture::OfSitemap(picture.clone()),
+            (None, Some(_)) => Picture::OfPage,
+            (None, None) => Picture::Missing,
+        }
+    }
+
     /// What the rows of one product's variants have in common, and those of a category's products have not.
     fn subject(&self) -> u128 {
         let link = self.link.as_deref().unwrap_or_default();
@@ -56,24 +87,42 @@ impl Line {
     }
 }
 
-/// The states of pages, as their rows are read one by one.
+/// What rows say of their pages, as they are read one by one.
 #[derive(Default)]
-struct States {
-    tags: Tags,
+struct Pages {
+    known: KnownPages,
     /// By page, what its rows are about; none where they are about several products. Such a page is a category: what it
     /// links to has to be seen anew.
     subjects: HashMap<u128, Option<u128>>,
 }
 
-impl States {
-    fn add(&mut self, line: &Line) {
+impl Pages {
+    /// `is_same_reading`: whether the page would give the same products today, if it is unchanged.
+    fn add(&mut self, line: &Line, is_same_reading: bool) {
         let page = bytes_hash(line.page_url.as_bytes());
+        if is_same_reading {
+            self.add_state(page, line);
+        }
+        match line.picture() {
+            Picture::OfPage => {}
+            Picture::Missing => {
+                if let Some(known) = self.known.get_mut(&page) {
+                    known.picture = Picture::Missing;
+                }
+            }
+            picture => self.known.entry(page).or_default().picture = picture,
+        }
+    }
+
+    fn add_state(&mut self, page: u128, line: &Line) {
         let subject = Some(line.subject());
         if let Some(known) = self.subjects.get_mut(&page) {
             // Nothing says that two rows without a group are variants.
             if *known != subject || line.item_group_id.is_none() {
                 *known = None;
-                self.tags.remove(&page);
+                if let Some(known) = self.known.get_mut(&page) {
+                    known.tag = PageTag::default();
+                }
             }
             return;
         }
@@ -81,7 +130,7 @@ impl States {
         let (etag, last_modified) = (line.page_etag.clone(), line.page_modified.clone());
         let tag = PageTag { etag, last_modified };
         if tag != PageTag::default() {
-            self.tags.insert(page, tag);
+            self.known.entry(page).or_default().tag = tag;
         }
     }
 }
@@ -126,21 +175,19 @@ impl Last {
         Ok(Some(Self { run: run.run, place, is_same_reading }))
     }
 
-    /// The states of the pages, and their addresses in the frontier where that is given. Without the states where the
-    /// pages have to be read anew.
-    pub(super) async fn tags(
+    /// What is known of the pages, and their addresses in the frontier where that is given. Without their states where
+    /// they have to be read anew.
+    pub(super) async fn pages(
         &self,
         reader: &Arc<PageReader>,
         frontier: Option<Frontier>,
-    ) -> Result<(Tags, Option<Frontier>), Failure> {
+    ) -> Result<(KnownPages, Option<Frontier>), Failure> {
         let (place, reader) = (self.place.clone(), reader.clone());
         let is_same_reading = self.is_same_reading;
         let read = move || {
-            let (mut states, mut frontier) = (States::default(), frontier);
+            let (mut pages, mut frontier) = (Pages::default(), frontier);
             for_each_line(place.open()?, &mut |line, _| {
-                if is_same_reading {
-                    states.add(&line);
-                }
+                pages.add(&line, is_same_reading);
                 let url = reader.canonical.parse(&line.page_url);
                 let is_of_site = url.is_some_and(|url| reader.judge(&url, 0).is_ok());
                 if let Some(frontier) = &mut frontier
@@ -150,7 +197,7 @@ impl Last {
                 }
                 true
             })?;
-            Ok::<_, Failure>((states.tags, frontier))
+            Ok::<_, Failure>((pages.known, frontier))
         };
         blocking(read).await?
     }
@@ -213,6 +260,7 @@ fn for_each_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn rows_name_their_pages() {
@@ -231,15 +279,12 @@ mod tests {
 
     #[test]
     fn pages_of_several_products_are_asked_for_without_conditions() {
-        let mut states = States::default();
+        let mut pages = Pages::default();
         let mut add = |page: &str, link: &str, group: Option<&str>| {
-            states.add(&Line {
-                page_url: page.to_owned(),
-                page_etag: Some("\"1\"".to_owned()),
-                page_modified: None,
-                link: Some(link.to_owned()),
-                item_group_id: group.map(str::to_owned),
+            let row = json!({
+                "page_url": page, "page_etag": "\"1\"", "link": link, "item_group_id": group,
             });
+            pages.add(&serde_json::from_value(row).unwrap(), true);
         };
         add("http://x/one", "http://x/1", None);
         add("http://x/variants", "http://x/2?color=red", Some("G"));
@@ -248,8 +293,41 @@ mod tests {
             add("http://x/category", link, None);
             add("http://x/list", "http://x/list", None);
         }
-        let has = |page: &str| states.tags.contains_key(&bytes_hash(page.as_bytes()));
+        let has = |page: &str| pages.known[&bytes_hash(page.as_bytes())].tag != PageTag::default();
         assert!(has("http://x/one") && has("http://x/variants"));
         assert!(!has("http://x/category") && !has("http://x/list"));
+    }
+
+    #[test]
+    fn pictures_of_sitemaps_are_known_of_pages_whatever_their_state() {
+        let of_sitemap = |picture: &str| Picture::OfSitemap(picture.to_owned());
+        let etag = "\"1\"";
+        let rows = [
+            json!({"page_url": "own", "page_etag": etag, "image_link": "1.jpg"}),
+            json!({"page_url": "none", "page_etag": etag}),
+            json!({"page_url": "named", "image_link": "2.jpg", "page_picture": "2.jpg"}),
+            // The first of two variants has a picture of its own.
+            json!({"page_url": "some", "image_link": "3.jpg", "item_group_id": "G"}),
+            json!({"page_url": "some", "image_link": "4.jpg", "page_picture": "4.jpg", "item_group_id": "G"}),
+            json!({"page_url": "half", "page_etag": etag, "image_link": "5.jpg", "item_group_id": "G"}),
+            json!({"page_url": "half", "page_etag": etag, "item_group_id": "G"}),
+        ];
+        for is_same_reading in [true, false] {
+            let mut pages = Pages::default();
+            for row in &rows {
+                pages.add(&serde_json::from_value(row.clone()).unwrap(), is_same_reading);
+            }
+            let picture = |page: &str| {
+                let known = pages.known.get(&bytes_hash(page.as_bytes()));
+                known.map_or(Picture::OfPage, |known| known.picture.clone())
+            };
+            assert_eq!(
+                ["own", "named", "some"].map(picture),
+                [Picture::OfPage, of_sitemap("2.jpg"), of_sitemap("4.jpg")]
+            );
+            if is_same_reading {
+                assert_eq!(["none", "half"].map(picture), [Picture::Missing, Picture::Missing]);
+            }
+        }
     }
 }

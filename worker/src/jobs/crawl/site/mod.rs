@@ -40,7 +40,7 @@ use feedfleet_model::{ReasonClass, RunKey};
 use feedfleet_site::{Frontier, Limits, UnseenPages, UrlKind};
 use fetch::BodyRoom;
 use hosts::{HostNotes, Hosts, agent_of};
-use last::{Last, Tags};
+use last::{KnownPages, Last};
 use page::{PageReader, extraction};
 use state::{Keeper, Notes, State};
 use std::collections::{HashMap, HashSet};
@@ -101,7 +101,8 @@ impl Collect<'_> {
                 Stop::Slice => return Err(Failure::Continued),
                 Stop::Ended => {}
             }
-            if let Some(failure) = self.nothing_read(&crawler.state) {
+            let pause = crawler.hosts.pause_left(crawler.now());
+            if let Some(failure) = self.nothing_read(&crawler.state, pause) {
                 crawler.keeper.discard().await?;
                 return Err(failure);
             }
@@ -149,19 +150,19 @@ impl Collect<'_> {
                 None
             }
         });
-        let (state, tags, writer) = match saved {
+        let (state, known, writer) = match saved {
             Some(mut state) => {
                 let worked = Duration::try_from_secs_f64(state.notes.spent.seconds);
                 state.frontier.go_on(worked.unwrap_or_default(), deps.clock.now());
                 let segments = state.notes.segments.clone();
                 let writer = RawWriter::resume_at(found, facts, segments).await?;
-                let tags = self.tags_of(&state.notes, &reader).await?;
-                (state, tags, writer)
+                let known = self.known_pages(&state.notes, &reader).await?;
+                (state, known, writer)
             }
             None => {
                 let writer = RawWriter::begin(found, facts).await?;
-                let (state, tags) = self.new_state(&limits, &reader).await?;
-                (state, tags, writer)
+                let (state, known) = self.new_state(&limits, &reader).await?;
+                (state, known, writer)
             }
         };
         let (listed, incoming) = mpsc::channel(PORTIONS_AHEAD);
@@ -185,7 +186,7 @@ impl Collect<'_> {
                 listed,
             },
             listed: incoming,
-            tags,
+            known,
             writer,
             keeper,
             rows: Vec::new(),
@@ -253,10 +254,14 @@ impl Collect<'_> {
     }
 
     /// What was known of pages when a crawl that is taken up began.
-    async fn tags_of(&self, notes: &Notes, reader: &Arc<PageReader>) -> Result<Tags, Failure> {
+    async fn known_pages(
+        &self,
+        notes: &Notes,
+        reader: &Arc<PageReader>,
+    ) -> Result<KnownPages, Failure> {
         match self.last_of(notes).await? {
-            Some(last) => Ok(last.tags(reader, None).await?.0),
-            None => Ok(Tags::new()),
+            Some(last) => Ok(last.pages(reader, None).await?.0),
+            None => Ok(KnownPages::new()),
         }
     }
 
@@ -270,7 +275,7 @@ impl Collect<'_> {
         &self,
         limits: &Limits,
         reader: &Arc<PageReader>,
-    ) -> Result<(State, Tags), Failure> {
+    ) -> Result<(State, KnownPages), Failure> {
         let last = self.last().await?;
         let mut frontier = Frontier::new(limits, self.deps.clock.now());
         for sitemap in &self.site.sitemaps {
@@ -284,22 +289,23 @@ impl Collect<'_> {
                 frontier.add(url.as_str(), kind, 0);
             }
         }
-        let (tags, frontier) = match &last {
+        let (known, frontier) = match &last {
             Some(last) => {
-                let (tags, added) = last.tags(reader, Some(frontier)).await?;
+                let (known, added) = last.pages(reader, Some(frontier)).await?;
                 let lost = || Failure::retry(ReasonClass::Storage, "the frontier was lost");
-                (tags, added.ok_or_else(lost)?)
+                (known, added.ok_or_else(lost)?)
             }
-            None => (Tags::new(), frontier),
+            None => (KnownPages::new(), frontier),
         };
         let last = last.map(|last| last.run);
         let notes = Notes::new(self.site.fingerprint(), extraction(self.site), last);
         let (unchanged, moved) = (HashSet::new(), HashMap::new());
-        Ok((State { notes, unchanged, moved, frontier }, tags))
+        Ok((State { notes, unchanged, moved, frontier }, known))
     }
 
-    /// Why there is nothing to load: the site could not be read at all, or shows no products.
-    fn nothing_read(&self, state: &State) -> Option<Failure> {
+    /// Why there is nothing to load: the site could not be read at all, or shows no products. `pause`: for how long a
+    /// host is to be left alone yet, by another attempt too.
+    fn nothing_read(&self, state: &State, pause: Option<Duration>) -> Option<Failure> {
         let counts = &state.notes.counts;
         if counts.products > 0 || !state.unchanged.is_empty() {
             return None;
@@ -310,16 +316,21 @@ impl Collect<'_> {
             Some(away) => format!("; {away}: expected its host in hosts of [source]"),
             None => String::new(),
         };
+        let busy = match counts.busy_hosts.first_key_value() {
+            Some((host, told)) => format!("; {host} {told}"),
+            None => String::new(),
+        };
         if let Some(origin) = &counts.unreachable_origin {
-            let text = format!("the robots.txt of {origin} cannot be had: nothing may be fetched");
-            return Some(Failure::retry(ReasonClass::SourceUnavailable, text));
+            let text =
+                format!("the robots.txt of {origin} cannot be had: nothing may be fetched{busy}");
+            return Some(Failure::retry_after(pause, ReasonClass::SourceUnavailable, text));
         }
         if evidence.pages == 0 && evidence.failed == 0 && state.frontier.remaining() > 0 {
             let text = format!(
-                "max_time was over before a page of {place} was read; raise it, or look how long its robots.txt \
-                 and its delay make it"
+                "max_time was over before a page of {place} was read; raise it, or look how long its \
+                 robots.txt, its sitemaps and its delay make it{busy}"
             );
-            return Some(Failure::retry(ReasonClass::LimitExceeded, text));
+            return Some(Failure::retry_after(pause, ReasonClass::LimitExceeded, text));
         }
         if evidence.failed >= evidence.pages {
             let failed = state.frontier.failed();
@@ -338,8 +349,8 @@ impl Collect<'_> {
             let text =
                 format!("{read} of {place} could be read, {} failed{first}{away}", evidence.failed);
             return Some(if is_passing {
-                let text = format!("{text}: they did not answer, or robots.txt forbids them");
-                Failure::retry(ReasonClass::SourceUnavailable, text)
+                let text = format!("{text}{busy}: they did not answer, or robots.txt forbids them");
+                Failure::retry_after(pause, ReasonClass::SourceUnavailable, text)
             } else if is_unreadable {
                 Failure::dead(ReasonClass::NotAFeed, format!("{text}; {}", self.look_at_one()))
             } else {

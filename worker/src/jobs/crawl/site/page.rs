@@ -157,15 +157,18 @@ pub(crate) fn lines(
     tag: &PageTag,
     picture: Option<&str>,
 ) -> serde_json::Result<Vec<u8>> {
-    let [page_url, page_etag, page_modified] = PAGE_NOTES;
+    let [page_url, page_etag, page_modified, page_picture] = PAGE_NOTES;
     let mut lines = Vec::new();
     for product in products {
         let mut line: BTreeMap<&str, &str> = BTreeMap::new();
         for (field, value) in &product.fields {
             line.insert(field.name(), &value.text);
         }
-        if let Some(picture) = picture {
-            line.entry(Field::ImageLink.name()).or_insert(picture);
+        let image_link = Field::ImageLink.name();
+        if let Some(picture) = picture
+            && !line.contains_key(image_link)
+        {
+            line.extend([(image_link, picture), (page_picture, picture)]);
         }
         line.insert(page_url, url);
         line.extend(tag.etag.as_deref().map(|etag| (page_etag, etag)));
@@ -232,6 +235,12 @@ mod tests {
         assert_eq!((line["id"].as_str(), line["page_etag"].as_str()), ("A1", "\"v1\""));
         assert_eq!(line["image_link"], "https://shop.example/1.jpg", "its own comes first");
         assert!(lines.ends_with("}\n") && !line.contains_key("page_modified"));
+        assert!(!line.contains_key("page_picture"), "{lines}");
+        let bare = PRODUCT.replace(r#""image":"/1.jpg","#, "");
+        let page = read(&reader(""), "/p/1", &bare);
+        let lines = super::lines(&page.products, url, &tag, Some("x")).unwrap();
+        let line: BTreeMap<String, String> = serde_json::from_slice(&lines).unwrap();
+        assert_eq!((line["image_link"].as_str(), line["page_picture"].as_str()), ("x", "x"));
     }
 
     #[test]

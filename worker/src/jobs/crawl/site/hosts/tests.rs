@@ -37,6 +37,25 @@ const ANSWER: Answer =
     Answer { status: Some(200), latency: Duration::from_millis(5), retry_after: None };
 
 #[test]
+fn a_host_that_is_left_alone_for_long_is_told_once() {
+    let (key, now) = ("shop.example", Utc::now());
+    let mut hosts = hosts("");
+    hosts.queue(entry("https://www.shop.example/a"));
+    let wait = |seconds| Some(Duration::from_secs(seconds));
+    let busy = |seconds| Answer { status: Some(503), retry_after: wait(seconds), ..ANSWER };
+    assert_eq!(hosts.ended(key, &busy(5), now), None, "that is not long");
+    assert_eq!(hosts.pause_left(now), wait(5));
+    let now = now + Duration::from_secs(5);
+    assert_eq!(hosts.pause_left(now), None);
+    assert_eq!(hosts.ended(key, &busy(3_600), now), Some(now + Duration::from_secs(3_600)));
+    assert_eq!(hosts.ended(key, &busy(3_600), now + Duration::from_secs(1)), None);
+    assert_eq!(hosts.pause_left(now), wait(3_601));
+    let now = now + Duration::from_secs(3_601);
+    assert_eq!(hosts.ended(key, &ANSWER, now), None);
+    assert!(hosts.ended(key, &busy(60), now).is_some());
+}
+
+#[test]
 fn robots_txt_comes_first_and_is_obeyed() {
     let now = Utc::now();
     let mut hosts = hosts("");
