@@ -535,11 +535,9 @@ mod tests {
 
     #[test]
     fn a_private_address_is_answered_with_the_setting_that_allows_it() {
-        for (address, network) in [
-            ("10.1.2.3", "10.1.2.3/32"),
-            ("::1", "::1/128"),
-            ("::ffff:127.0.0.1", "127.0.0.1/32"),
-        ] {
+        for (address, network) in
+            [("10.1.2.3", "10.1.2.3/32"), ("::1", "::1/128"), ("::ffff:127.0.0.1", "127.0.0.1/32")]
+        {
             let address = address.parse().unwrap();
             let error = GuardError::Address { host: "acme.example".into(), address };
             let finding = failed(&FetchErrorKind::Refused(error), true, &told());

@@ -7,6 +7,7 @@ use crate::faults::support::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use feedfleet_tests::{Fleet, eventually};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,14 @@ fn slow_shop() -> Shop {
 
 fn fleet_of_one() -> Fleet {
     fleet("visibility = \"10s\"", "max = 2")
+}
+
+/// The run's report when its first attempt has ended.
+fn first_attempt(fleet: &Fleet, run: i64) -> Value {
+    eventually(SOON, "an attempt to end", || {
+        let report = report(fleet, "shop", run);
+        attempts(&report).first()?["end"]["outcome"].is_string().then_some(report)
+    })
 }
 
 /// Waits until so many product pages were sent.
@@ -98,10 +107,7 @@ fn time_that_is_over_before_a_product() {
         shop.pipe(&fleet, "shop", settings);
         let run = issue(&fleet, "shop");
         let mut worker = fleet.spawn(&["worker"]);
-        let report = eventually(SOON, "an attempt to end", || {
-            let report = report(&fleet, "shop", run);
-            attempts(&report).first()?["end"]["outcome"].is_string().then_some(report)
-        });
+        let report = first_attempt(&fleet, run);
         let reason = &attempts(&report)[0]["end"]["reason"];
         assert_eq!(reason["class"], "limit-exceeded", "{report:#}");
         let message = reason["message"].as_str().unwrap_or_default();
@@ -115,30 +121,36 @@ fn time_that_is_over_before_a_product() {
 /// A host that asks to be left alone for an hour is, by the next attempt too; the run and the log say so.
 #[test]
 fn a_host_that_asks_for_an_hour_is_told() {
-    let shop = Shop::new(PAGES, |mood| mood.busy = Some((503, 3_600)));
-    let fleet = Fleet::with_fleet_toml(
-        "[hosts]\nconcurrency = 2\n[http]\nallow_private = [\"127.0.0.0/8\"]\n",
-    );
-    shop.pipe(&fleet, "shop", "max_time = \"4s\"");
-    let run = issue(&fleet, "shop");
-    let mut worker = fleet.spawn(&["worker"]);
-    let report = eventually(SOON, "an attempt to end", || {
-        let report = report(&fleet, "shop", run);
-        attempts(&report).first()?["end"]["outcome"].is_string().then_some(report)
-    });
-    let end = &attempts(&report)[0]["end"];
-    let message = end["reason"]["message"].as_str().unwrap_or_default();
-    for part in ["max_time was over before a page", " answered 503 at ", ": left alone until "] {
-        assert!(message.contains(part), "{message}");
+    for (robots_status, part) in
+        [(None, "max_time was over before a page"), (Some(503), "the robots.txt of ")]
+    {
+        let shop = Shop::new(PAGES, |mood| {
+            (mood.busy, mood.robots_status) = (Some((503, 3_600)), robots_status);
+        });
+        let fleet = Fleet::with_fleet_toml(
+            "[hosts]\nconcurrency = 2\n[http]\nallow_private = [\"127.0.0.0/8\"]\n",
+        );
+        shop.pipe(&fleet, "shop", "max_time = \"4s\"");
+        let run = issue(&fleet, "shop");
+        let mut worker = fleet.spawn(&["worker"]);
+        let report = first_attempt(&fleet, run);
+        let end = &attempts(&report)[0]["end"];
+        let message = end["reason"]["message"].as_str().unwrap_or_default();
+        for part in [part, " answered 503 at ", ": left alone until "] {
+            assert!(message.contains(part), "{message}");
+        }
+        let moment = |moment: &Value| -> DateTime<Utc> {
+            let moment = moment.as_str().expect("it is tried again");
+            moment.parse().expect("a report's moments are RFC 3339")
+        };
+        let took = moment(&end["at"]) - moment(&attempts(&report)[0]["started_at"]);
+        assert!(took < TimeDelta::seconds(15), "max_time is 4 s: {report:#}");
+        let wait = moment(&end["next_at"]) - moment(&end["at"]);
+        assert!(wait > TimeDelta::minutes(55), "again in {wait}: {report:#}");
+        assert_eq!(shop.server.hits("/robots.txt"), 1);
+        assert!(worker.stderr().contains("the host is left alone"), "{}", worker.stderr());
+        stop(&mut worker);
     }
-    let moment = |name: &str| -> DateTime<Utc> {
-        let moment = end[name].as_str().expect("it is tried again");
-        moment.parse().expect("a report's moments are RFC 3339")
-    };
-    let wait = moment("next_at") - moment("at");
-    assert!(wait > TimeDelta::minutes(55), "again in {wait}: {report:#}");
-    assert!(worker.stderr().contains("the host is left alone"), "{}", worker.stderr());
-    stop(&mut worker);
 }
 
 /// Promise 1: a crawl whose worker is killed goes on from what was saved, here at the end of its first slice.

@@ -38,7 +38,7 @@ pub(super) struct Mood {
     pub has_calendar: bool,
     /// Whether pages have ETags.
     pub has_tags: bool,
-    /// What robots.txt answers in the place of its rules.
+    /// What robots.txt answers in the place of its rules; with the `Retry-After` of `busy`, if that is set.
     pub robots_status: Option<u16>,
     /// No sitemap: links alone lead to products.
     pub hides_sitemap: bool,
@@ -146,7 +146,13 @@ impl Mood {
     fn reply(&mut self, path: &str, tag: Option<&str>) -> Reply {
         if path == "/robots.txt" {
             return match self.robots_status {
-                Some(status) => Reply::status(status),
+                Some(status) => {
+                    let reply = Reply::status(status);
+                    match self.busy {
+                        Some((_, seconds)) => reply.header("Retry-After", seconds.to_string()),
+                        None => reply,
+                    }
+                }
                 None => Reply::ok("User-agent: *\nDisallow: /private/\nSitemap: /sitemap.xml\n"),
             };
         }
