@@ -96,7 +96,7 @@ pub enum GuardError {
     Downgrade,
 }
 
-/// What lets the fleet connect to an address that is not public. No partner's server is at a link-local one.
+/// What lets the fleet connect to an address that is not public, where somebody's server may be.
 fn if_own(address: &IpAddr) -> &'static str {
     if !may_be_allowed(*address) {
         return "";

@@ -77,6 +77,8 @@ pub struct Frontier {
     tally: Tally,
     /// URLs that only links over [`Limits::max_depth`] have led to so far.
     too_deep: BTreeSet<String>,
+    /// Sitemaps that are neither read nor given up.
+    open_sitemaps: usize,
     /// Since when pages wait for sitemaps, of which none has been read since.
     held_since: Option<DateTime<Utc>>,
 }
@@ -95,6 +97,7 @@ impl Frontier {
             failed: Vec::new(),
             tally: Tally::default(),
             too_deep: BTreeSet::new(),
+            open_sitemaps: 0,
             held_since: None,
         }
     }
@@ -125,6 +128,7 @@ impl Frontier {
         }
         self.seen.insert(hash);
         self.reach(url);
+        self.open_sitemaps += usize::from(kind == UrlKind::Sitemap);
         self.lanes[lane(kind)].push_back(UrlEntry {
             url: url.to_owned(),
             kind,
@@ -233,8 +237,9 @@ impl Frontier {
     pub fn done(&mut self, url: &str, outcome: &Outcome, now: DateTime<Utc>) -> bool {
         let hash = hash_of(url);
         let Some(mut entry) = self.under_way.remove(&hash) else { return false };
+        let is_sitemap = entry.kind == UrlKind::Sitemap;
         match outcome {
-            Outcome::Done if entry.kind == UrlKind::Sitemap => {
+            Outcome::Done if is_sitemap => {
                 self.tally.sitemaps += 1;
                 self.held_since = None;
             }
@@ -248,11 +253,13 @@ impl Frontier {
                     let backoff = backoff(entry.failures).max(asked);
                     self.tally.retries += 1;
                     self.waiting.insert((later(now, backoff), hash), entry);
+                    return true;
                 } else {
                     self.give_up(entry, *status);
                 }
             }
         }
+        self.open_sitemaps -= usize::from(is_sitemap);
         true
     }
 
@@ -272,12 +279,9 @@ impl Frontier {
         queued.chain(self.waiting.values()).chain(self.under_way.values())
     }
 
-    /// Whether a sitemap is still to be read.
-    pub fn has_sitemaps_left(&self) -> bool {
-        let is_sitemap = |entry: &UrlEntry| entry.kind == UrlKind::Sitemap;
-        !self.lanes[lane(UrlKind::Sitemap)].is_empty()
-            || self.under_way.values().any(is_sitemap)
-            || self.waiting.values().any(is_sitemap)
+    /// Sitemaps that are still to be read, those under way included.
+    pub fn open_sitemaps(&self) -> usize {
+        self.open_sitemaps
     }
 
     /// URLs that are under way.

@@ -124,7 +124,9 @@ impl Detected {
             }
             let mapped = self.map.iter().find(|line| line.column == *amount);
             let mapped = mapped.and_then(|line| survey.fields.named(&line.field));
+            // Some formats say it of all their amounts.
             let known = preset.and_then(|preset| preset.field_of(amount));
+            let known = known.filter(|known| matches!(known.fill, Fill::Money));
             let known = known.map_or_else(Vec::new, |known| fields_of(known, survey));
             let known = known.into_iter().map(|(_, field)| field).find(|field| field.filled > 0);
             let field = mapped.or(known).filter(|field| field.currencies < field.amounts);

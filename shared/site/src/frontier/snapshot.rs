@@ -7,7 +7,7 @@
 //!
 //! Numbers are little-endian. The same frontier has the same bytes.
 
-use super::entry::{FailedPage, Tally, UrlEntry};
+use super::entry::{FailedPage, Tally, UrlEntry, UrlKind};
 use super::{Frontier, LANES, Waiting, hash_of, lane};
 use crate::traps::{Limits, PatternCounts};
 use chrono::{DateTime, Utc};
@@ -144,6 +144,8 @@ impl Frontier {
         }
         let lanes: [VecDeque<UrlEntry>; LANES] =
             state.lanes.try_into().map_err(|_| damaged("another number of queues"))?;
+        let open = lanes.iter().flatten().chain(state.waiting.iter().map(|(_, entry)| entry));
+        let open_sitemaps = open.filter(|entry| entry.kind == UrlKind::Sitemap).count();
         let waiting = state.waiting.into_iter().map(|(due, entry)| {
             let key: Waiting = (due, hash_of(&entry.url));
             (key, entry)
@@ -159,6 +161,7 @@ impl Frontier {
             failed: state.failed,
             tally: state.tally,
             too_deep: state.too_deep,
+            open_sitemaps,
             held_since: None,
         })
     }

@@ -67,11 +67,11 @@ fn a_sitemap_that_takes_too_long_keeps_no_page_waiting() {
     for (number, kind) in kinds.into_iter().enumerate() {
         frontier.add(&url(number), kind, 0);
     }
-    assert!(frontier.has_sitemaps_left(), "they wait");
+    assert_eq!(frontier.open_sitemaps(), 3);
     for _ in 0..3 {
         fetch(&mut frontier, 0);
     }
-    assert!(frontier.has_sitemaps_left(), "they are under way");
+    assert_eq!(frontier.open_sitemaps(), 3, "they are under way");
     assert_eq!(frontier.next(at(1)), Next::WaitUntil(at(61)));
     frontier.done(&url(0), &Outcome::Done, at(50));
     assert_eq!(frontier.next(at(61)), Next::WaitUntil(at(121)), "they come, if slowly");
@@ -81,10 +81,13 @@ fn a_sitemap_that_takes_too_long_keeps_no_page_waiting() {
     assert_eq!(fetch(&mut frontier, 122).url, url(4));
     frontier.done(&url(2), &Outcome::Done, at(130));
     frontier.done(&url(1), &failed(), at(130));
-    assert!(frontier.has_sitemaps_left(), "one waits for its next try");
+    assert_eq!(frontier.open_sitemaps(), 1, "it waits for its next try");
+    let saved = frontier.save().unwrap();
+    let mut frontier = Frontier::load(&saved, &Limits::default()).unwrap();
+    assert_eq!(frontier.open_sitemaps(), 1);
     assert_eq!(fetch(&mut frontier, 190).url, url(1));
     frontier.done(&url(1), &Outcome::Done, at(190));
-    assert!(!frontier.has_sitemaps_left());
+    assert_eq!(frontier.open_sitemaps(), 0);
 }
 
 #[test]

@@ -118,19 +118,23 @@ fn time_that_is_over_before_a_product() {
     }
 }
 
-/// A host that asks to be left alone for an hour is, by the next attempt too; the run and the log say so.
+/// A host that asks to be left alone for an hour, before or after a first page, or at its robots.txt: log and run say so, and
+/// nobody asks it again before that.
 #[test]
 fn a_host_that_asks_for_an_hour_is_told() {
-    for (robots_status, part) in
-        [(None, "max_time was over before a page"), (Some(503), "the robots.txt of ")]
-    {
+    for (hides_sitemap, robots_status, part) in [
+        (false, None, "max_time was over before a page of"),
+        (true, None, "max_time was over before a product was found, on "),
+        (false, Some(503), "the robots.txt of "),
+    ] {
         let shop = Shop::new(PAGES, |mood| {
-            (mood.busy, mood.robots_status) = (Some((503, 3_600)), robots_status);
+            (mood.hides_sitemap, mood.robots_status) = (hides_sitemap, robots_status);
+            mood.busy = Some((503, 3_600));
         });
         let fleet = Fleet::with_fleet_toml(
             "[hosts]\nconcurrency = 2\n[http]\nallow_private = [\"127.0.0.0/8\"]\n",
         );
-        shop.pipe(&fleet, "shop", "max_time = \"4s\"");
+        shop.pipe(&fleet, "shop", "max_time = \"8s\"");
         let run = issue(&fleet, "shop");
         let mut worker = fleet.spawn(&["worker"]);
         let report = first_attempt(&fleet, run);
@@ -144,7 +148,7 @@ fn a_host_that_asks_for_an_hour_is_told() {
             moment.parse().expect("a report's moments are RFC 3339")
         };
         let took = moment(&end["at"]) - moment(&attempts(&report)[0]["started_at"]);
-        assert!(took < TimeDelta::seconds(15), "max_time is 4 s: {report:#}");
+        assert!(took < TimeDelta::seconds(19), "max_time is 8 s: {report:#}");
         let wait = moment(&end["next_at"]) - moment(&end["at"]);
         assert!(wait > TimeDelta::minutes(55), "again in {wait}: {report:#}");
         assert_eq!(shop.server.hits("/robots.txt"), 1);

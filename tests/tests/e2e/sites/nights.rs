@@ -103,21 +103,22 @@ fn pictures_outlast_a_sitemap_that_cannot_be_read() {
     fleet.run_pipe("shop");
     assert_eq!(shown(&fleet), pictures("/pictures"));
 
-    // The second sitemap is forbidden, then all of them are gone; every page is another.
-    for (cents, is_gone) in [(888, false), (777, true)] {
+    // The second sitemap is forbidden, then it comes after the pages, then all of them are gone; every page is another.
+    for (cents, answers, is_gone, broken) in
+        [(888, vec![403], false, 1), (777, vec![500], false, 0), (666, vec![], true, 0)]
+    {
         {
             let mut mood = shop.mood();
-            (mood.cents, mood.lacks_sitemap) = (cents, is_gone);
-            mood.second_sitemap = Some(403);
+            (mood.cents, mood.lacks_sitemap, mood.second_sitemap) = (cents, is_gone, answers);
         }
         let report = fleet.run_pipe("shop");
         assert_counts(&report, &[("changed", 10), ("live", 10)]);
-        assert_eq!(warned(&report, "sitemap-broken"), u64::from(!is_gone), "{report:#}");
+        assert_eq!(warned(&report, "sitemap-broken"), broken, "{report:#}");
         assert_eq!(shown(&fleet), pictures("/pictures"));
     }
 
     // All is as it was.
-    (shop.mood().second_sitemap, shop.mood().lacks_sitemap) = (None, false);
+    shop.mood().lacks_sitemap = false;
     let unchanged = shop.mood().unchanged;
     let report = fleet.run_pipe("shop");
     assert_counts(&report, &[("unchanged", 10)]);

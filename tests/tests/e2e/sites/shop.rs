@@ -46,8 +46,8 @@ pub(super) struct Mood {
     pub lacks_sitemap: bool,
     /// The sitemap is an index of two, of which one is packed, and they name pictures.
     pub has_index: bool,
-    /// What the second of the two answers instead of itself.
-    pub second_sitemap: Option<u16>,
+    /// What the second of the two answers instead of itself, one a request.
+    pub second_sitemap: Vec<u16>,
     /// Where the pictures are that they name; nowhere: they name none.
     pub pictures: &'static str,
     /// What the first product page that is asked for answers, once, and its `Retry-After` in seconds.
@@ -159,7 +159,9 @@ impl Mood {
         if path == "/sitemap.xml" && self.lacks_sitemap {
             return Reply::status(404);
         }
-        if let Some(status) = self.second_sitemap.filter(|_| path == SECOND_SITEMAP) {
+        if path == SECOND_SITEMAP
+            && let Some(status) = self.second_sitemap.pop()
+        {
             return Reply::status(status);
         }
         if self.has_index

@@ -253,6 +253,15 @@ fn warns_of_changes(detected: &Detected) -> bool {
     detected.warnings.iter().any(|warning| warning.contains("format = \"naver-ep"))
 }
 
+/// All amounts of such a format are in one currency, and say nothing of it.
+#[test]
+fn amounts_whose_format_says_their_currency() {
+    let others = [("price_mobile", "900#"), ("normal_price", "2000#")];
+    let (found, _) = found(text("\t", &with(&NAVER, &others)));
+    assert_eq!(found.format, "naver-ep");
+    assert!(!found.warnings.iter().any(|w| w.contains("currency")), "{:?}", found.warnings);
+}
+
 /// What has a class for each product may be all of them; what is gone, or was changed, is told by changes only.
 #[test]
 fn a_full_catalogue_is_no_list_of_changes() {

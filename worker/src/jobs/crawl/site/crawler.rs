@@ -16,7 +16,7 @@ use super::tasks::{Ended, Tools};
 use chrono::{DateTime, Utc};
 use feedfleet_config::Site;
 use feedfleet_model::hash::bytes_hash;
-use feedfleet_site::{Next, Outcome, UrlEntry, UrlKind};
+use feedfleet_site::{Next, Outcome, Skip, UrlEntry, UrlKind};
 use feedfleet_telemetry::failpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -210,7 +210,9 @@ impl Crawler<'_> {
         let State { notes, frontier, .. } = &self.state;
         !notes.counts.lacks_pictures
             && frontier.tally().sitemaps > 0
-            && !frontier.has_sitemaps_left()
+            && frontier.open_sitemaps() == 0
+            // There may have been a sitemap among what there was no room for.
+            && !frontier.tally().refused.contains_key(&Skip::SiteFull)
     }
 
     /// Adds rows that come from elsewhere than from a page.

@@ -124,7 +124,11 @@ fn warnings(
             counts.pictures_left_out,
             vec![sample(
                 "sitemaps",
-                &format!("they name more pictures than the {MAX_PICTURES} that are kept"),
+                &format!(
+                    "they name pictures for more pages than the {MAX_PICTURES} of which they are kept: products \
+                     without one of their own may lack it; select image_link under [source.selectors], or split \
+                     the pipe"
+                ),
             )],
         ),
         ("json-ld-broken", counts.broken_json_ld, Vec::new()),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// A host that is left alone for longer is told of.
+/// A host that is left alone for as long, or longer, is told of.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Why a page or a sitemap is not fetched.
 const FORBIDDEN: &str = "robots.txt forbids it";
@@ -36,6 +36,14 @@ struct Host {
     /// This crawl's part of the time, where others crawl the host as well.
     slot: Slot,
     waiting: VecDeque<UrlEntry>,
+    /// Until when it was last told to be left alone.
+    told_until: Option<DateTime<Utc>>,
+}
+
+impl Host {
+    fn new(pace: Pace, slot: Slot) -> Self {
+        Self { pace, slot, waiting: VecDeque::new(), told_until: None }
+    }
 }
 
 enum Origin {
@@ -126,7 +134,7 @@ impl Hosts {
         };
         for (key, pace) in notes.paces {
             let (_, slot) = hosts.allowance(&key);
-            hosts.hosts.insert(key, Host { pace, slot, waiting: VecDeque::new() });
+            hosts.hosts.insert(key, Host::new(pace, slot));
         }
         for answer in notes.robots {
             hosts.learn(answer);
@@ -182,7 +190,7 @@ impl Hosts {
         let key = Url::parse(&entry.url).ok().as_ref().and_then(host_key).unwrap_or_default();
         let (allowance, slot) = self.allowance(&key);
         let host = self.hosts.entry(key);
-        let new = || Host { pace: Pace::new(allowance), slot, waiting: VecDeque::new() };
+        let new = || Host::new(Pace::new(allowance), slot);
         host.or_insert_with(new).waiting.push_back(entry);
     }
 
@@ -241,16 +249,22 @@ impl Hosts {
         answer: &Answer,
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let pace = &mut self.hosts.get_mut(key)?.pace;
-        let is_news = pace.paused_until(now).is_none();
-        pace.ended(now, answer);
-        pace.paused_until(now).filter(|until| is_news && *until >= now + LONG_PAUSE)
+        let host = self.hosts.get_mut(key)?;
+        host.pace.ended(now, answer);
+        let until = host.pace.paused_until(now).filter(|until| *until >= now + LONG_PAUSE)?;
+        if host.told_until.is_some_and(|told| told > now) {
+            return None;
+        }
+        host.told_until = Some(until);
+        Some(until)
     }
 
-    /// For how long hosts are still left alone, the longest of them; none where none is.
-    pub(super) fn pause_left(&self, now: DateTime<Utc>) -> Option<Duration> {
-        let until = self.hosts.values().filter_map(|host| host.pace.paused_until(now)).max()?;
-        (until - now).to_std().ok()
+    /// The host that is to be left alone for longest from now on, and for how long; none where none is.
+    pub(super) fn longest_pause(&self, now: DateTime<Utc>) -> Option<(String, Duration)> {
+        let pauses = self.hosts.iter().filter_map(|(key, host)| {
+            Some((key, (host.pace.paused_until(now)? - now).to_std().ok()?))
+        });
+        pauses.max_by_key(|(_, pause)| *pause).map(|(key, pause)| (key.clone(), pause))
     }
 
     /// Takes what an origin says by its robots.txt, and its manners with it. Where it cannot be had any more, what it

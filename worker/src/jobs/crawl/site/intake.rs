@@ -6,6 +6,7 @@ use super::hosts::RobotsAnswer;
 use super::page::PageReader;
 use super::preview::UNREAD;
 use super::sitemaps::{Listed, SitemapEnd};
+use super::state::Notes;
 use super::tasks::{Ended, Found, PageEnd, What};
 use chrono::{DateTime, SecondsFormat, Utc};
 use feedfleet_config::host_key;
@@ -59,7 +60,8 @@ impl Crawler<'_> {
         self.seen.store(self.state.frontier.tally().pages, Ordering::Relaxed);
     }
 
-    /// Tells the frontier what became of a URL; `why` is kept of the first that are given up.
+    /// Tells the frontier what became of a URL; `why` is kept of the first that are given up. Of a sitemap that is lost, it
+    /// is noted that there is one.
     pub(super) fn done(
         &mut self,
         entry: &UrlEntry,
@@ -93,7 +95,7 @@ impl Crawler<'_> {
         counts.busy += 1;
         let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
         let told = format!("answered {status} at {now}: left alone until {until}");
-        counts.busy_hosts.entry(host.to_owned()).or_insert(told);
+        counts.busy_hosts.insert(host.to_owned(), told);
     }
 
     fn learn(&mut self, answer: RobotsAnswer) {
@@ -304,15 +306,22 @@ impl Crawler<'_> {
             let has_room = self.state.notes.pictures.len() < MAX_PICTURES;
             // Also of a page that is known by a link, or from the night before.
             let Some(picture) = picture else { continue };
-            if matches!(added, Added::Refused(_)) || self.state.notes.pictures.contains_key(&url) {
-                continue;
-            }
-            if has_room {
-                self.state.notes.pictures.insert(url, picture);
-            } else {
-                let counts = &mut self.state.notes.counts;
-                counts.pictures_left_out += 1;
-                counts.lacks_pictures = true;
+            let Notes { pictures, counts, .. } = &mut self.state.notes;
+            match pictures.get_mut(&url) {
+                _ if matches!(added, Added::Refused(_)) => {}
+                // Of several, the same every night, whichever sitemap comes first.
+                Some(known) => {
+                    if picture < *known {
+                        *known = picture;
+                    }
+                }
+                None if has_room => {
+                    pictures.insert(url, picture);
+                }
+                None => {
+                    counts.pictures_left_out += 1;
+                    counts.lacks_pictures = true;
+                }
             }
         }
     }

@@ -30,6 +30,7 @@ pub use preview::{PagePreview, preview_page};
 use super::failure::Failure;
 use super::load::Progress;
 use super::raw::{Place, RawFacts, RawSnapshot, RawWriter};
+use crate::backoff;
 use crate::deps::Deps;
 use bytes::Bytes;
 use crawler::{Crawler, Stop};
@@ -101,7 +102,7 @@ impl Collect<'_> {
                 Stop::Slice => return Err(Failure::Continued),
                 Stop::Ended => {}
             }
-            let pause = crawler.hosts.pause_left(crawler.now());
+            let pause = crawler.hosts.longest_pause(crawler.now());
             if let Some(failure) = self.nothing_read(&crawler.state, pause) {
                 crawler.keeper.discard().await?;
                 return Err(failure);
@@ -303,9 +304,9 @@ impl Collect<'_> {
         Ok((State { notes, unchanged, moved, frontier }, known))
     }
 
-    /// Why there is nothing to load: the site could not be read at all, or shows no products. `pause`: for how long a
-    /// host is to be left alone yet, by another attempt too.
-    fn nothing_read(&self, state: &State, pause: Option<Duration>) -> Option<Failure> {
+    /// Why there is nothing to load: the site could not be read at all, or shows no products. `pause`: the host that is to
+    /// be left alone yet, by another attempt too, and for how long.
+    fn nothing_read(&self, state: &State, pause: Option<(String, Duration)>) -> Option<Failure> {
         let counts = &state.notes.counts;
         if counts.products > 0 || !state.unchanged.is_empty() {
             return None;
@@ -316,10 +317,9 @@ impl Collect<'_> {
             Some(away) => format!("; {away}: expected its host in hosts of [source]"),
             None => String::new(),
         };
-        let busy = match counts.busy_hosts.first_key_value() {
-            Some((host, told)) => format!("; {host} {told}"),
-            None => String::new(),
-        };
+        let told = pause.as_ref().and_then(|(host, _)| Some((host, counts.busy_hosts.get(host)?)));
+        let busy = told.map_or_else(String::new, |(host, told)| format!("; {host} {told}"));
+        let pause = pause.map(|(_, pause)| pause.max(backoff::after_failures(1)));
         if let Some(origin) = &counts.unreachable_origin {
             let text =
                 format!("the robots.txt of {origin} cannot be had: nothing may be fetched{busy}");
@@ -362,11 +362,15 @@ impl Collect<'_> {
         if left > 0 {
             let text = format!(
                 "max_time was over before a product was found, on {} pages of {place}, with {left} left{away}; raise \
-                 it, or {}",
+                 it, or {}{busy}",
                 evidence.pages,
                 self.look_at_one()
             );
-            return Some(Failure::dead(ReasonClass::LimitExceeded, text));
+            return Some(if busy.is_empty() {
+                Failure::dead(ReasonClass::LimitExceeded, text)
+            } else {
+                Failure::retry_after(pause, ReasonClass::LimitExceeded, text)
+            });
         }
         let text = format!(
             "no product was found on {} pages of {place}{away}; {}",

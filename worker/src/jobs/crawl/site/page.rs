@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Products of a page are read anew, whatever servers say of its state, when this is raised: with every change of what the
 /// reading of pages finds.
-const EXTRACTION_VERSION: u32 = 7;
+const EXTRACTION_VERSION: u32 = 8;
 /// Bytes of the largest page that is parsed into a tree, which takes some dozen times as much memory. Larger ones are
 /// scanned for their JSON-LD and links.
 const MAX_TREE_BYTES: u64 = 4 << 20;

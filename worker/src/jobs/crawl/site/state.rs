@@ -89,12 +89,12 @@ pub(crate) struct SiteCounts {
     pub led_away: Option<String>,
     /// How often hosts asked, or made us, to leave them alone for long.
     pub busy: u64,
-    /// How long the first time, by host.
+    /// Until when the last time, by host, for people.
     pub busy_hosts: BTreeMap<String, String>,
     /// A sitemap was not read to its end, or sitemaps named more pictures than are kept: what they said of pictures the
     /// night before counts on.
     pub lacks_pictures: bool,
-    /// Pictures that sitemaps named and that were not kept.
+    /// How often sitemaps named a picture that was not kept.
     pub pictures_left_out: u64,
     /// Pages failed, and nobody knows any more which products they had.
     pub forgotten: bool,

@@ -19,8 +19,10 @@ use tokio::sync::mpsc::Sender;
 const ACCEPT_PAGE: &str = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1";
 const ACCEPT_SITEMAP: &str = "application/xml,text/xml,text/plain;q=0.9,*/*;q=0.5";
 const ACCEPT_ROBOTS: &str = "text/plain,*/*;q=0.5";
-/// Waits before a robots.txt that could not be had is asked for again, unless its host asks for a longer one.
+/// Waits before a robots.txt that could not be had is asked for again, unless its host asks for longer ones.
 const ROBOTS_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// The longest that it may ask for.
+const LONGEST_ROBOTS_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the requests of a crawl work with. Cheap to clone.
 #[derive(Clone)]
@@ -96,9 +98,12 @@ impl Tools {
             };
             let Reply { got, answer, bytes, .. } = fetch(&self.http, &self.room, ask).await;
             let is_busy = matches!(answer.status, None | Some(429 | 500..));
-            let may_again = |pause: &Duration| answer.retry_after.is_none_or(|wait| wait <= *pause);
-            if is_busy && let Some(pause) = pauses.next().filter(may_again) {
-                tokio::time::sleep(pause).await;
+            let asked = answer.retry_after.unwrap_or_default();
+            if is_busy
+                && asked <= LONGEST_ROBOTS_PAUSE
+                && let Some(pause) = pauses.next()
+            {
+                tokio::time::sleep(pause.max(asked)).await;
                 continue;
             }
             let (status, body) = match got {
