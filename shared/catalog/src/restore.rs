@@ -5,6 +5,7 @@
 
 use crate::commit::{Change, CommitOutcome, Fence};
 use crate::error::{CatalogError, Context};
+use crate::figures::ROLLED_BACK_TO;
 use crate::history::{History, Marks};
 use crate::log_files::{is_present, snapshot_at};
 use crate::moved::{Part, settle, without};
@@ -155,7 +156,7 @@ pub fn restore(
     for _ in 0..MAX_ROUNDS {
         let draft = Draft::make(table, pipe, run)?;
         let (plan, marks, newest) = (draft.plan, draft.marks, draft.newest);
-        let change = draft.into_change(table, pipe)?;
+        let change = draft.into_change(table, pipe, run)?;
         // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
         let outcome = table.commit_if(&change, said, |now| {
             Ok(Marks::of(now, pipe)? == marks && newest_of_pipe(now, pipe)? == newest)
@@ -225,7 +226,12 @@ impl Draft {
     }
 
     /// Writes the rows to put back, and says what to commit.
-    fn into_change(self, table: &Table, pipe: &PipeName) -> Result<Change, CatalogError> {
+    fn into_change(
+        self,
+        table: &Table,
+        pipe: &PipeName,
+        to: RunId,
+    ) -> Result<Change, CatalogError> {
         let pipe = pipe.pipe();
         let adds = self.write(table, &pipe)?;
         let (mut dead, mut drops) = (BTreeMap::new(), self.lost);
@@ -245,7 +251,11 @@ impl Draft {
             drops,
             fence: Fence { app_id: rollback_app_id(&pipe), run },
             pipe,
-            metrics: vec![("restored", self.plan.put_back), ("removed", self.plan.taken_out)],
+            metrics: vec![
+                ("restored", self.plan.put_back),
+                ("removed", self.plan.taken_out),
+                (ROLLED_BACK_TO, to.0.unsigned_abs()),
+            ],
             data_change: true,
         })
     }

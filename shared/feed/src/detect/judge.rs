@@ -132,9 +132,13 @@ impl Detected {
             let field = mapped.or(known).filter(|field| field.currencies < field.amounts);
             let Some(field) = field else { continue };
             let count = text::count(field.amounts - field.currencies);
-            self.warnings.push(format!(
-                "{count} amounts in {amount} name no currency: {column} = FIELD under [map], or currency under [source]"
-            ));
+            // A field that says it would say it of those too that name another.
+            let remedy = if field.currencies == 0 {
+                format!("{column} = FIELD under [map], or currency under [source]")
+            } else {
+                "currency under [source], which counts for these alone".to_owned()
+            };
+            self.warnings.push(format!("{count} amounts in {amount} name no currency: {remedy}"));
         }
     }
 

@@ -250,7 +250,7 @@ fn a_currency_beside_a_reduced_price_is_that_ones_too() {
     // The column would make euros of the dollars.
     let some = reduced(|n| format!("{n}.10{}", if n < 20 { " USD" } else { "" }));
     assert_eq!(lines(&some), [price]);
-    assert_warns(&some, &["30 amounts in sale_price name no currency"]);
+    assert_warns(&some, &["30 amounts in sale_price name no currency: currency under [source]"]);
     for all in [&both, &its_own] {
         assert!(!all.warnings.iter().any(|w| w.contains("name no currency")), "{:?}", all.warnings);
     }

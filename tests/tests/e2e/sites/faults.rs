@@ -137,6 +137,12 @@ fn a_host_that_asks_for_an_hour_is_told() {
         shop.pipe(&fleet, "shop", "max_time = \"8s\"");
         let run = issue(&fleet, "shop");
         let mut worker = fleet.spawn(&["worker"]);
+        if robots_status.is_none() {
+            eventually(SOON, "the report of a crawl that waits", || {
+                let busy = &report(&fleet, "shop", run)["warnings"][0];
+                (busy["reason"] == "host-busy").then_some(())
+            });
+        }
         let report = first_attempt(&fleet, run);
         let end = &attempts(&report)[0]["end"];
         let message = end["reason"]["message"].as_str().unwrap_or_default();

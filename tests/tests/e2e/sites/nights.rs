@@ -3,6 +3,8 @@
 use super::shop::Shop;
 use feedfleet_tests::{Fleet, Reply, Server};
 use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[track_caller]
@@ -212,6 +214,67 @@ fn a_page_that_failed_keeps_what_a_rollback_put_back() {
     assert_eq!(warned(&report, "page-failed"), 1, "{report:#}");
     assert_eq!(price(&fleet), before, "{report:#}");
     assert_eq!(shop.mood().unchanged, unchanged, "it was asked by what the bad night saw");
+}
+
+/// After a rollback, a night goes on from the run that the pipe was put back to: its pages are asked for, though nothing names
+/// them in a night without a sitemap, and pictures that this named stay.
+#[test]
+fn a_night_after_a_rollback_knows_what_that_put_back() {
+    let shop = Shop::new(10, |mood| (mood.has_index, mood.hides_category) = (true, true));
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    let good = fleet.run_pipe("shop")["run"].to_string();
+    let base = shop.server.base_url();
+    let pictures: Vec<String> = (0..10).map(|n| format!("{base}/pictures/{n}.jpg")).collect();
+    shop.mood().cents = 1;
+    fleet.run_pipe("shop");
+    fleet.run(&["runs", "rollback", "shop", &good]).ok();
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    // The second sitemap is forbidden, and the night after all of them are gone.
+    for (cents, is_gone) in [(888, false), (777, true)] {
+        {
+            let mut mood = shop.mood();
+            (mood.cents, mood.lacks_sitemap, mood.second_sitemap) = (cents, is_gone, vec![403]);
+        }
+        let report = fleet.run_pipe("shop");
+        assert_counts(&report, &[("changed", 10), ("removed", 0), ("held", 0), ("live", 10)]);
+        let broken = [warned(&report, "sitemap-broken"), warned(&report, "sitemap-gone")];
+        assert_eq!(broken, if is_gone { [0, 1] } else { [1, 0] }, "{report:#}");
+        let products = fleet.products("shop");
+        let shown = products.iter().map(|product| product.text("image_link"));
+        assert_eq!(shown.collect::<Vec<_>>(), pictures);
+    }
+}
+
+/// Promise 12: where the rows of last time are lost, products may be on pages that nobody knows of. That the sitemap that
+/// listed them is gone the night after proves nothing, until a crawl was whole.
+#[test]
+fn a_sitemap_that_is_gone_after_rows_were_lost_proves_nothing() {
+    let shop = Shop::new(10, |mood| (mood.has_index, mood.hides_category) = (true, true));
+    let fleet = Fleet::new();
+    shop.pipe(&fleet, "shop", "");
+    fleet.run_pipe("shop");
+    let is_raw = |path: &PathBuf| path.to_string_lossy().contains("/objects/raw/");
+    let raw: Vec<PathBuf> = fleet.files().into_keys().filter(is_raw).collect();
+    assert!(!raw.is_empty(), "{:?}", fleet.files().keys());
+    for path in raw {
+        fs::remove_file(path).expect("nobody else has it");
+    }
+    shop.mood().second_sitemap = vec![403];
+    let lost = fleet.run_pipe("shop");
+    assert_counts(&lost, &[("held", 5), ("removed", 0), ("live", 10)]);
+    shop.mood().lacks_sitemap = true;
+    let gone = fleet.run_pipe("shop");
+    assert_counts(&gone, &[("held", 5), ("removed", 0), ("live", 10)]);
+    assert_eq!(warned(&gone, "sitemap-broken"), 1, "{gone:#}");
+    shop.mood().lacks_sitemap = false;
+    let whole = fleet.run_pipe("shop");
+    assert_counts(&whole, &[("held", 0), ("live", 10)]);
+    assert_eq!(whole["source"]["complete"], true, "{whole:#}");
+    shop.mood().lacks_sitemap = true;
+    let known = fleet.run_pipe("shop");
+    assert_counts(&known, &[("unchanged", 10), ("held", 0), ("live", 10)]);
+    assert_eq!(known["source"]["complete"], true, "{known:#}");
 }
 
 /// Promise 12: a crawl that saw a part of the site removes nothing by itself.

@@ -40,6 +40,8 @@ pub(super) struct Mood {
     pub has_tags: bool,
     /// What robots.txt answers in the place of its rules; with the `Retry-After` of `busy`, if that is set.
     pub robots_status: Option<u16>,
+    /// The start links to no category: sitemaps alone lead to products.
+    pub hides_category: bool,
     /// No sitemap: links alone lead to products.
     pub hides_sitemap: bool,
     /// The sitemap that robots.txt names answers 404.
@@ -196,7 +198,8 @@ impl Mood {
             html(&format!("<a href=\"/day/{}\">tomorrow</a>", day + 1))
         } else if path == "/" {
             let calendar = if self.has_calendar { "<a href=\"/day/1\">today</a>" } else { "" };
-            html(&format!("<a href=\"/c/0\">all</a><a href=\"/private/1\">x</a>{calendar}"))
+            let category = if self.hides_category { "" } else { "<a href=\"/c/0\">all</a>" };
+            html(&format!("{category}<a href=\"/private/1\">x</a>{calendar}"))
         } else {
             *self.pages.entry(path.to_owned()).or_default() += 1;
             return Reply::status(404);
@@ -267,7 +270,8 @@ impl Mood {
              \"sku\":\"S{n}\",\"brand\":\"Acme\",{picture}\"offers\":{{\"@type\":\"Offer\",\
              \"price\":\"{price}\",\"priceCurrency\":\"EUR\",\
              \"availability\":\"https://schema.org/InStock\"}}}}</script><h1>Product {n}</h1>\
-             <a href=\"/c/0\">all</a>"
+             {}",
+            if self.hides_category { "" } else { "<a href=\"/c/0\">all</a>" }
         ))
     }
 }

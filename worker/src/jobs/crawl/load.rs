@@ -20,13 +20,13 @@ use feedfleet_feed::{
 };
 use feedfleet_model::keys::ObjectKey;
 use feedfleet_model::report::{
-    Bytes, Counts, KeyAdvice, Lists, RefusalSample, RefusalTally, SourceFacts,
+    Bytes, Counts, KeyAdvice, Lists, RefusalCount, RefusalSample, RefusalTally, SourceFacts,
 };
 use feedfleet_model::{ReasonClass, Row, RunKey};
 use feedfleet_objects::Objects;
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -35,17 +35,28 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Progress {
     seen: AtomicU64,
     fetched: Arc<AtomicU64>,
+    /// Warnings that are worth knowing before the run's end.
+    told: Mutex<Vec<RefusalCount>>,
 }
 
 impl Progress {
     /// Of a run whose pump counts bytes in `fetched`.
     pub fn new(fetched: Arc<AtomicU64>) -> Self {
-        Self { seen: AtomicU64::new(0), fetched }
+        Self { seen: AtomicU64::new(0), fetched, told: Mutex::default() }
     }
 
     /// Counts the records seen; of a site, its pages while they are collected.
     pub fn seen(&self) -> &AtomicU64 {
         &self.seen
+    }
+
+    /// Sets the warnings that are worth knowing before the run's end.
+    pub fn tell(&self, warnings: Vec<RefusalCount>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+    }
+
+    pub fn told(&self) -> Vec<RefusalCount> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records seen and bytes fetched.

@@ -196,7 +196,8 @@ impl Crawl<'_> {
             && !is_collected
         {
             self.lap("open", begun);
-            self.collect(pipe, site, committed, rollback).await?;
+            let shown = self.shown_run(committed, rollback).await?;
+            self.collect(pipe, site, committed, shown).await?;
             begun = Instant::now();
         }
         let validators = self.validators(pipe, &mapping, &report, shown).await?;
@@ -291,13 +292,28 @@ impl Crawl<'_> {
         }
     }
 
+    /// The run as which the table shows the pipe: its newest, or that to which a rollback has put it back since. None where
+    /// that is not known.
+    async fn shown_run(
+        &self,
+        committed: Option<i64>,
+        rollback: Option<i64>,
+    ) -> Result<Option<i64>, Failure> {
+        let Some(rollback) = rollback.filter(|back| Some(*back) > committed) else {
+            return Ok(committed);
+        };
+        let (products, pipe) = (self.deps.catalog.products().clone(), self.key.pipe.clone());
+        let to = blocking(move || products.rolled_back_to(&pipe, rollback)).await??;
+        Ok(to.map(|run| run.0))
+    }
+
     /// Collects the products of a site into the run's snapshot.
     async fn collect(
         &mut self,
         pipe: &Pipe,
         site: &Site,
         committed: Option<i64>,
-        rollback: Option<i64>,
+        shown: Option<i64>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         let progress = Arc::new(Progress::new(self.fetched.clone()));
@@ -308,7 +324,7 @@ impl Crawl<'_> {
             pipe,
             site,
             committed,
-            rollback,
+            shown,
             progress: &progress,
             fetched: &self.fetched,
             cancel: self.cancel,
@@ -500,12 +516,16 @@ impl Crawl<'_> {
                     () = tokio::time::sleep(interval) => {}
                 }
                 let (seen, fetched) = progress.read();
+                let told = progress.told();
                 let now: DateTime<Utc> = clock.now();
                 let written = reports
                     .update(&key, |report| {
                         if report.state == RunState::Running && !stopped.is_cancelled() {
                             report.counts.seen = seen;
                             report.bytes.fetched = fetched;
+                            if !told.is_empty() {
+                                report.warnings.clone_from(&told);
+                            }
                             report.updated_at = now;
                         }
                     })

@@ -6,6 +6,7 @@
 //! it names tell of the same pages.
 
 use super::super::failure::Failure;
+use super::super::load::Progress;
 use super::super::raw::{PART_BYTES, RawWriter};
 use super::hosts::{Hosts, Turn};
 use super::last::{KnownPage, KnownPages, Picture};
@@ -46,8 +47,8 @@ pub(super) struct Crawler<'a> {
     /// Rows that are in no part yet.
     pub rows: Vec<u8>,
     pub tasks: JoinSet<Ended>,
-    /// Pages read, and bytes that came, for those who watch.
-    pub seen: &'a AtomicU64,
+    /// For those who watch: pages read, what there is to be known, and bytes that came.
+    pub progress: &'a Progress,
     pub fetched: &'a AtomicU64,
     /// When this attempt began, and the seconds of those before it.
     pub begun: Instant,

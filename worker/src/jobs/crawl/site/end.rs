@@ -17,7 +17,7 @@ pub(crate) struct SiteEnd {
     /// The pages that were found and not seen, if there are any: their products stay.
     pub unseen: Option<UnseenPages>,
     /// What an operator should know, by reason.
-    pub warnings: Vec<(&'static str, u64, Vec<RefusalSample>)>,
+    pub warnings: Vec<Warning>,
 }
 
 impl SiteEnd {
@@ -80,15 +80,24 @@ pub(super) fn evidence(state: &State) -> Evidence {
     }
 }
 
-fn warnings(
-    frontier: &Frontier,
-    counts: &SiteCounts,
-) -> Vec<(&'static str, u64, Vec<RefusalSample>)> {
-    let sample = |position: &str, message: &str| RefusalSample {
+/// A warning, how often, and the first samples.
+type Warning = (&'static str, u64, Vec<RefusalSample>);
+
+/// The hosts that were left alone for long.
+pub(super) fn host_busy(counts: &SiteCounts) -> Warning {
+    let hosts = counts.busy_hosts.iter().take(SAMPLES_PER_REASON);
+    ("host-busy", counts.busy, hosts.map(|(host, told)| sample(host, told)).collect())
+}
+
+fn sample(position: &str, message: &str) -> RefusalSample {
+    RefusalSample {
         position: position.to_owned(),
         message: message.to_owned(),
         ..RefusalSample::default()
-    };
+    }
+}
+
+fn warnings(frontier: &Frontier, counts: &SiteCounts) -> Vec<Warning> {
     let (sitemaps, pages): (Vec<&FailedPage>, Vec<&FailedPage>) =
         frontier.failed().iter().partition(|page| page.kind == UrlKind::Sitemap);
     let first_of = |failed: &[&FailedPage]| -> Vec<RefusalSample> {
@@ -109,15 +118,11 @@ fn warnings(
             some(&counts.unreachable_origin, "its robots.txt cannot be had: nothing was fetched"),
         ),
         ("sitemap-broken", counts.broken_sitemaps + sitemaps.len() as u64, broken),
+        host_busy(counts),
         (
-            "host-busy",
-            counts.busy,
-            counts
-                .busy_hosts
-                .iter()
-                .take(SAMPLES_PER_REASON)
-                .map(|(host, told)| sample(host, told))
-                .collect(),
+            "sitemap-gone",
+            counts.gone_sitemaps,
+            some(&counts.gone_sitemap, "it is not there: products keep the pictures that it named"),
         ),
         (
             "pictures-left-out",

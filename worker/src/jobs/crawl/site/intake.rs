@@ -1,6 +1,7 @@
 //! What came of the requests of a crawl, taken in: rows, links, sitemaps, robots.txt, redirects.
 
 use super::crawler::Crawler;
+use super::end::host_busy;
 use super::fetch::lasting;
 use super::hosts::RobotsAnswer;
 use super::page::PageReader;
@@ -12,6 +13,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use feedfleet_config::host_key;
 use feedfleet_http::Url;
 use feedfleet_model::hash::bytes_hash;
+use feedfleet_model::report::RefusalCount;
 use feedfleet_model::text;
 use feedfleet_site::{Added, Outcome, UrlEntry, UrlKind};
 use std::borrow::Cow;
@@ -39,8 +41,8 @@ impl Crawler<'_> {
             self.note_busy(&ended.host, ended.answer.status, now, until);
         }
         let (entry, (outcome, why)) = match ended.what {
-            What::Robots(answer) => {
-                self.learn(answer);
+            What::Robots(answer, why) => {
+                self.learn(answer, why);
                 return;
             }
             What::Sitemap(entry, end) => {
@@ -57,7 +59,7 @@ impl Crawler<'_> {
             }
         };
         self.done(&entry, &outcome, why, now);
-        self.seen.store(self.state.frontier.tally().pages, Ordering::Relaxed);
+        self.progress.seen().store(self.state.frontier.tally().pages, Ordering::Relaxed);
     }
 
     /// Tells the frontier what became of a URL; `why` is kept of the first that are given up. Of a sitemap that is lost, it
@@ -96,16 +98,28 @@ impl Crawler<'_> {
         let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
         let told = format!("answered {status} at {now}: left alone until {until}");
         counts.busy_hosts.insert(host.to_owned(), told);
+        self.tell_busy();
     }
 
-    fn learn(&mut self, answer: RobotsAnswer) {
+    /// Tells those who watch which hosts are, or were, left alone for long.
+    pub(super) fn tell_busy(&self) {
+        let (reason, count, samples) = host_busy(&self.state.notes.counts);
+        self.progress.tell(vec![RefusalCount { reason: reason.to_owned(), count, samples }]);
+    }
+
+    fn learn(&mut self, answer: RobotsAnswer, why: Option<String>) {
         let origin = answer.origin.clone();
         let status = answer.status;
         let learnt = self.hosts.learn(answer);
         if learnt.is_unreachable {
-            tracing::warn!(%origin, ?status, "robots.txt cannot be had: the site is left alone");
-            self.state.notes.counts.unreachable += 1;
-            self.state.notes.counts.unreachable_origin = Some(origin);
+            let why = why.unwrap_or_default();
+            tracing::warn!(%origin, ?status, why, "robots.txt cannot be had: the site is left alone");
+            let counts = &mut self.state.notes.counts;
+            counts.unreachable += 1;
+            if !why.is_empty() {
+                counts.why_failed.insert(origin.clone(), shown(&why).into_owned());
+            }
+            counts.unreachable_origin = Some(origin);
             return;
         }
         let is_start =
@@ -173,10 +187,17 @@ impl Crawler<'_> {
             PageEnd::Ended(Outcome::Failed { is_transient: false, .. }, _) if is_guess => {
                 Outcome::Gone
             }
-            // Somebody named it. Products of last time are asked for by themselves; where none are known, those that it
-            // lists would pass for gone.
-            PageEnd::Ended(Outcome::Gone, _) if !is_guess && self.state.notes.last.is_none() => {
-                self.note_broken_sitemap(format!("{}: it is not there", entry.url));
+            // Somebody named it. Products of last time are asked for by themselves; where not all are known, those that
+            // it lists would pass for gone.
+            PageEnd::Ended(Outcome::Gone, _) if !is_guess => {
+                let Notes { last, has_gaps, .. } = &self.state.notes;
+                if last.is_none() || *has_gaps {
+                    self.note_broken_sitemap(format!("{}: it is not there", entry.url));
+                } else {
+                    let counts = &mut self.state.notes.counts;
+                    counts.gone_sitemaps += 1;
+                    counts.gone_sitemap.get_or_insert_with(|| entry.url.clone());
+                }
                 Outcome::Gone
             }
             PageEnd::Ended(outcome, why) => {

@@ -10,7 +10,7 @@ use super::state::{self, Notes};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::keys::{self, ObjectKey};
 use feedfleet_model::{RunId, RunKey};
-use feedfleet_objects::{Objects, Reports};
+use feedfleet_objects::{Objects, ReportError, Reports};
 use feedfleet_site::{Frontier, UrlKind};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,6 +32,8 @@ pub(super) struct Last {
     place: Place,
     /// Whether the pages would give the same products today.
     is_same_reading: bool,
+    /// Whether the table may show products of which the rows say nothing.
+    pub has_gaps: bool,
 }
 
 /// What is known of pages, by the hash of their URL.
@@ -136,19 +138,23 @@ impl Pages {
 }
 
 impl Last {
-    /// The rows that the pipe's newest run in the table, `committed`, was made of. None: there is no such run, or its
-    /// rows have expired.
+    /// The rows that the run was made of as which the table shows the pipe. None: there is no such run, or its rows have
+    /// expired.
     pub(super) async fn find(
         objects: &Arc<dyn Objects>,
         reports: &Reports,
         key: &RunKey,
-        committed: Option<i64>,
+        shown: Option<i64>,
         extraction: &str,
     ) -> Result<Option<Self>, Failure> {
-        let Some(committed) = committed else { return Ok(None) };
-        let run = RunKey { pipe: key.pipe.clone(), run: RunId(committed) };
-        // A report that cannot be read is as good as none: every page is fetched.
-        let Ok(Some(report)) = reports.load(&run).await else { return Ok(None) };
+        let Some(shown) = shown else { return Ok(None) };
+        let run = RunKey { pipe: key.pipe.clone(), run: RunId(shown) };
+        let report = match reports.load(&run).await {
+            // It is as good as none: every page is fetched.
+            Ok(None) | Err(ReportError::Unreadable { .. }) => return Ok(None),
+            Ok(Some(report)) => report,
+            Err(e) => return Err(e.into()),
+        };
         let source = report.source;
         let raw = source.raw_key.or(source.replayed_from);
         let raw = raw.and_then(|raw| keys::run_of_raw_object(&ObjectKey::parse(&raw)?));
@@ -172,7 +178,7 @@ impl Last {
         let notes: Option<Notes> = state::notes_of(objects.as_ref(), run).await?;
         let Some(notes) = notes else { return Ok(None) };
         let is_same_reading = notes.extraction == extraction;
-        Ok(Some(Self { run: run.run, place, is_same_reading }))
+        Ok(Some(Self { run: run.run, place, is_same_reading, has_gaps: notes.has_gaps }))
     }
 
     /// What is known of the pages, and their addresses in the frontier where that is given. Without their states where

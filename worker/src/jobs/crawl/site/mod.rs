@@ -68,8 +68,8 @@ pub(super) struct Collect<'a> {
     pub site: &'a Site,
     /// The pipe's newest run in the table.
     pub committed: Option<i64>,
-    /// The number of its newest rollback: what runs before it saw says nothing of what the table shows.
-    pub rollback: Option<i64>,
+    /// The run as which the table shows the pipe: that one, unless it was rolled back. None where that is not known.
+    pub shown: Option<i64>,
     pub progress: &'a Progress,
     /// Bytes that came.
     pub fetched: &'a AtomicU64,
@@ -192,7 +192,7 @@ impl Collect<'_> {
             keeper,
             rows: Vec::new(),
             tasks: JoinSet::new(),
-            seen: self.progress.seen(),
+            progress: self.progress,
             fetched: self.fetched,
             begun,
             seconds_before: spent.seconds,
@@ -200,6 +200,12 @@ impl Collect<'_> {
         };
         // Whoever had this crawl before, and may still be at work, cannot save it any more.
         crawler.save().await?;
+        if let Some((host, left)) = crawler.hosts.longest_pause(crawler.now())
+            && crawler.state.notes.counts.busy > 0
+        {
+            tracing::warn!(run = %self.key, host, ?left, "the host is still left alone");
+            crawler.tell_busy();
+        }
         Ok(crawler)
     }
 
@@ -245,13 +251,7 @@ impl Collect<'_> {
     async fn last(&self) -> Result<Option<Last>, Failure> {
         let reports = self.deps.reports();
         let extraction = extraction(self.site);
-        let objects = &self.deps.objects;
-        let shown = self.committed.filter(|run| self.is_shown(*run));
-        Last::find(objects, &reports, self.key, shown, &extraction).await
-    }
-
-    fn is_shown(&self, run: i64) -> bool {
-        self.rollback.is_none_or(|back| back < run)
+        Last::find(&self.deps.objects, &reports, self.key, self.shown, &extraction).await
     }
 
     /// What was known of pages when a crawl that is taken up began.
@@ -266,10 +266,10 @@ impl Collect<'_> {
         }
     }
 
+    /// What the crawl began with, if that is what the table shows yet.
     async fn last_of(&self, notes: &Notes) -> Result<Option<Last>, Failure> {
-        let Some(run) = notes.last.filter(|run| self.is_shown(run.0)) else { return Ok(None) };
-        let run = RunKey { pipe: self.key.pipe.clone(), run };
-        Last::of(&self.deps.objects, &run, &notes.extraction).await
+        let last = if notes.last.is_some() { self.last().await? } else { None };
+        Ok(last.filter(|last| Some(last.run) == notes.last))
     }
 
     async fn new_state(
@@ -298,8 +298,11 @@ impl Collect<'_> {
             }
             None => (KnownPages::new(), frontier),
         };
+        // Where nothing is known of a table that has products, some may be on pages that nobody knows of.
+        let has_gaps = last.as_ref().map_or(self.committed.is_some(), |last| last.has_gaps);
         let last = last.map(|last| last.run);
-        let notes = Notes::new(self.site.fingerprint(), extraction(self.site), last);
+        let mut notes = Notes::new(self.site.fingerprint(), extraction(self.site), last);
+        notes.has_gaps = has_gaps;
         let (unchanged, moved) = (HashSet::new(), HashMap::new());
         Ok((State { notes, unchanged, moved, frontier }, known))
     }
@@ -321,8 +324,11 @@ impl Collect<'_> {
         let busy = told.map_or_else(String::new, |(host, told)| format!("; {host} {told}"));
         let pause = pause.map(|(_, pause)| pause.max(backoff::after_failures(1)));
         if let Some(origin) = &counts.unreachable_origin {
-            let text =
-                format!("the robots.txt of {origin} cannot be had: nothing may be fetched{busy}");
+            let why = counts.why_failed.get(origin);
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let text = format!(
+                "the robots.txt of {origin} cannot be had{why}: nothing may be fetched{busy}"
+            );
             return Some(Failure::retry_after(pause, ReasonClass::SourceUnavailable, text));
         }
         if evidence.pages == 0 && evidence.failed == 0 && state.frontier.remaining() > 0 {
@@ -397,8 +403,8 @@ impl Collect<'_> {
         if last.is_none() && !state.unchanged.is_empty() {
             // Without them, products of unchanged pages would seem to be gone.
             crawler.keeper.discard().await?;
-            let text =
-                "the rows of the run before have expired during the crawl, which begins anew";
+            let text = "the rows of the run before have expired, or were rolled back, during the crawl, which begins \
+                        anew";
             return Err(Failure::retry(ReasonClass::Storage, text));
         }
         let has_failed = !unseen.hashes().is_empty();
@@ -413,7 +419,11 @@ impl Collect<'_> {
                 crawler.add_rows(&portion?).await?;
             }
         }
-        crawler.state.notes.is_completed = true;
+        let state = &mut crawler.state;
+        let is_whole = end::evidence(state).prove(self.site.max_failed).is_whole();
+        state.notes.has_gaps &= !is_whole;
+        state.notes.has_gaps |= state.notes.counts.forgotten;
+        state.notes.is_completed = true;
         crawler.save().await
     }
 }

@@ -48,6 +48,10 @@ pub(super) struct Notes {
     pub is_completed: bool,
     /// The run whose pages it knew when it began.
     pub last: Option<RunId>,
+    /// Whether the table may show products on pages that neither that run nor this one knew of: no crawl has been whole
+    /// since the rows of one were lost.
+    #[serde(default)]
+    pub has_gaps: bool,
     pub hosts: HostNotes,
     pub counts: SiteCounts,
     /// What it has cost so far.
@@ -81,6 +85,10 @@ pub(crate) struct SiteCounts {
     pub broken_sitemaps: u64,
     /// One of them.
     pub broken_sitemap: Option<String>,
+    /// Sitemaps that are not there, without which the pages are known.
+    pub gone_sitemaps: u64,
+    /// One of them.
+    pub gone_sitemap: Option<String>,
     /// Origins whose robots.txt could not be reached.
     pub unreachable: u64,
     /// One of them.

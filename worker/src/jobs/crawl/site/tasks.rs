@@ -51,7 +51,8 @@ pub(super) struct Ended {
 
 /// What a request was for, and what came of it.
 pub(super) enum What {
-    Robots(RobotsAnswer),
+    /// And why it could not be had, for people.
+    Robots(RobotsAnswer, Option<String>),
     Sitemap(UrlEntry, PageEnd<SitemapEnd>),
     Page(UrlEntry, PageEnd<Found>),
 }
@@ -96,7 +97,7 @@ impl Tools {
                 last_modified: None,
                 headers: self.credentials.headers_for(&url),
             };
-            let Reply { got, answer, bytes, .. } = fetch(&self.http, &self.room, ask).await;
+            let Reply { got, answer, bytes, why } = fetch(&self.http, &self.room, ask).await;
             let is_busy = matches!(answer.status, None | Some(429 | 500..));
             let asked = answer.retry_after.unwrap_or_default();
             if is_busy
@@ -115,7 +116,7 @@ impl Tools {
                 _ => (answer.status, Vec::new()),
             };
             let at = self.clock.now();
-            let what = What::Robots(RobotsAnswer { origin, at, status, body });
+            let what = What::Robots(RobotsAnswer { origin, at, status, body }, why);
             return Ended { host, answer, bytes, what };
         }
     }
