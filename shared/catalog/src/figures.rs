@@ -3,17 +3,13 @@
 
 use crate::error::{CatalogError, Cause};
 use crate::log_files::{LogFiles, read_entries};
-use crate::rollback_app_id;
 use crate::table::Table;
 use feedfleet_model::report::{Counts, Lists};
-use feedfleet_model::{PipeName, RunId, RunKey, keys};
+use feedfleet_model::{RunKey, keys};
 use std::collections::BTreeMap;
 
 /// Entries that are read at once from a store: few, since the one that is looked for is among the newest.
 const ENTRIES_AT_ONCE: usize = 8;
-
-/// The name in a rollback's commit of the run to which it put the pipe back.
-pub(crate) const ROLLED_BACK_TO: &str = "toRun";
 
 /// The commit of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,17 +84,6 @@ impl Table {
             }
         }
         Ok(None)
-    }
-
-    /// The run to which this rollback put a pipe back. None: its entry is not in the log any more, or does not say so.
-    pub fn rolled_back_to(
-        &self,
-        pipe: &PipeName,
-        rollback: i64,
-    ) -> Result<Option<RunId>, CatalogError> {
-        let commit = self.commit_of(&rollback_app_id(pipe), rollback)?;
-        let run = commit.and_then(|commit| commit.figures.get(ROLLED_BACK_TO).copied());
-        Ok(run.and_then(|run| i64::try_from(run).ok()).map(RunId))
     }
 }
 

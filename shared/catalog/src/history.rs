@@ -99,6 +99,11 @@ impl<'a> History<'a> {
         Ok(next.and_then(|marks| marks.feed).map(RunId))
     }
 
+    /// The version that the pipe's newest rollback made; the oldest one, where that was before it.
+    pub fn version_of_rollback(&self, rollback: i64) -> Result<Option<u64>, CatalogError> {
+        self.first(self.oldest, |v| Ok(self.marks(v)?.rollback >= Some(rollback)))
+    }
+
     fn marks(&self, version: u64) -> Result<Marks, CatalogError> {
         Marks::of(&snapshot_at(self.table, version)?, self.pipe)
     }

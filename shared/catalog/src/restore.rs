@@ -4,10 +4,9 @@
 //! out whole.
 
 use crate::commit::{Change, CommitOutcome, Fence};
-use crate::error::{CatalogError, Context};
-use crate::figures::ROLLED_BACK_TO;
+use crate::error::{CatalogError, Cause, Context};
 use crate::history::{History, Marks};
-use crate::log_files::{is_present, snapshot_at};
+use crate::log_files::{is_present, read_entries, snapshot_at};
 use crate::moved::{Part, settle, without};
 use crate::read;
 use crate::snapshot::{DataFile, FileIdentity, Snapshot};
@@ -17,6 +16,9 @@ use crate::writer::NewFile;
 use crate::{feed_app_id, rollback_app_id};
 use feedfleet_model::{PipeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The name of a figure in a rollback's commit: the run of the pipe's own source that it shows since.
+const SHOWN_RUN: &str = "shownRun";
 
 /// What a rollback does to a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +158,7 @@ pub fn restore(
     for _ in 0..MAX_ROUNDS {
         let draft = Draft::make(table, pipe, run)?;
         let (plan, marks, newest) = (draft.plan, draft.marks, draft.newest);
-        let change = draft.into_change(table, pipe, run)?;
+        let change = draft.into_change(table, pipe)?;
         // A run that changed no file moves its fence alone, and the rollback's must stay ahead of it.
         let outcome = table.commit_if(&change, said, |now| {
             Ok(Marks::of(now, pipe)? == marks && newest_of_pipe(now, pipe)? == newest)
@@ -166,6 +168,26 @@ pub fn restore(
         }
     }
     Err(RestoreError::Busy { pipe: pipe.clone() })
+}
+
+/// The run of its own source that a pipe shows since its newest rollback. None: there is no rollback, or nobody knows; its
+/// entry may not be in the log any more.
+pub fn shown_since_rollback(
+    snapshot: &Snapshot,
+    pipe: &PipeName,
+) -> Result<Option<RunId>, CatalogError> {
+    let app_id = rollback_app_id(pipe);
+    let Some(rollback) = snapshot.fence(&app_id)? else { return Ok(None) };
+    let history = History::up_to(snapshot, pipe)?;
+    let Some(version) = history.version_of_rollback(rollback)? else { return Ok(None) };
+    let entry = match read_entries(snapshot.table(), &[version])?.next() {
+        Some(Ok(entry)) => entry,
+        Some(Err(e)) if !matches!(e.source, Cause::Unusable(_)) => return Err(e),
+        _ => None,
+    };
+    let entry = entry.filter(|entry| entry.fences.get(&app_id) == Some(&rollback));
+    let run = entry.and_then(|entry| entry.figures.get(SHOWN_RUN).copied());
+    Ok(run.and_then(|run| i64::try_from(run).ok()).map(RunId))
 }
 
 /// A rollback, worked out.
@@ -226,13 +248,15 @@ impl Draft {
     }
 
     /// Writes the rows to put back, and says what to commit.
-    fn into_change(
-        self,
-        table: &Table,
-        pipe: &PipeName,
-        to: RunId,
-    ) -> Result<Change, CatalogError> {
+    fn into_change(self, table: &Table, pipe: &PipeName) -> Result<Change, CatalogError> {
         let pipe = pipe.pipe();
+        let mut metrics = vec![("restored", self.plan.put_back), ("removed", self.plan.taken_out)];
+        // Of the pipe's own source, be it that a run of a supplement is gone back to.
+        let shown = newest_of_pipe(&self.then, &pipe)?;
+        let rolled_back = self.then.fence(&rollback_app_id(&pipe))?;
+        if let Some(run) = shown.filter(|run| rolled_back < Some(*run)) {
+            metrics.push((SHOWN_RUN, run.unsigned_abs()));
+        }
         let adds = self.write(table, &pipe)?;
         let (mut dead, mut drops) = (BTreeMap::new(), self.lost);
         for Part { file, rows } in self.out {
@@ -251,11 +275,7 @@ impl Draft {
             drops,
             fence: Fence { app_id: rollback_app_id(&pipe), run },
             pipe,
-            metrics: vec![
-                ("restored", self.plan.put_back),
-                ("removed", self.plan.taken_out),
-                (ROLLED_BACK_TO, to.0.unsigned_abs()),
-            ],
+            metrics,
             data_change: true,
         })
     }

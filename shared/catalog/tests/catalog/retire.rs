@@ -2,9 +2,9 @@
 
 use crate::support::{Night, Product, catalog, compact_all, key, pipe, run, stored};
 use feedfleet_catalog::diff::Absent;
-use feedfleet_catalog::restore::{RestoreError, plan_restore, restore};
+use feedfleet_catalog::restore::{RestoreError, plan_restore, restore, shown_since_rollback};
 use feedfleet_catalog::retire::{Retirement, refused, retire};
-use feedfleet_catalog::{Catalog, Table, rollback_app_id};
+use feedfleet_catalog::{Catalog, Table};
 use feedfleet_model::RunId;
 use feedfleet_model::hash::id_hash;
 use std::collections::HashSet;
@@ -124,9 +124,8 @@ fn an_approval_is_undone_by_going_back_to_the_run_before() {
     retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     let restored = restore(table, &pipe("acme"), RunId(1), &[]).unwrap();
     assert_eq!((restored.plan.put_back, restored.plan.taken_out), (6, 0));
-    let rollback = table.snapshot().unwrap().unwrap().fence(&rollback_app_id(&pipe("acme")));
-    let to = table.rolled_back_to(&pipe("acme"), rollback.unwrap().unwrap()).unwrap();
-    assert_eq!(to, Some(RunId(1)));
+    let shown = shown_since_rollback(&table.snapshot().unwrap().unwrap(), &pipe("acme"));
+    assert_eq!(shown.unwrap(), Some(RunId(1)));
     assert_eq!(stored(&catalog, "acme"), before);
     let again = retire(table, &pipe("acme"), RunId(2), &ids).unwrap();
     assert_eq!(again, Retirement::RolledBack);

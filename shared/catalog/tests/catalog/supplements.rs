@@ -5,9 +5,9 @@ use crate::support::{
 };
 use feedfleet_catalog::amend::{Amended, amend, amend_rest, for_each_shown};
 use feedfleet_catalog::diff::Absent;
-use feedfleet_catalog::restore::{RestoreError, restore};
+use feedfleet_catalog::restore::{RestoreError, restore, shown_since_rollback};
 use feedfleet_catalog::retire::{Retirement, retire};
-use feedfleet_catalog::{Catalog, Change, CommitOutcome, feed_app_id, rollback_app_id};
+use feedfleet_catalog::{Catalog, Change, CommitOutcome, Snapshot, feed_app_id, rollback_app_id};
 use feedfleet_model::columns::PRICE;
 use feedfleet_model::hash::id_hash;
 use feedfleet_model::{Row, RunId, ValueRef};
@@ -127,8 +127,15 @@ fn a_pipe_goes_back_to_a_supplements_run() {
     // Ahead of the pipe's newest run too: what that held cannot be approved any more.
     assert_eq!(snapshot.fence(&rollback_app_id(&pipe(STOCK))).unwrap(), Some(201));
     assert_eq!(rollback_app_id(&pipe(STOCK)), rollback_app_id(&pipe("acme")));
-    // What the supplement says next makes the rows right.
+    let shown = |snapshot: &Snapshot| shown_since_rollback(snapshot, &pipe("acme")).unwrap();
+    assert_eq!(shown(&snapshot), Some(RunId(200)), "of the pipe, and not of the supplement");
+    // Once more, to where it was put back to: which run that was is not known from there.
     supplement(&catalog, 70, &["p4"], 3);
+    assert_eq!(prices(&catalog), [1, 1, 1, 1, 3]);
+    restore(table, &pipe(STOCK), RunId(70), &[]).unwrap();
+    assert_eq!(shown(&table.snapshot().unwrap().unwrap()), None);
+    // What the supplement says next makes the rows right.
+    supplement(&catalog, 80, &["p4"], 3);
     assert_eq!(prices(&catalog), [1, 1, 1, 1, 3]);
 }
 

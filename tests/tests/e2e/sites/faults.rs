@@ -99,8 +99,8 @@ fn taken_up_after_its_time_would_have_been_over() {
 /// read it is tried again: the host may have been slow.
 #[test]
 fn time_that_is_over_before_a_product() {
-    for (settings, state, part) in [
-        ("delay = \"3s\"\nmax_time = \"2s\"", "queued", "before a page of"),
+    for (settings, outcome, part) in [
+        ("delay = \"3s\"\nmax_time = \"2s\"", "retry", "before a page of"),
         ("delay = \"1s\"\nmax_time = \"3500ms\"", "dead", "before a product was found, on "),
     ] {
         let (shop, fleet) = (Shop::new(PAGES, |mood| mood.hides_sitemap = true), fleet_of_one());
@@ -108,12 +108,12 @@ fn time_that_is_over_before_a_product() {
         let run = issue(&fleet, "shop");
         let mut worker = fleet.spawn(&["worker"]);
         let report = first_attempt(&fleet, run);
-        let reason = &attempts(&report)[0]["end"]["reason"];
+        let end = &attempts(&report)[0]["end"];
+        let reason = &end["reason"];
         assert_eq!(reason["class"], "limit-exceeded", "{report:#}");
         let message = reason["message"].as_str().unwrap_or_default();
         assert!(message.contains("max_time was over") && message.contains(part), "{message}");
-        let is_over = report["state"] == "dead";
-        assert_eq!(is_over, state == "dead", "{report:#}");
+        assert_eq!(end["outcome"], outcome, "{report:#}");
         stop(&mut worker);
     }
 }
@@ -288,6 +288,35 @@ fn worked_out_anew_after_a_compaction() {
     let sent_bytes = shop.server.sent_bytes() - sent_bytes;
     assert_eq!(report["bytes"]["fetched"], sent_bytes, "{report:#}");
     stop(&mut scheduler);
+    stop(&mut worker);
+}
+
+/// Promise 12: a crawl that died half way, and comes back after a rollback, began with pages of a run that counts no more. It
+/// begins anew, with those of the run that the table shows.
+#[test]
+fn taken_up_after_a_rollback() {
+    let shop = Shop::new(10, |mood| (mood.has_index, mood.hides_category) = (true, true));
+    let fleet = fleet("visibility = \"10s\"\nmax_receives = 1", "max = 2");
+    shop.pipe(&fleet, "shop", "[guard]\nmax_removed = \"50%\"\nmin_records = \"0%\"");
+    let good = fleet.run_pipe("shop")["run"].to_string();
+    shop.mood().products = 6;
+    let bad = fleet.run_pipe("shop");
+    assert_eq!(bad["counts"]["removed"], 4, "{bad:#}");
+
+    (shop.mood().products, shop.mood().lacks_sitemap) = (10, true);
+    let run = issue(&fleet, "shop");
+    drop(killed_at(&fleet, "crawl.site-saved"));
+    let mut worker = fleet.spawn(&["worker"]);
+    assert_eq!(settled(&fleet, "shop", run)["state"], "dead");
+    fleet.run(&["runs", "rollback", "shop", &good]).ok();
+    fleet.run(&["pipes", "resume", "shop"]).ok();
+    fleet.run(&["dlq", "replay", "--all-waiting"]).ok();
+    let report = eventually(SOON, "the run to come back and end", || {
+        let report = report(&fleet, "shop", run);
+        (report["state"] == "done").then_some(report)
+    });
+    assert_eq!(report["counts"]["removed"], 0, "{report:#}");
+    assert_eq!(fleet.products("shop").len(), 10);
     stop(&mut worker);
 }
 

@@ -23,6 +23,7 @@ use crate::deps::Deps;
 use chrono::{DateTime, Utc};
 use facts::LoadFacts;
 use failure::Failure;
+use feedfleet_catalog::restore::shown_since_rollback;
 use feedfleet_catalog::{
     CommitOutcome, Ground, RunCommit, Snapshot, feed_app_id, rollback_app_id, run_figures,
 };
@@ -196,8 +197,11 @@ impl Crawl<'_> {
             && !is_collected
         {
             self.lap("open", begun);
-            let shown = self.shown_run(committed, rollback).await?;
-            self.collect(pipe, site, committed, shown).await?;
+            let base = match shown {
+                Some(run) => Some(run),
+                None => self.shown_since_rollback(snapshot.clone()).await?,
+            };
+            self.collect(pipe, site, committed, base).await?;
             begun = Instant::now();
         }
         let validators = self.validators(pipe, &mapping, &report, shown).await?;
@@ -292,19 +296,15 @@ impl Crawl<'_> {
         }
     }
 
-    /// The run as which the table shows the pipe: its newest, or that to which a rollback has put it back since. None where
-    /// that is not known.
-    async fn shown_run(
+    /// The run that the table shows the pipe as since a rollback. None where that is not known, or there is none.
+    async fn shown_since_rollback(
         &self,
-        committed: Option<i64>,
-        rollback: Option<i64>,
+        snapshot: Option<Snapshot>,
     ) -> Result<Option<i64>, Failure> {
-        let Some(rollback) = rollback.filter(|back| Some(*back) > committed) else {
-            return Ok(committed);
-        };
-        let (products, pipe) = (self.deps.catalog.products().clone(), self.key.pipe.clone());
-        let to = blocking(move || products.rolled_back_to(&pipe, rollback)).await??;
-        Ok(to.map(|run| run.0))
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let pipe = self.key.pipe.clone();
+        let shown = blocking(move || shown_since_rollback(&snapshot, &pipe)).await??;
+        Ok(shown.map(|run| run.0))
     }
 
     /// Collects the products of a site into the run's snapshot.
@@ -313,7 +313,7 @@ impl Crawl<'_> {
         pipe: &Pipe,
         site: &Site,
         committed: Option<i64>,
-        shown: Option<i64>,
+        base: Option<i64>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         let progress = Arc::new(Progress::new(self.fetched.clone()));
@@ -324,7 +324,7 @@ impl Crawl<'_> {
             pipe,
             site,
             committed,
-            shown,
+            base,
             progress: &progress,
             fetched: &self.fetched,
             cancel: self.cancel,

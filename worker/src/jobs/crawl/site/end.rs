@@ -47,7 +47,7 @@ impl SiteEnd {
         let completeness = match evidence.prove(site.max_failed) {
             Proof::Whole if state.notes.counts.forgotten => Completeness::Truncated(format!(
                 "a part of the site: {} pages failed, and the rows of the run before, which had their \
-                 products, are gone, or count no more since a rollback",
+                 products, are gone, or lack some",
                 evidence.failed
             )),
             // Pages that lost their products are no failures: the usual number of records is looked at, too.
@@ -115,7 +115,16 @@ fn warnings(frontier: &Frontier, counts: &SiteCounts) -> Vec<Warning> {
         (
             "robots-unreachable",
             counts.unreachable,
-            some(&counts.unreachable_origin, "its robots.txt cannot be had: nothing was fetched"),
+            counts
+                .unreachable_origin
+                .iter()
+                .map(|origin| {
+                    let why = counts.why_failed.get(origin);
+                    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                    let text = format!("its robots.txt cannot be had{why}: nothing was fetched");
+                    sample(origin, &text)
+                })
+                .collect(),
         ),
         ("sitemap-broken", counts.broken_sitemaps + sitemaps.len() as u64, broken),
         host_busy(counts),

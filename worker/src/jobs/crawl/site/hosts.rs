@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A host that is left alone for as long, or longer, is told of.
-const LONG_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Why a page or a sitemap is not fetched.
 const FORBIDDEN: &str = "robots.txt forbids it";
 const UNREACHABLE: &str = "its host's robots.txt cannot be had";

@@ -3,7 +3,7 @@
 use super::crawler::Crawler;
 use super::end::host_busy;
 use super::fetch::lasting;
-use super::hosts::RobotsAnswer;
+use super::hosts::{LONG_PAUSE, RobotsAnswer};
 use super::page::PageReader;
 use super::preview::UNREAD;
 use super::sitemaps::{Listed, SitemapEnd};
@@ -99,6 +99,21 @@ impl Crawler<'_> {
         let told = format!("answered {status} at {now}: left alone until {until}");
         counts.busy_hosts.insert(host.to_owned(), told);
         self.tell_busy();
+    }
+
+    /// Tells, of a crawl that was taken up, what it told before.
+    pub(super) fn tell_busy_still(&self) {
+        let counts = &self.state.notes.counts;
+        if counts.busy == 0 {
+            return;
+        }
+        self.tell_busy();
+        if let Some((host, left)) = self.hosts.longest_pause(self.now())
+            && left >= LONG_PAUSE
+            && counts.busy_hosts.contains_key(&host)
+        {
+            tracing::warn!(host, ?left, "the host is still left alone");
+        }
     }
 
     /// Tells those who watch which hosts are, or were, left alone for long.

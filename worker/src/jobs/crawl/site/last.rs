@@ -138,47 +138,38 @@ impl Pages {
 }
 
 impl Last {
-    /// The rows that the run was made of as which the table shows the pipe. None: there is no such run, or its rows have
-    /// expired.
+    /// The rows of the run `base`, which the table shows the pipe as. None: there is no such run, or its rows have expired.
     pub(super) async fn find(
         objects: &Arc<dyn Objects>,
         reports: &Reports,
         key: &RunKey,
-        shown: Option<i64>,
+        base: Option<i64>,
         extraction: &str,
     ) -> Result<Option<Self>, Failure> {
-        let Some(shown) = shown else { return Ok(None) };
-        let run = RunKey { pipe: key.pipe.clone(), run: RunId(shown) };
+        let Some(base) = base else { return Ok(None) };
+        let run = RunKey { pipe: key.pipe.clone(), run: RunId(base) };
         let report = match reports.load(&run).await {
             // It is as good as none: every page is fetched.
             Ok(None) | Err(ReportError::Unreadable { .. }) => return Ok(None),
             Ok(Some(report)) => report,
             Err(e) => return Err(e.into()),
         };
-        let source = report.source;
+        let (source, counts) = (report.source, report.counts);
         let raw = source.raw_key.or(source.replayed_from);
         let raw = raw.and_then(|raw| keys::run_of_raw_object(&ObjectKey::parse(&raw)?));
-        match raw {
-            Some(raw) => Self::of(objects, &raw, extraction).await,
-            None => Ok(None),
-        }
-    }
-
-    /// The rows of this run.
-    pub(super) async fn of(
-        objects: &Arc<dyn Objects>,
-        run: &RunKey,
-        extraction: &str,
-    ) -> Result<Option<Self>, Failure> {
-        let place = Place::new(objects.clone(), run.clone());
+        let Some(raw) = raw else { return Ok(None) };
+        let place = Place::new(objects.clone(), raw.clone());
         let found = place.look().await?;
         if !found.facts.is_some_and(|facts| facts.complete) {
             return Ok(None);
         }
-        let notes: Option<Notes> = state::notes_of(objects.as_ref(), run).await?;
+        let notes: Option<Notes> = state::notes_of(objects.as_ref(), &raw).await?;
         let Some(notes) = notes else { return Ok(None) };
         let is_same_reading = notes.extraction == extraction;
-        Ok(Some(Self { run: run.run, place, is_same_reading, has_gaps: notes.has_gaps }))
+        // A run that found all products of the table has closed the gap, whatever became of its sitemaps.
+        let lacks_none = counts.held == 0 && counts.absent == 0 && !notes.counts.forgotten;
+        let has_gaps = notes.has_gaps && !lacks_none;
+        Ok(Some(Self { run: raw.run, place, is_same_reading, has_gaps }))
     }
 
     /// What is known of the pages, and their addresses in the frontier where that is given. Without their states where

@@ -68,8 +68,8 @@ pub(super) struct Collect<'a> {
     pub site: &'a Site,
     /// The pipe's newest run in the table.
     pub committed: Option<i64>,
-    /// The run as which the table shows the pipe: that one, unless it was rolled back. None where that is not known.
-    pub shown: Option<i64>,
+    /// The run that the table shows the pipe as: that one, unless it was rolled back. None where that is not known.
+    pub base: Option<i64>,
     pub progress: &'a Progress,
     /// Bytes that came.
     pub fetched: &'a AtomicU64,
@@ -90,13 +90,21 @@ impl Collect<'_> {
             .facts
             .as_ref()
             .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
-        if is_whole {
-            let notes = saved.and_then(|bytes| state::notes_in(&bytes));
+        let notes = saved.as_deref().and_then(state::notes_in);
+        let last = match &notes {
+            Some(notes) => self.last_of(notes).await?,
+            None => None,
+        };
+        let is_lost = last.is_none() && notes.as_ref().is_some_and(|notes| notes.last.is_some());
+        if is_lost {
+            tracing::warn!(run = %self.key, "the run before has expired, or was rolled back: the crawl begins anew");
+        } else if is_whole {
             let spent = notes.map(|notes| notes.spent).unwrap_or_default();
             self.fetched.fetch_add(spent.bytes, Ordering::Relaxed);
             return Ok(spent.seconds);
         }
-        let mut crawler = self.begin(keeper, saved, &found, facts).await?;
+        let saved = saved.filter(|_| !is_lost);
+        let mut crawler = self.begin(keeper, saved, last, &found, facts).await?;
         if !crawler.state.notes.is_completed {
             match crawler.run().await? {
                 Stop::Slice => return Err(Failure::Continued),
@@ -119,11 +127,12 @@ impl Collect<'_> {
         Ok(seconds_before)
     }
 
-    /// Takes up what an earlier attempt saved, or begins.
+    /// Takes up what an earlier attempt saved, which began with the rows of `last`, or begins.
     async fn begin(
         &self,
         keeper: Keeper,
         saved: Option<Bytes>,
+        last: Option<Last>,
         found: &RawSnapshot,
         facts: RawFacts,
     ) -> Result<Crawler<'_>, Failure> {
@@ -157,7 +166,10 @@ impl Collect<'_> {
                 state.frontier.go_on(worked.unwrap_or_default(), deps.clock.now());
                 let segments = state.notes.segments.clone();
                 let writer = RawWriter::resume_at(found, facts, segments).await?;
-                let known = self.known_pages(&state.notes, &reader).await?;
+                let known = match &last {
+                    Some(last) => last.pages(&reader, None).await?.0,
+                    None => KnownPages::new(),
+                };
                 (state, known, writer)
             }
             None => {
@@ -200,12 +212,7 @@ impl Collect<'_> {
         };
         // Whoever had this crawl before, and may still be at work, cannot save it any more.
         crawler.save().await?;
-        if let Some((host, left)) = crawler.hosts.longest_pause(crawler.now())
-            && crawler.state.notes.counts.busy > 0
-        {
-            tracing::warn!(run = %self.key, host, ?left, "the host is still left alone");
-            crawler.tell_busy();
-        }
+        crawler.tell_busy_still();
         Ok(crawler)
     }
 
@@ -251,19 +258,7 @@ impl Collect<'_> {
     async fn last(&self) -> Result<Option<Last>, Failure> {
         let reports = self.deps.reports();
         let extraction = extraction(self.site);
-        Last::find(&self.deps.objects, &reports, self.key, self.shown, &extraction).await
-    }
-
-    /// What was known of pages when a crawl that is taken up began.
-    async fn known_pages(
-        &self,
-        notes: &Notes,
-        reader: &Arc<PageReader>,
-    ) -> Result<KnownPages, Failure> {
-        match self.last_of(notes).await? {
-            Some(last) => Ok(last.pages(reader, None).await?.0),
-            None => Ok(KnownPages::new()),
-        }
+        Last::find(&self.deps.objects, &reports, self.key, self.base, &extraction).await
     }
 
     /// What the crawl began with, if that is what the table shows yet.
@@ -408,8 +403,9 @@ impl Collect<'_> {
             return Err(Failure::retry(ReasonClass::Storage, text));
         }
         let has_failed = !unseen.hashes().is_empty();
+        let has_gaps = crawler.state.notes.has_gaps;
         crawler.state.notes.counts.forgotten =
-            has_failed && last.is_none() && self.committed.is_some();
+            has_failed && (has_gaps || last.is_none() && self.committed.is_some());
         if let Some(last) = last {
             let mut rows = last.rows(pages);
             while let Some(portion) = rows.recv().await {
