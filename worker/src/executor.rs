@@ -171,10 +171,6 @@ async fn begin_crawl(deps: &Deps, job: &CrawlJob) -> Result<Option<Outcome>, Beg
                     started_at: now,
                     end: None,
                 });
-                // Of what an earlier attempt met, only the last one's tells.
-                if report.state != RunState::Committed {
-                    report.warnings.clear();
-                }
             }
             if report.state == RunState::Queued {
                 report.state = RunState::Running;

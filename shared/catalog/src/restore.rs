@@ -4,7 +4,7 @@
 //! out whole.
 
 use crate::commit::{Change, CommitOutcome, Fence};
-use crate::error::{CatalogError, Cause, Context};
+use crate::error::{CatalogError, Context};
 use crate::history::{History, Marks};
 use crate::log_files::{is_present, read_entries, snapshot_at};
 use crate::moved::{Part, settle, without};
@@ -171,20 +171,26 @@ pub fn restore(
 }
 
 /// The run of its own source that a pipe shows since its newest rollback. None: there is no rollback, or nobody knows; its
-/// entry may not be in the log any more.
+/// entry may not be in the log any more, or something there be damaged.
 pub fn shown_since_rollback(
     snapshot: &Snapshot,
     pipe: &PipeName,
 ) -> Result<Option<RunId>, CatalogError> {
+    match shown_by_log(snapshot, pipe) {
+        Err(e) if e.is_damage() || !e.is_retryable() => {
+            tracing::warn!(%pipe, error = %e, "which run a rollback shows cannot be read");
+            Ok(None)
+        }
+        shown => shown,
+    }
+}
+
+fn shown_by_log(snapshot: &Snapshot, pipe: &PipeName) -> Result<Option<RunId>, CatalogError> {
     let app_id = rollback_app_id(pipe);
     let Some(rollback) = snapshot.fence(&app_id)? else { return Ok(None) };
     let history = History::up_to(snapshot, pipe)?;
     let Some(version) = history.version_of_rollback(rollback)? else { return Ok(None) };
-    let entry = match read_entries(snapshot.table(), &[version])?.next() {
-        Some(Ok(entry)) => entry,
-        Some(Err(e)) if !matches!(e.source, Cause::Unusable(_)) => return Err(e),
-        _ => None,
-    };
+    let entry = read_entries(snapshot.table(), &[version])?.next().transpose()?.flatten();
     let entry = entry.filter(|entry| entry.fences.get(&app_id) == Some(&rollback));
     let run = entry.and_then(|entry| entry.figures.get(SHOWN_RUN).copied());
     Ok(run.and_then(|run| i64::try_from(run).ok()).map(RunId))

@@ -523,9 +523,8 @@ impl Crawl<'_> {
                         if report.state == RunState::Running && !stopped.is_cancelled() {
                             report.counts.seen = seen;
                             report.bytes.fetched = fetched;
-                            if !told.is_empty() {
-                                report.warnings.clone_from(&told);
-                            }
+                            // What an earlier attempt met is over.
+                            report.warnings.clone_from(&told);
                             report.updated_at = now;
                         }
                     })

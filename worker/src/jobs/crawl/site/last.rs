@@ -9,6 +9,7 @@ use super::page::{PageReader, PageTag};
 use super::state::{self, Notes};
 use feedfleet_model::hash::bytes_hash;
 use feedfleet_model::keys::{self, ObjectKey};
+use feedfleet_model::report::Counts;
 use feedfleet_model::{RunId, RunKey};
 use feedfleet_objects::{Objects, ReportError, Reports};
 use feedfleet_site::{Frontier, UrlKind};
@@ -147,17 +148,9 @@ impl Last {
         extraction: &str,
     ) -> Result<Option<Self>, Failure> {
         let Some(base) = base else { return Ok(None) };
-        let run = RunKey { pipe: key.pipe.clone(), run: RunId(base) };
-        let report = match reports.load(&run).await {
-            // It is as good as none: every page is fetched.
-            Ok(None) | Err(ReportError::Unreadable { .. }) => return Ok(None),
-            Ok(Some(report)) => report,
-            Err(e) => return Err(e.into()),
+        let Some((raw, counts)) = Self::raw_run(reports, key, base).await? else {
+            return Ok(None);
         };
-        let (source, counts) = (report.source, report.counts);
-        let raw = source.raw_key.or(source.replayed_from);
-        let raw = raw.and_then(|raw| keys::run_of_raw_object(&ObjectKey::parse(&raw)?));
-        let Some(raw) = raw else { return Ok(None) };
         let place = Place::new(objects.clone(), raw.clone());
         let found = place.look().await?;
         if !found.facts.is_some_and(|facts| facts.complete) {
@@ -168,8 +161,27 @@ impl Last {
         let is_same_reading = notes.extraction == extraction;
         // A run that found all products of the table has closed the gap, whatever became of its sitemaps.
         let lacks_none = counts.held == 0 && counts.absent == 0 && !notes.counts.forgotten;
-        let has_gaps = notes.has_gaps && !lacks_none;
+        // A replay of an older run has its rows, and the table may have had more since.
+        let has_gaps = (notes.has_gaps || raw.run.0 != base) && !lacks_none;
         Ok(Some(Self { run: raw.run, place, is_same_reading, has_gaps }))
+    }
+
+    /// The run whose crawl made the rows of `base`, which may be a replay, and what became of them in the table. None:
+    /// nobody knows any more.
+    pub(super) async fn raw_run(
+        reports: &Reports,
+        key: &RunKey,
+        base: i64,
+    ) -> Result<Option<(RunKey, Counts)>, Failure> {
+        let run = RunKey { pipe: key.pipe.clone(), run: RunId(base) };
+        let report = match reports.load(&run).await {
+            Ok(None) | Err(ReportError::Unreadable { .. }) => return Ok(None),
+            Ok(Some(report)) => report,
+            Err(e) => return Err(e.into()),
+        };
+        let raw = report.source.raw_key.or(report.source.replayed_from);
+        let raw = raw.and_then(|raw| keys::run_of_raw_object(&ObjectKey::parse(&raw)?));
+        Ok(raw.map(|raw| (raw, report.counts)))
     }
 
     /// What is known of the pages, and their addresses in the frontier where that is given. Without their states where

@@ -91,20 +91,19 @@ impl Collect<'_> {
             .as_ref()
             .is_some_and(|f| f.complete && !f.rejected && f.location == facts.location);
         let notes = saved.as_deref().and_then(state::notes_in);
-        let last = match &notes {
-            Some(notes) => self.last_of(notes).await?,
-            None => None,
+        let is_rolled_back = match &notes {
+            Some(notes) => self.is_rolled_back(notes).await?,
+            None => false,
         };
-        let is_lost = last.is_none() && notes.as_ref().is_some_and(|notes| notes.last.is_some());
-        if is_lost {
-            tracing::warn!(run = %self.key, "the run before has expired, or was rolled back: the crawl begins anew");
+        if is_rolled_back {
+            tracing::warn!(run = %self.key, "the run before was rolled back: the crawl begins anew");
         } else if is_whole {
             let spent = notes.map(|notes| notes.spent).unwrap_or_default();
             self.fetched.fetch_add(spent.bytes, Ordering::Relaxed);
             return Ok(spent.seconds);
         }
-        let saved = saved.filter(|_| !is_lost);
-        let mut crawler = self.begin(keeper, saved, last, &found, facts).await?;
+        let saved = saved.filter(|_| !is_rolled_back);
+        let mut crawler = self.begin(keeper, saved, &found, facts).await?;
         if !crawler.state.notes.is_completed {
             match crawler.run().await? {
                 Stop::Slice => return Err(Failure::Continued),
@@ -127,12 +126,11 @@ impl Collect<'_> {
         Ok(seconds_before)
     }
 
-    /// Takes up what an earlier attempt saved, which began with the rows of `last`, or begins.
+    /// Takes up what an earlier attempt saved, or begins.
     async fn begin(
         &self,
         keeper: Keeper,
         saved: Option<Bytes>,
-        last: Option<Last>,
         found: &RawSnapshot,
         facts: RawFacts,
     ) -> Result<Crawler<'_>, Failure> {
@@ -166,7 +164,7 @@ impl Collect<'_> {
                 state.frontier.go_on(worked.unwrap_or_default(), deps.clock.now());
                 let segments = state.notes.segments.clone();
                 let writer = RawWriter::resume_at(found, facts, segments).await?;
-                let known = match &last {
+                let known = match self.last_of(&state.notes).await? {
                     Some(last) => last.pages(&reader, None).await?.0,
                     None => KnownPages::new(),
                 };
@@ -259,6 +257,14 @@ impl Collect<'_> {
         let reports = self.deps.reports();
         let extraction = extraction(self.site);
         Last::find(&self.deps.objects, &reports, self.key, self.base, &extraction).await
+    }
+
+    /// Whether the table shows the pipe as another run than the one that a crawl began with.
+    async fn is_rolled_back(&self, notes: &Notes) -> Result<bool, Failure> {
+        let Some(last) = notes.last else { return Ok(false) };
+        let Some(base) = self.base else { return Ok(true) };
+        let raw = Last::raw_run(&self.deps.reports(), self.key, base).await?;
+        Ok(raw.is_some_and(|(raw, _)| raw.run != last))
     }
 
     /// What the crawl began with, if that is what the table shows yet.
@@ -394,7 +400,8 @@ impl Collect<'_> {
         let mut pages = state.unchanged.clone();
         pages.extend(unseen.hashes());
         pages.extend(state.frontier.unfetched().map(|entry| bytes_hash(entry.url.as_bytes())));
-        let last = if pages.is_empty() { None } else { self.last_of(&state.notes).await? };
+        let lacks_rows = !pages.is_empty();
+        let last = if lacks_rows { self.last_of(&state.notes).await? } else { None };
         if last.is_none() && !state.unchanged.is_empty() {
             // Without them, products of unchanged pages would seem to be gone.
             crawler.keeper.discard().await?;
@@ -402,10 +409,11 @@ impl Collect<'_> {
                         anew";
             return Err(Failure::retry(ReasonClass::Storage, text));
         }
-        let has_failed = !unseen.hashes().is_empty();
-        let has_gaps = crawler.state.notes.has_gaps;
-        crawler.state.notes.counts.forgotten =
-            has_failed && (has_gaps || last.is_none() && self.committed.is_some());
+        let has_failed = state.frontier.failed().iter().any(|page| page.kind != UrlKind::Sitemap);
+        let is_unknown = last.is_none() && self.committed.is_some();
+        let notes = &mut crawler.state.notes;
+        notes.counts.forgotten = has_failed && (notes.has_gaps || is_unknown);
+        notes.has_gaps |= is_unknown && lacks_rows;
         if let Some(last) = last {
             let mut rows = last.rows(pages);
             while let Some(portion) = rows.recv().await {
